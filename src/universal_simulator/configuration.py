@@ -1,0 +1,287 @@
+"""Every parameter of the project: its type, its range, its meaning. Frozen; an unknown key is refused.
+
+``conf/base/parameters.yml`` holds the values, ``conf/base/experiments/*.yml`` the named departures from them. A node
+receives its section as one of these models, validated before any node runs.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Section(BaseModel):
+    """One node of the parameter tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# --- what is solved ---------------------------------------------------------------------------------------------------
+class SolveSource(Section):
+    """Make the trajectories here, with the pseudo-spectral solver."""
+
+    kind: Literal["solve"] = "solve"
+    samples: Count | None = None
+    """Trajectories per viscosity; by default as many as the three splits need."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Family of initial conditions; sample i depends on (seed, i) alone."""
+    precision: Literal["float32", "float64"] = "float32"
+    chunk: Count = 100
+    """Trajectories solved at once; the result does not depend on it."""
+
+
+class PublishedSource(Section):
+    """Download PDEBench's files (8.2 GB each) and demand their published md5."""
+
+    kind: Literal["published"] = "published"
+    address: str = "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
+
+
+class BucketSource(Section):
+    """Download from an S3-compatible bucket; credentials come from the environment or ``conf/local``."""
+
+    kind: Literal["bucket"] = "bucket"
+    uri: Annotated[str, Field(pattern=r"^s3://.+")]
+    """Folder in the bucket; the files in it are named as PDEBench names them."""
+    md5: dict[str, str] = {}
+    """Checksum by file name, where neither a ``.md5`` sidecar nor the object's ETag gives one."""
+
+
+class Data(Section):
+    """Which trajectories, where from, and how they are split."""
+
+    equation: Literal["burgers"] = "burgers"
+    viscosities: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01,)
+    source: Annotated[SolveSource | PublishedSource | BucketSource, Field(discriminator="kind")] = SolveSource()
+    folder: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")] = ""
+    """Folder under ``data/01_raw`` that holds the files; empty for ``01_raw`` itself."""
+    train: Count = 2000
+    validation: Count = 200
+    test: Count = 200
+    """Whole trajectories in each split, over all viscosities together."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    time_stride: Count = 2
+    """Snapshots (0.01 time units apart) per step of the models."""
+
+    @model_validator(mode="after")
+    def _balanced(self) -> Self:
+        n = len(self.viscosities)
+        if len(set(self.viscosities)) != n:
+            raise ValueError(f"viscosities must differ from each other, got {self.viscosities}; drop the repeated one")
+        for split in ("train", "validation", "test"):
+            if getattr(self, split) % n:
+                raise ValueError(f"{split} = {getattr(self, split)} must be a multiple of the {n} viscosities")
+        return self
+
+
+# --- what is learned --------------------------------------------------------------------------------------------------
+class Latent(Section):
+    """Size of the latent state: ``tokens × dim`` numbers, whatever the number of points of the field."""
+
+    tokens: Count = 16
+    dim: Count = 32
+
+
+class Training(Section):
+    """One stage's optimisation: AdamW, linear warm-up, cosine to the final rate, weight average, early stopping."""
+
+    epochs: Count
+    windows_per_epoch: Count
+    """Training windows drawn in one epoch. Neighbouring snapshots say almost the same, so an epoch is a number of
+    random windows, not all of them."""
+    batch_size: Count = 32
+    learning_rate: Positive
+    final_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    warmup_fraction: Probability = 0.03
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    gradient_clip: Positive = 1.0
+    patience: Count = 10
+    """Epochs without a better validation loss before the stage stops."""
+    validation_windows: Count = 256
+
+    @model_validator(mode="after")
+    def _decays(self) -> Self:
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate = {self.final_learning_rate} must not exceed "
+                f"learning_rate = {self.learning_rate}; swap or lower it"
+            )
+        return self
+
+
+class ConvolutionalAutoencoder(Section):
+    """Shape of the encoder and the decoder."""
+
+    width: Count = 24
+    depth: Count = 3
+    kernel: Annotated[int, Field(ge=3, multiple_of=1)] = 5
+
+
+class Autoencoder(Section):
+    """First stage: field to latents and back."""
+
+    network: ConvolutionalAutoencoder = ConvolutionalAutoencoder()
+    training: Training
+
+
+class UTransformer(Section):
+    """Shape of a U-shaped transformer over latent tokens."""
+
+    hidden_width: Count = 64
+    depths: tuple[Count, Count, Count] = (1, 1, 1)
+    """Blocks on each of the three levels, on the way down and again on the way up."""
+    heads: Count = 4
+    group_size: Count = 8
+    """Channels normalised together."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        for name in ("heads", "group_size"):
+            if self.hidden_width % getattr(self, name):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} must divide hidden_width = {self.hidden_width}; change either"
+                )
+        return self
+
+
+class Operator(Section):
+    """Second stage: one time step in latent space."""
+
+    network: UTransformer = UTransformer()
+    training: Training
+    unroll: Count = 1
+    """Steps rolled out inside the objective."""
+    spectral_loss_weight: Annotated[float, Field(ge=0)] = 0.05
+
+
+class BetaDistribution(Section):
+    """Beta(alpha, beta) on (0, 1)."""
+
+    alpha: Positive = 1.2
+    beta: Positive = 1.2
+
+
+class DiffusionResidual(Section):
+    """Third stage: a generative model of what the operator gets wrong."""
+
+    network: UTransformer = UTransformer()
+    training: Training
+    tau_distribution: BetaDistribution = BetaDistribution()
+    """Where on the noise schedule training samples lie; τ = 1 is the noisiest."""
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 20.0
+    """Range of noise, in units of the residual's standard deviation."""
+    sampler_steps: Count = 10
+    """Heun steps of the teacher: two network calls each but the last."""
+
+
+class ConsistencyDistillation(Section):
+    """Fourth stage: a student that samples in one or two network calls."""
+
+    training: Training
+    noise_levels_per_batch: Count = 5
+    schedule: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (5, 4, 3)
+    """Teacher intervals on the noise axis, over equal parts of training."""
+    sampler_steps: Annotated[int, Field(ge=1, le=2)] = 1
+    """Network calls per sample."""
+
+
+# --- how it is used and judged ----------------------------------------------------------------------------------------
+class RewardWeights(Section):
+    """Weights of the physical terms in a candidate's reward, relative to the equation's residual (1)."""
+
+    mass: Annotated[float, Field(ge=0)] = 1.2
+    energy: Annotated[float, Field(ge=0)] = 0.15
+
+
+class TestTimeConditioning(Section):
+    """Search among candidate steps, scored by physics the networks did not see."""
+
+    candidates: Count = 8
+    beam: Count = 3
+    horizon: Count = 1
+    threshold: Annotated[float, Field(ge=0)] = 0.35
+    discount: Positive = 1.0
+    budget: Annotated[int, Field(ge=0)] = 150
+    """Candidate evaluations (network calls) spent on one trajectory."""
+    noise_std: Annotated[float, Field(ge=0)] = 0.015
+    noise_schedule: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.03, 0.015, 0.005)
+    reward: RewardWeights = RewardWeights()
+    max_batch: Count = 512
+    """States in one network call, which bounds memory."""
+
+    @model_validator(mode="after")
+    def _beam_fits(self) -> Self:
+        if self.beam > self.candidates:
+            raise ValueError(f"beam = {self.beam} must not exceed candidates = {self.candidates}; lower it")
+        return self
+
+
+class Ensemble(Section):
+    """How many members a probabilistic forecast has."""
+
+    members: Annotated[int, Field(ge=2)] = 8
+
+
+Protocol = Literal["one_step", "rollout", "pdebench"]
+Variant = Literal["deterministic", "ensemble", "ttc", "persistence"]
+
+
+class Evaluation(Section):
+    """What is scored on the test split."""
+
+    protocols: tuple[Protocol, ...] = ("one_step", "rollout", "pdebench")
+    variants: tuple[Variant, ...] = ("persistence", "deterministic", "ensemble", "ttc")
+    ensemble: Ensemble = Ensemble()
+    batch_size: Count = 50
+    """Trajectories forecast at once."""
+
+
+class Promotion(Section):
+    """When a candidate replaces the champion."""
+
+    min_gain: Probability = 0.01
+    conservation_gap: Positive = 1.0
+    boundary_violation: Positive = 1.0
+    calibration_error: Positive = 1.25
+    """Bounds, as factors on the champion's value."""
+
+
+class Compute(Section):
+    """Where it runs and what that costs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count | None = None
+    """CPU threads of the numerical libraries; by default all cores."""
+    hourly_rate_usd: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Experiment(Section):
+    """What this set of parameters is called, and what it is for."""
+
+    name: Name = "golden"
+    purpose: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Parameters(Section):
+    """The whole tree."""
+
+    experiment: Experiment
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    data: Data
+    latent: Latent
+    autoencoder: Autoencoder
+    operator: Operator
+    diffusion_residual: DiffusionResidual
+    consistency_distillation: ConsistencyDistillation
+    ttc: TestTimeConditioning
+    evaluation: Evaluation
+    promotion: Promotion
+    compute: Compute

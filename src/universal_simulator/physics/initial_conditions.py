@@ -1,0 +1,46 @@
+"""PDEBench's family of random initial conditions for 1-D Burgers and advection (arXiv 2210.07182, appendix D.1-2).
+
+A sum over four modes ``A_i sin(2π i s_i x + φ_i)``. Two mode numbers are drawn WITH replacement; ``s_i`` counts how
+often mode ``i`` was drawn. So a mode drawn twice has its wave number doubled, and a mode never drawn still adds the
+constant ``A_i sin φ_i``: the field has a mean, and fronts drift. Then, independently: an absolute value (probability
+0.1), a random sign, a smooth window (0.1). Two deliberate departures from the published generator: the true period
+is used (theirs leaves a small jump at the boundary), and every draw is independent (theirs re-uses keys).
+"""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+MODES = 4
+DRAWN = 2
+PROBABILITY_ABSOLUTE = 0.1
+PROBABILITY_WINDOW = 0.1
+WINDOW_WIDTH = 0.01
+
+
+def initial_condition(x: Float[Tensor, " space"], seed: int, index: int) -> Float[Tensor, " space"]:
+    """Draw sample number ``index`` of the family ``seed`` on the points ``x`` (float64).
+
+    A sample depends on ``(seed, index)`` alone, so a data set is the same however it is cut into chunks, and a longer
+    one begins with the shorter one.
+    """
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
+    amplitudes = random.uniform(0, 1, MODES)
+    phases = random.uniform(0, 2 * math.pi, MODES)
+    counts = np.bincount(random.integers(0, MODES, DRAWN), minlength=MODES)
+    absolute, negative, windowed = random.uniform(size=3) < (PROBABILITY_ABSOLUTE, 0.5, PROBABILITY_WINDOW)
+    left, right = random.uniform((0.1, 0.55), (0.45, 0.9))
+
+    u = torch.zeros_like(x)
+    for i in range(MODES):
+        u += amplitudes[i] * torch.sin(2 * math.pi * (i + 1) * int(counts[i]) * x + phases[i])
+    if absolute:
+        u = u.abs()
+    if negative:
+        u = -u
+    if windowed:
+        u = u * 0.5 * (torch.tanh((x - left) / WINDOW_WIDTH) - torch.tanh((x - right) / WINDOW_WIDTH))
+    return u
