@@ -6,6 +6,7 @@ The factor π is PDEBench's (Takamoto et al. 2022, arXiv 2210.07182, appendix D.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -18,6 +19,19 @@ class Burgers:
 
     viscosity: float
     """ν > 0; the diffusion coefficient is ν/π."""
+
+    title: ClassVar[str] = "Burgers"
+    symbol: ClassVar[str] = "Nu"
+
+    @property
+    def parameter(self) -> float:
+        """Return ν."""
+        return self.viscosity
+
+    @property
+    def identity(self) -> str:
+        """Return the equation in one line."""
+        return f"u_t + (u²/2)_x = ({self.viscosity!r}/π) u_xx"
 
     @property
     def diffusivity(self) -> float:
