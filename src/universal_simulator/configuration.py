@@ -253,6 +253,41 @@ class Promotion(Section):
     """Bounds, as factors on the champion's value."""
 
 
+class Gate(Section):
+    """One thing that a finished experiment must reach."""
+
+    name: str
+    """What is demanded, in words."""
+    experiments: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Whom it binds."""
+    metric: Annotated[str, Field(pattern=r"^[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9]+$")]
+    """Name of the score, ``<protocol>/<variant>/<metric>``."""
+    direction: Literal["at_most", "below", "at_least", "above"] = "at_most"
+    bound: float | None = None
+    """The bound itself, or:"""
+    relative_to: Name | None = None
+    """the experiment whose score of the same name, times ``factor``, is the bound."""
+    factor: Positive = 1.0
+    level: Literal["minimum", "strong"] = "minimum"
+    """Only ``minimum`` gates are enforced; ``strong`` ones are an ambition."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.bound is None) == (self.relative_to is None):
+            raise ValueError(
+                f"bound = {self.bound} and relative_to = {self.relative_to}: exactly one must be set; drop or add one"
+            )
+        return self
+
+
+class Gates(Section):
+    """Targets of all experiments, and whether missing one fails the run."""
+
+    enforce: bool = False
+    """Whether a missed ``minimum`` gate ends the run with exit status 1, after everything has been saved."""
+    entries: tuple[Gate, ...] = ()
+
+
 class Compute(Section):
     """Where it runs and what that costs."""
 
@@ -284,4 +319,5 @@ class Parameters(Section):
     ttc: TestTimeConditioning
     evaluation: Evaluation
     promotion: Promotion
+    gates: Gates = Gates()
     compute: Compute

@@ -1,0 +1,80 @@
+"""How sure is a score? Percentile intervals from resampled trajectories (Efron & Tibshirani 1993, chapter 13).
+
+The trajectories of the test split are the sample; time steps and points of one trajectory are not independent and are
+never resampled. What an interval does not contain: another seed of the training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from universal_simulator.errors import InputError
+from universal_simulator.evaluation import summary
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resampled_means(
+    values: Float[np.ndarray, "trajectory column"], resamples: int = RESAMPLES, seed: int = SEED
+) -> Float[np.ndarray, "resample column"]:
+    """Return the column means of samples drawn from the rows with replacement, all columns by the same rows."""
+    n = len(values)
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    return counts @ values / n
+
+
+def interval(value: float, resampled: Float[np.ndarray, " resample"], confidence: float = CONFIDENCE) -> Interval:
+    """Return the central percentiles of the resampled values beside the value itself."""
+    low, high = np.quantile(resampled, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return Interval(float(value), float(low), float(high))
+
+
+def score_intervals(trajectory_scores: pd.DataFrame, confidence: float = CONFIDENCE) -> dict[str, Interval]:
+    """Return the interval of every score that is a function of means over trajectories, by its flat name.
+
+    Those with a root over samples (``crmse``, ``frmse_*``) and extremes (``max_error``) have none.
+    """
+    intervals: dict[str, Interval] = {}
+    for (protocol, variant), frame in trajectory_scores.groupby(["protocol", "variant"], sort=False):
+        names = summary.columns(frame)
+        values = frame[names].to_numpy(np.float64)
+        members = int(frame["members"].iloc[0])
+        resampled = dict(zip(names, resampled_means(values).T, strict=True))
+        spreads = summary.scores(resampled, members)
+        for metric, value in summary.scores(dict(zip(names, values.mean(0), strict=True)), members).items():
+            intervals[f"{protocol}/{variant}/{metric}"] = interval(float(value), spreads[metric], confidence)
+    return intervals
+
+
+def paired_gain(
+    candidate: Float[np.ndarray, " trajectory"],
+    reference: Float[np.ndarray, " trajectory"],
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Return by what fraction the candidate's mean error is lower than the reference's, on the same trajectories.
+
+    0.1 says ten per cent lower, a negative number says worse. Both errors of a resampled trajectory are drawn together,
+    so that what is hard for both does not widen the interval.
+    """
+    if candidate.shape != reference.shape:
+        raise InputError(
+            f"candidate = {len(candidate)} trajectories must be the reference's {len(reference)}; "
+            "score both on the same test split"
+        )
+    both = np.stack([candidate, reference], axis=1)
+    means = resampled_means(both)
+    value = 1 - both[:, 0].mean() / both[:, 1].mean()
+    return interval(float(value), 1 - means[:, 0] / means[:, 1], confidence)

@@ -1,0 +1,101 @@
+"""Collect the scores of many forecasts: by protocol (what is given, what is scored) and variant (who forecasts)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.errors import InputError
+from universal_simulator.evaluation import summary
+from universal_simulator.evaluation.tally import Tally
+
+
+class Scoreboard:
+    """Takes forecasts batch by batch, keeps little, and gives scores, tables and curves.
+
+    Within one protocol every variant must be given the same trajectories in the same order: paired comparisons and
+    ``trajectory`` in the tables rely on it.
+    """
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    def add(
+        self,
+        protocol: str,
+        variant: str,
+        truth: Float[Tensor, "sample time space"],
+        prediction: Float[Tensor, "sample member time space"],
+        initial: Float[Tensor, "sample space"],
+        times: Float[np.ndarray, " time"] | Float[Tensor, " time"],
+        viscosity: Float[Tensor, " sample"] | None = None,
+    ) -> None:
+        """Score one batch; ``times`` are those of the truth's frames."""
+        times = np.asarray(times, np.float64)
+        _check(truth, prediction, initial, times)
+        key = (protocol, variant)
+        if key not in self._tallies:
+            self._tallies[key] = Tally(prediction.shape[1], times, truth.shape[-1])
+        if not np.array_equal(self._tallies[key].times, times):
+            raise InputError(f"times of {protocol}/{variant} must be the same in every batch; pass them unchanged")
+        with torch.no_grad():
+            self._tallies[key].add(truth, prediction, initial, viscosity)
+
+    def scores(self) -> dict[str, float]:
+        """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number; ``diverged`` counts trajectories."""
+        flat: dict[str, float] = {}
+        for (protocol, variant), tally in self._tallies.items():
+            frame = tally.trajectories()
+            means = {name: frame[name].to_numpy().mean() for name in summary.columns(frame)}
+            values = {
+                **summary.scores(means, tally.members),
+                **tally.pooled(),
+                "max_error": frame["max_error"].max(),
+                "diverged": frame["diverged"].sum(),
+            }
+            flat |= {f"{protocol}/{variant}/{metric}": float(value) for metric, value in values.items()}
+        return flat
+
+    def trajectory_scores(self) -> pd.DataFrame:
+        """Return one row per protocol, variant and trajectory, with the number of ``members`` of the forecast."""
+        return self._stack(lambda tally: tally.trajectories().assign(members=tally.members))
+
+    def error_growth(self) -> pd.DataFrame:
+        """Return one row per protocol, variant and time."""
+        return self._stack(Tally.growth)
+
+    def calibration(self) -> pd.DataFrame:
+        """Return the tables ``reliability`` and ``rank`` of every ensemble, in long form."""
+        return self._stack(Tally.calibration)
+
+    def _stack(self, table: Callable[[Tally], pd.DataFrame]) -> pd.DataFrame:
+        if not self._tallies:
+            raise InputError("scoreboard = empty must hold at least one forecast; add one before reading it")
+        parts = []
+        for (protocol, variant), tally in self._tallies.items():
+            part = table(tally)
+            part.insert(0, "variant", variant)
+            part.insert(0, "protocol", protocol)
+            parts.append(part)
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def _check(truth: Tensor, prediction: Tensor, initial: Tensor, times: np.ndarray) -> None:
+    """Refuse shapes that broadcasting would let pass and score wrongly."""
+    samples, frames, points = truth.shape
+    expected = {
+        "prediction": (prediction.shape, (samples, prediction.shape[1] if prediction.ndim == 4 else 1, frames, points)),
+        "initial": (initial.shape, (samples, points)),
+        "times": (times.shape, (frames,)),
+    }
+    for name, (found, wanted) in expected.items():
+        if tuple(found) != wanted:
+            raise InputError(
+                f"{name} = shape {tuple(found)} must be {wanted} for a truth of {tuple(truth.shape)}; "
+                "axes are sample, member, time, space"
+            )
+    if not truth.isfinite().all():
+        raise InputError("truth = non-finite values must be finite; the raw data are broken, validate them")

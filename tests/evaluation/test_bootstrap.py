@@ -1,0 +1,69 @@
+"""Intervals from resampled trajectories, against the known error of a mean."""
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.errors import InputError
+from universal_simulator.evaluation import bootstrap
+from universal_simulator.evaluation.scoreboard import Scoreboard
+
+
+def test_interval_of_a_mean_is_two_standard_errors_wide_on_each_side():
+    values = np.random.default_rng(0).standard_normal((400, 1))
+    interval = bootstrap.interval(values.mean(), bootstrap.resampled_means(values)[:, 0])
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(400), rel=0.1)
+    assert interval.low < interval.value < interval.high
+
+
+def test_ninety_five_intervals_in_a_hundred_contain_the_truth():
+    random = np.random.default_rng(1)
+    draws = random.exponential(size=(300, 100))
+    hits = 0
+    for values in draws:
+        interval = bootstrap.interval(values.mean(), bootstrap.resampled_means(values[:, None], 500)[:, 0])
+        hits += interval.low <= 1 <= interval.high
+    assert 0.90 < hits / len(draws) < 0.98
+
+
+def test_the_same_trajectories_give_the_same_interval():
+    values = np.random.default_rng(0).standard_normal((50, 2))
+    assert np.array_equal(bootstrap.resampled_means(values), bootstrap.resampled_means(values))
+
+
+def test_every_score_that_has_an_interval_lies_in_it_and_equals_the_scoreboards():
+    random = torch.Generator().manual_seed(0)
+    truth = torch.randn(30, 3, 16, generator=random)
+    board = Scoreboard()
+    for variant, members in (("deterministic", 1), ("ensemble", 6)):
+        prediction = truth[:, None] + torch.randn(30, members, 3, 16, generator=random)
+        board.add("rollout", variant, truth, prediction, truth[:, 0], np.arange(3.0))
+    scores = board.scores()
+    intervals = bootstrap.score_intervals(board.trajectory_scores())
+    assert {"rollout/deterministic/nrmse", "rollout/ensemble/ece", "rollout/ensemble/spread_skill"} <= set(intervals)
+    assert "rollout/deterministic/ece" not in intervals
+    for name, interval in intervals.items():
+        assert interval.value == pytest.approx(scores[name]), name
+        # |coverage - nominal| is folded at zero, so a well calibrated ensemble may lie below its own interval
+        assert interval.low <= interval.value <= interval.high or name.endswith("ece"), name
+
+
+def test_a_paired_gain_is_sure_of_a_small_constant_improvement_of_a_noisy_error():
+    reference = np.random.default_rng(0).exponential(size=100)
+    gain = bootstrap.paired_gain(0.95 * reference, reference)
+    assert (gain.low, gain.value, gain.high) == pytest.approx((0.05, 0.05, 0.05))
+
+
+def test_a_paired_gain_of_unrelated_errors_straddles_zero():
+    random = np.random.default_rng(0)
+    gain = bootstrap.paired_gain(random.exponential(size=100), random.exponential(size=100))
+    assert gain.low < 0 < gain.high
+
+
+def test_a_worse_candidate_has_a_negative_gain():
+    assert bootstrap.paired_gain(np.array([2.0, 4.0]), np.array([1.0, 2.0])).value == pytest.approx(-1)
+
+
+def test_pairs_of_different_length_are_refused():
+    with pytest.raises(InputError, match="candidate = 2 trajectories"):
+        bootstrap.paired_gain(np.ones(2), np.ones(3))

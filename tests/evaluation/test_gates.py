@@ -1,0 +1,103 @@
+"""Gates: bounds, directions, references that are not there, intervals that straddle."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from universal_simulator.configuration import Gate, Gates
+from universal_simulator.evaluation.bootstrap import Interval
+from universal_simulator.evaluation.gates import failed, judge
+
+METRIC = "rollout/deterministic/nrmse"
+SHIPPED = Path(__file__).parents[2] / "conf/base/parameters_gates.yml"
+
+
+def gate(**changes) -> Gate:
+    return Gate(**({"name": "error", "experiments": ["mine"], "metric": METRIC, "bound": 0.1} | changes))
+
+
+def outcome(value=0.08, interval=None, references=None, **changes):
+    intervals = {METRIC: interval} if interval else {}
+    return judge([gate(**changes)], "mine", {METRIC: value}, intervals, references or {})[0]
+
+
+@pytest.mark.parametrize(
+    ("direction", "below", "equal", "above"),
+    [
+        ("at_most", "passed", "passed", "failed"),
+        ("below", "passed", "failed", "failed"),
+        ("at_least", "failed", "passed", "passed"),
+        ("above", "failed", "failed", "passed"),
+    ],
+)
+def test_each_direction_on_both_sides_of_its_bound(direction, below, equal, above):
+    verdicts = [outcome(value, direction=direction).verdict for value in (0.09, 0.1, 0.11)]
+    assert verdicts == [below, equal, above]
+
+
+def test_the_margin_is_relative_and_positive_on_the_right_side():
+    assert outcome(0.08).margin == pytest.approx(0.2)
+    assert outcome(0.12).margin == pytest.approx(-0.2)
+    assert outcome(0.12, direction="at_least").margin == pytest.approx(0.2)
+
+
+def test_a_relative_bound_is_a_factor_on_the_other_experiments_score():
+    relative = {"bound": None, "relative_to": "golden", "factor": 0.5}
+    result = outcome(0.06, references={"golden": {METRIC: 0.1}}, **relative)
+    assert (result.bound, result.verdict) == (pytest.approx(0.05), "failed")
+    assert result.requirement == "≤ 0.5 × golden"
+
+
+def test_without_the_reference_the_gate_says_so_and_does_not_pass():
+    result = outcome(bound=None, relative_to="golden")
+    assert result.verdict == "no reference"
+    assert failed([result]) == [result]
+
+
+def test_a_score_that_is_missing_does_not_pass():
+    result = judge([gate()], "mine", {}, {}, {})[0]
+    assert result.verdict == "no score"
+    assert failed([result]) == [result]
+
+
+@pytest.mark.parametrize(("low", "high", "straddles"), [(0.07, 0.11, True), (0.07, 0.09, False), (0.11, 0.2, False)])
+def test_an_interval_around_the_bound_cannot_decide(low, high, straddles):
+    assert outcome(interval=Interval(0.08, low, high)).straddles is straddles
+
+
+def test_only_gates_of_this_experiment_are_judged():
+    assert judge([gate(experiments=["other"])], "mine", {METRIC: 1.0}, {}, {}) == []
+
+
+def test_a_strong_gate_is_an_ambition_and_not_a_failure():
+    result = outcome(0.2, level="strong")
+    assert result.verdict == "failed"
+    assert failed([result]) == []
+
+
+@pytest.mark.parametrize("bounds", [{"bound": None}, {"relative_to": "golden"}])
+def test_a_gate_has_exactly_one_bound(bounds):
+    with pytest.raises(ValidationError, match="exactly one must be set"):
+        gate(**bounds)
+
+
+def test_the_shipped_gates_are_the_published_targets():
+    gates = Gates(**yaml.safe_load(SHIPPED.read_text())["gates"])
+    assert not gates.enforce
+    found = {(name, g.metric.split("/")[2], g.level, g.bound, g.relative_to, g.factor)
+             for g in gates.entries for name in g.experiments}  # fmt: skip
+    assert {
+        ("golden", "nrmse", "minimum", 0.09, None, 1.0),
+        ("sota_v1", "nrmse", "minimum", 0.07, None, 1.0),
+        ("sota_v1", "nrmse", "strong", 0.05, None, 1.0),
+        ("sota_v1", "conservation_gap", "minimum", None, "golden", 1.0),
+        ("sota_v1", "boundary_violation", "minimum", None, "golden", 1.0),
+        ("sota_v1", "conservation_gap", "strong", None, "golden", 0.5),
+        ("sota_v1", "ece", "strong", None, "golden", 1.0),
+        ("sota_v2", "nrmse", "minimum", 0.04, None, 1.0),
+        ("sota_v2", "nrmse", "minimum", None, "sota_v1", 1.0),
+        ("sota_v2", "conservation_gap", "minimum", None, "golden", 1.0),
+        ("sota_v2", "boundary_violation", "minimum", None, "golden", 1.0),
+    } <= found

@@ -1,0 +1,209 @@
+"""The scoreboard: same numbers however the batches are cut, and nobody who diverged is averaged away."""
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.errors import InputError
+from universal_simulator.evaluation import metrics, tally
+from universal_simulator.evaluation.scoreboard import Scoreboard
+
+TIMES = np.linspace(0.1, 0.4, 4)
+DETERMINISTIC = {
+    "nrmse", "nrmse_frobenius", "rmse", "crmse", "brmse", "frmse_low", "frmse_mid", "frmse_high", "max_error",
+    "conservation_gap", "boundary_violation", "crps", "diverged",
+}  # fmt: skip
+PROBABILISTIC = {"ece", "coverage_50", "coverage_90", "spread_skill"}
+
+
+def forecast(members: int = 1, samples: int = 7, error: float = 0.2):
+    random = torch.Generator().manual_seed(1)
+    truth = torch.randn(samples, len(TIMES), 32, generator=random)
+    centre = truth + error * torch.randn(truth.shape, generator=random)
+    noise = torch.randn(samples, members, len(TIMES), 32, generator=random)
+    prediction = centre[:, None] + (error * noise if members > 1 else 0)
+    return truth, prediction, truth[:, 0].clone()
+
+
+def board(truth, prediction, initial, cuts=(), variant="deterministic") -> Scoreboard:
+    result = Scoreboard()
+    pieces = zip(*(tensor.tensor_split(cuts) for tensor in (truth, prediction, initial)), strict=True)
+    for piece in pieces:
+        result.add("rollout", variant, *piece, TIMES)
+    return result
+
+
+def test_a_deterministic_forecast_has_the_deterministic_scores_only():
+    assert set(board(*forecast()).scores()) == {f"rollout/deterministic/{metric}" for metric in DETERMINISTIC}
+
+
+def test_an_ensemble_has_calibration_beside_them():
+    scores = board(*forecast(members=5), variant="ensemble").scores()
+    assert set(scores) == {f"rollout/ensemble/{metric}" for metric in DETERMINISTIC | PROBABILISTIC}
+    assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_scores_are_those_of_the_metrics():
+    truth, prediction, initial = (tensor.double() for tensor in forecast())
+    scores = board(truth, prediction, initial).scores()
+    point = prediction[:, 0]
+    error = point - truth
+    expected = {
+        "nrmse": metrics.nrmse(point, truth).mean(),
+        "nrmse_frobenius": metrics.nrmse_frobenius(point, truth).mean(),
+        "rmse": metrics.rmse(point, truth).mean(),
+        "brmse": metrics.brmse(point, truth).mean(),
+        "max_error": error.abs().max(),
+        "crps": error.abs().mean(),
+        "crmse": metrics.crmse(error.mean(-1)),
+        "conservation_gap": metrics.conservation_gap(point, initial).mean(),
+        "boundary_violation": metrics.boundary_violation(point, truth).mean(),
+        "frmse_mid": metrics.frmse(metrics.spectral_error(point, truth), 7, 32)["frmse_mid"],
+        "diverged": 0,
+    }
+    for metric, value in expected.items():
+        assert scores[f"rollout/deterministic/{metric}"] == pytest.approx(float(value), rel=1e-6), metric
+
+
+@pytest.mark.parametrize("members", [1, 5])
+@pytest.mark.parametrize("cuts", [(1,), (3, 4), tuple(range(1, 7))])
+def test_scores_do_not_depend_on_how_the_batches_are_cut(members, cuts):
+    whole, cut = board(*forecast(members)), board(*forecast(members), cuts)
+    assert cut.scores() == pytest.approx(whole.scores(), rel=1e-6)
+    for table in ("trajectory_scores", "error_growth", "calibration"):
+        left, right = (getattr(one, table)().select_dtypes("number") for one in (whole, cut))
+        assert np.allclose(left, right, equal_nan=True), table
+
+
+def test_scores_do_not_depend_on_how_much_is_worked_on_at_once(monkeypatch):
+    whole = board(*forecast(5)).scores()
+    monkeypatch.setattr(tally, "CHUNK", 1)
+    assert board(*forecast(5)).scores() == pytest.approx(whole, rel=1e-12)
+
+
+def test_the_point_forecast_of_an_ensemble_is_its_mean():
+    truth, prediction, initial = forecast(members=5)
+    mean = prediction.mean(1, keepdim=True)
+    several = board(truth, prediction, initial).scores()
+    one = board(truth, mean, initial).scores()
+    for metric in ("nrmse", "rmse", "crmse", "frmse_low", "max_error"):
+        assert several[f"rollout/deterministic/{metric}"] == pytest.approx(one[f"rollout/deterministic/{metric}"])
+
+
+def test_physics_is_asked_of_each_member_not_of_their_mean():
+    truth = torch.ones(1, 4, 32) + torch.sin(torch.linspace(0, 6, 32))
+    prediction = torch.stack([truth + 0.5, truth - 0.5], 1)  # the mean conserves, no member does
+    scores = board(truth, prediction, truth[:, 0].clone(), variant="ensemble").scores()
+    assert scores["rollout/ensemble/nrmse"] < 1e-6
+    assert scores["rollout/ensemble/conservation_gap"] > 0.3
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf, 1e6, 1e30])
+def test_a_diverged_rollout_is_counted_and_stays_in_every_average(broken):
+    truth, prediction, initial = forecast()
+    healthy = board(truth, prediction, initial).scores()
+    prediction[2, 0, 3] = broken
+    sick = board(truth, prediction, initial)
+    scores = sick.scores()
+    assert scores.pop("rollout/deterministic/diverged") == 1
+    healthy.pop("rollout/deterministic/diverged")
+    for name, value in scores.items():
+        assert np.isfinite(value), name
+        if name.endswith(("boundary_violation", "frmse_mid", "frmse_high")) and np.isfinite(broken):
+            continue  # a large constant is wrong, but smooth and closed
+        assert value > healthy[name], name
+    per_trajectory = sick.trajectory_scores()
+    assert per_trajectory["diverged"].tolist() == [False, False, True, False, False, False, False]
+    assert per_trajectory["nrmse"][2] == pytest.approx((tally.DIVERGED + 3 * 0.2) / 4, rel=0.1)
+
+
+def test_a_single_spike_is_enough_to_diverge():
+    truth, prediction, initial = forecast()
+    prediction[1, 0, 0, 5] += 30
+    assert board(truth, prediction, initial).trajectory_scores()["diverged"].tolist() == [False, True] + 5 * [False]
+
+
+def test_one_broken_member_makes_an_ensemble_diverge():
+    truth, prediction, initial = forecast(members=5)
+    prediction[4, 3, 1, 0] = torch.nan
+    assert board(truth, prediction, initial).scores()["rollout/deterministic/diverged"] == 1
+
+
+def test_a_healthy_forecast_is_not_touched_by_the_bound():
+    truth, prediction, _ = forecast(error=1.5)
+    tamed, diverged = tally.tame(prediction, truth)
+    assert torch.allclose(tamed, prediction)
+    assert not diverged.any()
+
+
+def test_error_growth_has_mean_median_and_deciles_of_each_time():
+    truth, prediction, initial = forecast(samples=20)
+    growth = board(truth, prediction, initial).error_growth()
+    nrmse = metrics.nrmse(prediction[:, 0], truth).numpy()
+    assert growth["time"].tolist() == TIMES.tolist()
+    assert np.allclose(growth["nrmse_mean"], nrmse.mean(0))
+    assert np.allclose(growth["nrmse_median"], np.median(nrmse, 0))
+    assert np.allclose(growth["nrmse_q10"], np.quantile(nrmse, 0.1, axis=0))
+    assert np.allclose(growth["nrmse_q90"], np.quantile(nrmse, 0.9, axis=0))
+
+
+def test_spread_and_skill_over_time_agree_where_the_ensemble_is_calibrated():
+    random = torch.Generator().manual_seed(0)
+    truth = torch.randn(20, len(TIMES), 256, generator=random)
+    prediction = torch.randn(20, 8, len(TIMES), 256, generator=random)
+    result = board(truth, prediction, truth[:, 0], variant="ensemble")
+    growth = result.error_growth()
+    assert np.allclose(growth["spread"], growth["skill"], rtol=0.05)
+    scores = result.scores()
+    assert scores["rollout/ensemble/ece"] < 0.02
+    assert scores["rollout/ensemble/spread_skill"] == pytest.approx(1, abs=0.03)
+    assert scores["rollout/ensemble/coverage_90"] == pytest.approx(0.9, abs=0.02)
+
+
+def test_calibration_tables_cover_the_whole_and_each_time():
+    table = board(*forecast(members=5)).calibration()
+    whole = table[table["time"].isna()]
+    assert whole[whole["table"] == "reliability"]["key"].tolist() == pytest.approx([0.1 * k for k in range(1, 10)])
+    assert whole[whole["table"] == "rank"]["value"].mean() == pytest.approx(1)
+    assert len(table) == (9 + 6) * (1 + len(TIMES))
+
+
+def test_without_an_ensemble_the_calibration_table_is_empty_with_its_columns():
+    table = board(*forecast()).calibration()
+    assert len(table) == 0
+    assert {"protocol", "variant", "table", "time", "key", "value"} == set(table.columns)
+
+
+def test_viscosity_stands_beside_each_trajectory():
+    truth, prediction, initial = forecast(samples=2)
+    result = Scoreboard()
+    result.add("rollout", "ttc", truth, prediction, initial, TIMES, viscosity=torch.tensor([0.01, 0.1]))
+    assert result.trajectory_scores()["viscosity"].tolist() == pytest.approx([0.01, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, p, i, x: (t, p[:, 0], i, x), "prediction = shape"),
+        (lambda t, p, i, x: (t, p[:, :, 1:], i, x), "prediction = shape"),
+        (lambda t, p, i, x: (t, p, i[:1], x), "initial = shape"),
+        (lambda t, p, i, x: (t, p, i, x[1:]), "times = shape"),
+        (lambda t, p, i, x: (t * torch.nan, p, i, x), "truth = non-finite"),
+    ],
+)
+def test_what_broadcasting_would_let_pass_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        Scoreboard().add("rollout", "deterministic", *change(*forecast(), TIMES))
+
+
+def test_a_second_batch_of_another_kind_is_refused():
+    result = board(*forecast(members=5))
+    with pytest.raises(InputError, match="must stay"):
+        result.add("rollout", "deterministic", *forecast(members=4), TIMES)
+    with pytest.raises(InputError, match="times of rollout/deterministic"):
+        result.add("rollout", "deterministic", *forecast(members=5), TIMES + 1)
+
+
+def test_an_empty_scoreboard_has_no_tables():
+    with pytest.raises(InputError, match="scoreboard = empty"):
+        Scoreboard().trajectory_scores()
