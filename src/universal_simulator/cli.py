@@ -1,0 +1,155 @@
+"""``kedro run`` with experiments by name: Kedro's own command, with three of its options replaced.
+
+``--params`` takes names beside ``key=value`` pairs, ``--pipelines``, ``--pipeline`` and ``-p`` are one option, and a
+mistake of the user's ends in one line before any work.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.config import MissingConfigException
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import split_string
+from kedro.framework.project import settings
+from kedro.utils import find_kedro_project
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from universal_simulator.configuration_loader import ExperimentLoader
+from universal_simulator.errors import InputError
+from universal_simulator.refusals import suggestion, user_mistake
+
+EXAMPLES = """\b
+kedro run --pipelines=full --params=sota_v1
+kedro run --pipelines=full --params=sota_v1,operator.training.epochs=3
+kedro run --pipelines=operator --params=golden,operator.network.depths=[2,2,2],seed=1
+kedro run --pipelines=full --params=sota_v1,dry_run        (the later one wins)
+"""
+
+
+@click.group(name="universal_simulator")
+def cli() -> None:
+    """Commands of the project."""
+
+
+class RunCommand(click.Command):
+    """``kedro run``, whose help also lists the experiments."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the experiments with their purposes, and examples."""
+        with formatter.section("Experiments (--params)"):
+            formatter.write_dl(_purposes())
+        with formatter.section("Examples"):
+            formatter.write_text(EXAMPLES)
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """Read ``name,name,key.path=value,…``: bare words name experiments, values are YAML.
+
+    A comma inside brackets, braces or quotes belongs to the value.
+    """
+    params: dict[str, Any] = {}
+    names: list[str] = []
+    for item in _items(text):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals:
+            names.append(key)
+        elif not key:
+            raise InputError(f"params = {item}: a parameter needs a name before the '='; write name=value")
+        elif key == "experiment":
+            names += _items(value)
+        else:
+            params[key] = _value(key, value)
+    return {"experiment": names, **params} if names else params
+
+
+def _items(text: str) -> list[str]:
+    """Split at the commas outside brackets, braces and quotes."""
+    pieces = re.findall(r"""(?:\[[^\]]*\]|\{[^}]*\}|"[^"]*"|'[^']*'|[^,])+""", text)
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        content = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise InputError(f"{key} = {text}: must be a YAML value; close its brackets and quotes") from error
+    return content["value"]  # type: ignore[index,call-overload]
+
+
+def _params_option(_context: click.Context, _option: click.Parameter, given: Any) -> dict[str, Any]:
+    with one_line_errors():
+        return given if isinstance(given, dict) else parse_params(given)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the command with one line and exit status 1 on a mistake of the user's; our own bugs keep their traceback."""
+    try:
+        yield
+    except Exception as error:
+        mistake = user_mistake(error)
+        if mistake is None:
+            raise
+        raise click.ClickException(str(mistake)) from error
+
+
+def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | None = None) -> ExperimentLoader:
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    source = conf_source or str(project / settings.CONF_SOURCE)
+    return ExperimentLoader(source, env, params, **settings.CONFIG_LOADER_ARGS)
+
+
+def _check(params: dict[str, Any], pipelines: list[str], env: str | None, conf_source: str | None) -> None:
+    """Refuse a mistyped pipeline, environment, experiment or parameter before anything is opened or written."""
+    from universal_simulator.pipeline_registry import PIPELINES
+
+    for name in pipelines:
+        if name not in PIPELINES:
+            known = ", ".join(PIPELINES)
+            raise InputError(f"pipeline = {name}: no such pipeline; {suggestion(name, PIPELINES)}known are {known}")
+    try:
+        _loader(params, env, conf_source)["parameters"]
+    except MissingConfigException as error:
+        raise InputError(f"env = {env}: its folder must exist in the configuration; {error}") from error
+
+
+def _run(params: dict[str, Any], pipelines: list[str], **options: Any) -> Any:
+    with one_line_errors():
+        _check(params, pipelines, options["env"], options["conf_source"])
+        try:
+            return kedro_run.callback(params=params, pipeline=None, pipelines=pipelines, **options)  # type: ignore[misc]
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+
+def _purposes() -> list[tuple[str, str]]:
+    experiments = _loader({}).experiments()
+    return [(name, str(tree.get("experiment", {}).get("purpose", ""))) for name, tree in experiments.items()]
+
+
+PARAMS_HELP = """Experiments by name, then single parameters: NAME[,NAME…][,key.path=value…]. Without a name: golden.
+Every parameter stands in conf/base/parameters.yml; lists are written [1,2,3]."""
+PIPELINES_HELP = "Names of the pipelines to run, separated by commas; all of them where none is given."
+
+_replaced = {
+    "params": click.Option(
+        ["--params"], default="", callback=_params_option, help=PARAMS_HELP, type=click.UNPROCESSED
+    ),
+    "pipelines": click.Option(
+        ["--pipelines", "--pipeline", "-p", "pipelines"], default="", callback=split_string, help=PIPELINES_HELP
+    ),
+}
+run = RunCommand(
+    name="run",
+    callback=_run,
+    params=[_replaced.get(str(option.name), option) for option in kedro_run.params if option.name != "pipeline"],
+    short_help="Run pipelines with an experiment's parameters.",
+    help="Run pipelines with an experiment's parameters; every run is one run in MLflow.",
+)
+cli.add_command(run)

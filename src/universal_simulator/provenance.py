@@ -1,0 +1,76 @@
+"""Where a run came from: code, command, machine, process."""
+
+import os
+import platform
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+
+def code(project: Path) -> dict[str, str]:
+    """Return the version and, in a git checkout, the commit and whether files differ from it."""
+    found = {"version": _version()}
+    commit = _git(project, "rev-parse", "HEAD")
+    if commit:
+        found |= {"git_commit": commit, "git_dirty": str(bool(_git(project, "status", "--porcelain"))).lower()}
+    return found
+
+
+def command() -> str:
+    """Return the command line as one could type it again."""
+    program, *arguments = sys.argv
+    return shlex.join([Path(program).name or "python", *arguments])
+
+
+def process_identity() -> dict[str, str]:
+    """Name this process so that it cannot be mistaken for a later one with the same number."""
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+
+
+def is_alive(identity: Mapping[str, str]) -> bool:
+    """Return whether the process of that identity still runs on this machine."""
+    try:
+        started = psutil.Process(int(identity["pid"])).create_time()
+    except (KeyError, ValueError, psutil.NoSuchProcess):
+        return False
+    return f"{started:.2f}" == identity.get("process_start")
+
+
+def device_name(device: str) -> str:
+    """Describe the device of the networks: ``cuda: NVIDIA H100`` or ``cpu: x86_64, 8 threads``."""
+    import torch
+
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def without_credentials(text: str) -> str:
+    """Blank out ``user:password@`` in addresses."""
+    return re.sub(r"//[^@/\s]*@", "//***@", text)
+
+
+def _version() -> str:
+    try:
+        return version("universal_simulator")
+    except PackageNotFoundError:  # run from the source folder, not installed
+        return "unknown"
+
+
+def _git(project: Path, *arguments: str) -> str:
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # `git status` must not write into the checkout
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
