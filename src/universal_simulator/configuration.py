@@ -4,7 +4,7 @@
 receives its section as one of these models, validated before any node runs.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,15 @@ class Section(BaseModel):
     """One node of the parameter tree."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, values: Any) -> Any:
+        """Refuse ``true`` where a number is meant: pydantic would read it as 1."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+                raise ValueError(f"{name} = {value} must not be true or false; give its value")
+        return values
 
 
 # --- what is solved ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,9 @@
-"""Errors that are told to people, not debugged."""
+"""What a user did wrong, as opposed to what we did wrong."""
 
 
 class InputError(ValueError):
-    """A mistake of the user's, told in one line: name, rule, value, remedy."""
+    """A mistake of the user's, told in one line: name, rule, value, remedy.
+
+    The command line prints it as that line and ends with exit status 1; every other exception is a bug of ours and
+    keeps its traceback.
+    """
