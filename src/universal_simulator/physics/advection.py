@@ -3,6 +3,7 @@
 PDEBench's convention (arXiv 2210.07182, appendix D.1); ``beta0.1`` in a file's name is the speed.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,10 @@ class Advection:
     def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
         """Return zero: the equation is linear."""
         return torch.zeros_like(u_hat)
+
+    def front_width(self, jump: float) -> float:
+        """Return infinity: a linear equation forms no fronts."""
+        return math.inf
 
     def drift(self, mean: Tensor) -> Tensor:
         """Return 0: adding a constant to u changes nothing else."""

@@ -40,6 +40,10 @@ class Equation(Protocol):
         """Return the spectrum of N(u)."""
         ...
 
+    def front_width(self, jump: float) -> float:
+        """Return how thin a front can become that jumps by this much; infinite where the equation forms none."""
+        ...
+
     def drift(self, mean: Tensor) -> Tensor:
         """Return the speed of the frame in which a field of this mean may be looked at as one of mean zero."""
         ...

@@ -41,6 +41,10 @@ class Heat:
         """Return zero: the equation is linear."""
         return torch.zeros_like(u_hat)
 
+    def front_width(self, jump: float) -> float:
+        """Return infinity: a linear equation forms no fronts."""
+        return math.inf
+
     def drift(self, mean: Tensor) -> Tensor:
         """Return 0: adding a constant to u changes nothing else."""
         return torch.zeros_like(mean)

@@ -1,0 +1,187 @@
+r"""Solve an equation to a stated accuracy: pseudo-spectral in space, ETDRK4 in time, resolution as the solution needs.
+
+How the resolution is chosen. Between plateaus a jump ``Δ`` apart, Burgers forms the front ``-Δ/2 tanh(x/w)`` of width
+``w = 4 D/Δ``, whose spectrum falls as ``exp(-π² m w)`` with the mode number ``m``. Nothing that is still to come can
+jump by more than the solution's range now (maximum principle), so the range bounds what is needed from here on:
+
+* modes kept ``m ≥ TAIL/(π² w)``, on a grid of three points for every two modes there and back (2/3 dealiasing);
+* time step ``h ≤ STEP · w/Δ``: the time in which the jump crosses the front; and ``h ≤ t/TRANSIENT`` at time ``t``,
+  since diffusion first smooths the initial condition, the faster the younger it is.
+
+Both are chosen anew at every snapshot, since the range falls as time goes on. What the choice discards is checked:
+where the last eighth of the kept modes holds more than ``DISCARDED_LIMIT`` of the fluctuation, we refuse. A linear
+equation forms no front; one step of the exponential integrator is exact, and all modes of the initial condition stay.
+
+The frame moves with the mean, ``u = m + v(x - m t, t)``, which makes the largest speed, and with it the error, smaller.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from universal_simulator.errors import InputError
+from universal_simulator.fields.spectral import cell_centres, wave_numbers
+from universal_simulator.physics.equations import Equation
+from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
+
+TAIL = 9.0
+"""Decades (natural) by which a front's spectrum has fallen at the last mode kept."""
+STEP = 1.0
+TRANSIENT = 16
+FINEST_INITIAL = 8192
+"""Points on which the initial condition is looked at."""
+COARSEST = 1024
+DISCARDED_LIMIT = 1e-3
+VERSION = 1
+"""Raised when the numbers that come out change: files of another version are not continued."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Snapshots, and what they cost and lost."""
+
+    values: Float[Tensor, "sample time space"]
+    discarded: float
+    """Largest share of the fluctuation's root-mean-square in the last eighth of the modes kept."""
+    grid: int
+    """Largest number of points used."""
+    steps: int
+    """Largest number of steps between two snapshots."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to go from one snapshot to the next."""
+
+    grid: int
+    kept: int
+    steps: int
+
+
+def plan(equation: Equation, spread: float, interval: float, until: float) -> Plan:
+    """Choose grid and steps up to the time ``until`` for solutions of this range (maximum - minimum), by the rule."""
+    width = equation.front_width(spread)
+    if math.isinf(width):
+        return Plan(FINEST_INITIAL, FINEST_INITIAL // 2, 1)
+    modes = TAIL / (math.pi**2 * width)
+    grid = _at_least(3 * modes, COARSEST)
+    step = min(STEP * width / spread, until / TRANSIENT)
+    return Plan(grid, grid // 3 + 1, _at_least(interval / step, 1))
+
+
+def solve(
+    equation: Equation,
+    initial: Callable[[Float[Tensor, " space"]], Float[Tensor, "sample space"]],
+    times: np.ndarray,
+    points: int,
+    dtype: torch.dtype = torch.float32,
+    fixed: Plan | None = None,
+) -> Solution:
+    """Return the solution at ``times`` (uniform, from 0) on ``points`` cell centres, point values, not averages.
+
+    ``initial`` gives the initial condition wherever it is asked (float64). Samples solved together share the
+    resolution that the worst of them needs, so the last bits of one depend on which others there are. ``fixed`` sets
+    the resolution by hand, to study convergence.
+    """
+    interval = float(times[1] - times[0])
+    spectrum, mean = _initial_spectrum(initial)
+    drift = equation.drift(mean)
+    snapshots = [initial(cell_centres(points)).to(dtype)]
+    grid, most, discarded = FINEST_INITIAL, Plan(0, 0, 0), 0.0
+    for t in times[1:]:
+        now = fixed or plan(equation, _spread(spectrum, grid), interval, float(t))
+        spectrum, grid = _regrid(spectrum, grid, now, dtype), now.grid
+        spectrum = _advance(equation, spectrum, now, interval)
+        if not (tail := _tail(spectrum)) <= DISCARDED_LIMIT:
+            raise InputError(
+                f"discarded spectrum = {tail:.1e} of {equation.identity} at t = {t:g} on {grid} points must be at most "
+                f"{DISCARDED_LIMIT:g}; the solution is under-resolved or blew up: choose a larger viscosity"
+            )
+        discarded = max(discarded, tail)
+        most = Plan(max(grid, most.grid), now.kept, max(now.steps, most.steps))
+        snapshots.append(_sample(spectrum / grid, points, mean, drift * t))
+    return Solution(torch.stack(snapshots, 1), discarded, most.grid, most.steps)
+
+
+def _initial_spectrum(
+    initial: Callable[[Tensor], Tensor],
+) -> tuple[Complex[Tensor, "sample mode"], Float[Tensor, " sample"]]:
+    """Return the fluctuation's spectrum, with phases counted from x = 0, and the mean."""
+    x = cell_centres(FINEST_INITIAL)
+    spectrum = torch.fft.rfft(initial(x))
+    mean = spectrum[:, 0].real / FINEST_INITIAL
+    spectrum[:, 0] = 0
+    half_a_cell = wave_numbers(FINEST_INITIAL) * (0.5 / FINEST_INITIAL)
+    return spectrum * torch.exp(-1j * half_a_cell), mean
+
+
+def _spread(spectrum: Complex[Tensor, "sample mode"], grid: int) -> float:
+    """Return the largest range of any sample."""
+    lowest, highest = torch.fft.irfft(spectrum, n=grid).aminmax(dim=-1)
+    return float((highest - lowest).max())
+
+
+def _regrid(spectrum: Tensor, grid: int, to: Plan, dtype: torch.dtype) -> Tensor:
+    """Cut or pad to the modes that ``to`` keeps, scaled for its grid."""
+    missing = max(0, to.kept - spectrum.shape[-1])
+    kept = torch.nn.functional.pad(spectrum[..., : to.kept], (0, missing))
+    return (kept * (to.grid / grid) if to.grid != grid else kept).to(dtype.to_complex())
+
+
+def _advance(equation: Equation, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
+    dtype = spectrum.real.dtype
+    table = _table(equation, by, interval, dtype)
+    k = wave_numbers(by.grid, dtype)
+    beyond = by.grid // 2 + 1 - by.kept
+
+    def nonlinear(u_hat: Tensor) -> Tensor:
+        return equation.nonlinear(torch.nn.functional.pad(u_hat, (0, beyond)), k)[..., : by.kept]
+
+    for _ in range(by.steps):
+        spectrum = step(spectrum, table, nonlinear)
+    return spectrum
+
+
+@lru_cache(maxsize=256)
+def _table(equation: Equation, by: Plan, interval: float, dtype: torch.dtype) -> Coefficients:
+    """Return the integrator's numbers; they are as large as one spectrum and take long to make."""
+    k = wave_numbers(by.grid)[: by.kept]
+    return coefficients(equation.linear(k), interval / by.steps, dtype)
+
+
+def _tail(spectrum: Complex[Tensor, "sample mode"]) -> float:
+    """Return the share of the root-mean-square in the last eighth of the modes, in the worst sample; NaN stays NaN."""
+    power = spectrum.abs().square()
+    last = power[:, -(power.shape[1] // 8) :].sum(-1)
+    floor = torch.finfo(power.dtype).tiny
+    share = (last / power.sum(-1).clamp(min=floor)).sqrt()
+    return float(share.max()) if torch.isfinite(power).all() else math.nan
+
+
+def _sample(spectrum: Tensor, points: int, mean: Tensor, moved: Tensor) -> Float[Tensor, "sample space"]:
+    """Evaluate at cell centres the series whose coefficients these are, ``moved`` to the right and lifted by the mean.
+
+    Every mode counts, also those the coarse grid cannot tell apart: values of the function, without ringing.
+    """
+    kept = spectrum.shape[-1]
+    ratio = -(-2 * kept // points)
+    place = (0.5 / points - moved.double())[:, None] * torch.arange(kept)
+    turned = spectrum * torch.exp(2j * math.pi * place).to(spectrum.dtype)
+    turned[:, 0] = mean.to(spectrum.dtype)
+    return torch.fft.irfft(turned, n=ratio * points, norm="forward")[:, ::ratio]
+
+
+def _at_least(wanted: float, least: int) -> int:
+    """Return the smallest number of the form ``least · 2^i`` or ``least · 3 · 2^(i-1)`` that is no less."""
+    size = least
+    while size < wanted:
+        if 3 * size // 2 >= wanted and 3 * size % 2 == 0:
+            return 3 * size // 2
+        size *= 2
+    return size

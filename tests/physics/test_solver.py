@@ -1,0 +1,176 @@
+"""The solver against closed forms, symmetries, balances and another solver."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from universal_simulator.fields.spectral import cell_centres, resample, shift
+from universal_simulator.physics.burgers import Burgers
+from universal_simulator.physics.cole_hopf import cole_hopf
+from universal_simulator.physics.equations import Equation, equation
+from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.physics.solver import Plan, plan, solve
+
+Field = Callable[[Tensor], Tensor]
+
+
+def waves(x: Tensor) -> Tensor:
+    """Return a smooth field without mean whose two humps run into each other."""
+    return torch.sin(2 * math.pi * x) + 0.6 * torch.sin(4 * math.pi * x + 1.3)
+
+
+def solution(of: Equation, initial: Field, times: np.ndarray, points: int = 256, **how: object) -> Tensor:
+    """Solve for one sample in double precision: (time, space)."""
+    return solve(of, lambda x: initial(x)[None], times, points, torch.float64, **how).values[0]  # type: ignore[arg-type]
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    """Return |a - b|/|b|."""
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize(
+    ("viscosity", "t", "finer"),
+    [
+        (0.001, 0.25, Plan(12288, 4097, 800)),
+        (0.004, 0.5, Plan(4096, 1366, 1000)),
+        (0.01, 0.2, Plan(2048, 683, 500)),
+        (0.01, 1.0, Plan(2048, 683, 2000)),
+        (0.1, 0.5, Plan(1024, 342, 500)),
+        (1.0, 0.2, Plan(1024, 342, 500)),
+    ],
+)
+def test_burgers_agrees_with_cole_hopf(viscosity: float, t: float, finer: Plan) -> None:
+    """Before, at and after the fronts form. A wrong sign, power or factor of D or of the flux fails by 1e-2 and more."""
+    of, x = Burgers(viscosity), cell_centres(128)
+    exact = cole_hopf(waves, of.diffusivity, x, t)
+    by_rule = relative(solution(of, waves, np.linspace(0, t, 21), 128)[-1], exact)
+    assert by_rule < 2e-5, f"ν = {viscosity}, t = {t}: relative error {by_rule:.1e}"
+    by_force = relative(solution(of, waves, np.array([0, t]), 128, fixed=finer)[-1], exact)
+    assert by_force < 2e-7, f"ν = {viscosity}, t = {t}: relative error {by_force:.1e} with {finer}"
+
+
+def test_a_random_sample_with_mean_and_kinks_agrees_with_cole_hopf() -> None:
+    """The frame moves with the mean: u = m + v(x - m t, t)."""
+    x, t = cell_centres(128), 0.3
+    of = Burgers(0.01)
+    index = next(i for i in range(50) if initial_condition(cell_centres(512), 0, i).mean().abs() > 0.5)
+
+    def initial(at: Tensor) -> Tensor:
+        return initial_condition(at, 0, index)
+
+    mean = float(initial(cell_centres(16384)).mean())
+    expected = mean + cole_hopf(lambda at: initial(at) - mean, of.diffusivity, (x - mean * t) % 1.0, t)
+    assert relative(solution(of, initial, np.linspace(0, t, 31), 128)[-1], expected) < 1e-5
+
+
+def test_the_error_falls_with_the_fourth_power_of_the_step() -> None:
+    """Observed order of convergence, at fixed resolution in space."""
+    of, times = Burgers(0.05), np.array([0.0, 0.2])
+
+    def end(steps: int) -> Tensor:
+        return solution(of, waves, times, 256, fixed=Plan(512, 171, steps))[-1]
+
+    exact = end(1024)
+    errors = [relative(end(steps), exact) for steps in (32, 64, 128)]
+    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    assert all(3.8 < order < 4.2 for order in orders), f"errors {errors}, orders {orders}"
+
+
+def test_mass_is_conserved_and_energy_lost_is_what_diffusion_takes() -> None:
+    """∫u stays; d/dt ∫u²/2 = -D ∫u_x², integrated over time (Simpson)."""
+    of, times = Burgers(0.05), np.linspace(0, 0.2, 201)
+    u = solution(of, lambda x: 0.3 + waves(x), times, 512)
+    assert (u.mean(-1) - 0.3).abs().max() < 1e-12
+    energy = u.square().mean(-1) / 2
+    assert (energy.diff() < 0).all()
+    k = 2 * math.pi * torch.arange(257)
+    slope = torch.fft.irfft(1j * k * torch.fft.rfft(u), n=512)
+    dissipation = of.diffusivity * slope.square().mean(-1)
+    weight = torch.tensor([1.0, *([4.0, 2.0] * 99), 4.0, 1.0]) / 3 * (times[1] - times[0])
+    lost = float(energy[0] - energy[-1])
+    assert lost == pytest.approx(float((weight * dissipation).sum()), rel=1e-5)
+    assert lost > 0.3 * float(energy[0])
+
+
+def test_a_moving_observer_sees_the_same_solution() -> None:
+    """Galilean symmetry: u + c solves the equation in the frame moving with c."""
+    of, times, c = Burgers(0.02), np.linspace(0, 0.3, 4), 0.7
+    rest, moving = (solution(of, field, times) for field in (waves, lambda x: c + waves(x)))
+    expected = c + shift(rest, torch.from_numpy(c * times))
+    assert relative(moving[-1], expected[-1]) < 1e-8
+
+
+def test_a_solution_may_be_shrunk() -> None:
+    """Scaling symmetry: 2 u(2x, 4t) solves the equation with the same viscosity."""
+    of, times = Burgers(0.02), np.linspace(0, 0.2, 3)
+    large = solution(of, waves, times, 256)[-1]
+    small = solution(of, lambda x: 2 * waves(2 * x), times / 4, 512)[-1]
+    assert relative(small, 2 * torch.cat([large, large])) < 1e-6
+
+
+def test_advection_moves_and_heat_damps() -> None:
+    """Closed forms: u(x - β t, 0), kinks included; e^{-D k² t} of each mode."""
+    times, x = np.linspace(0, 2, 11), cell_centres(256)
+    moved = solution(equation("advection", 0.4), lambda x: torch.sin(2 * math.pi * x).abs(), times)
+    for t, u in zip(times, moved, strict=True):
+        assert (u - torch.sin(2 * math.pi * (x - 0.4 * t)).abs()).abs().max() < 2e-3
+    smooth = solution(equation("advection", 0.4), waves, times)
+    assert (smooth - torch.stack([waves(x - 0.4 * t) for t in times])).abs().max() < 1e-12
+    warm = solution(equation("heat", 0.1), lambda x: 0.3 + torch.sin(4 * math.pi * x), times)
+    decay = torch.exp(-0.1 / math.pi * (4 * math.pi) ** 2 * torch.from_numpy(times))[:, None]
+    assert (warm - 0.3 - decay * torch.sin(4 * math.pi * x)).abs().max() < 1e-12
+
+
+def test_single_precision_is_close_to_double() -> None:
+    """What is stored is single precision; solving in it costs no more than a few of its last digits."""
+    of, times = Burgers(0.01), np.linspace(0, 0.5, 26)
+    single = solve(of, lambda x: waves(x)[None], times, 256).values[0]
+    assert single.dtype == torch.float32
+    assert relative(single.double(), solution(of, waves, times)) < 5e-6
+
+
+def test_values_are_those_of_the_function_and_do_not_ring() -> None:
+    """Points finer than the output are sampled, not low-passed: a front thinner than a cell stays monotone."""
+    u = solution(Burgers(0.002), lambda x: torch.sin(2 * math.pi * x), np.linspace(0, 0.4, 21), 128)[-1]
+    assert u.max() <= 1.0
+    assert int(((u.roll(-1) - u) < -1e-9).sum()) <= 6, "the descent is the front alone"
+    fine = solution(Burgers(0.002), lambda x: torch.sin(2 * math.pi * x), np.linspace(0, 0.4, 21), 1152)[-1]
+    assert (fine[4::9] - u).abs().max() < 1e-9
+
+
+def test_the_resolution_follows_the_front() -> None:
+    """Half the viscosity: twice the points and twice the steps; a linear equation takes one step."""
+    a, b = (plan(Burgers(viscosity), 4.0, 0.01, 2.0) for viscosity in (0.002, 0.001))
+    assert (b.grid / a.grid, b.steps / a.steps) == (2, 2)
+    assert plan(equation("heat", 1.0), 4.0, 0.01, 0.01).steps == 1
+
+
+def test_an_unresolved_solution_is_refused() -> None:
+    """Too few points: the discarded spectrum says so. Too few steps: it blows up and says so too."""
+    times = np.linspace(0, 0.3, 4)
+    with pytest.raises(ValueError, match="discarded spectrum = .* under-resolved"):
+        solution(Burgers(0.001), waves, times, 128, fixed=Plan(256, 86, 400))
+    with pytest.raises(ValueError, match="discarded spectrum"):
+        solution(Burgers(0.001), waves, times, 128, fixed=Plan(2048, 683, 4))
+
+
+def test_burgers_agrees_with_exponax() -> None:
+    """An independent public solver, as far as it goes: 512 points."""
+    exponax = pytest.importorskip("exponax")
+    import jax  # noqa: PLC0415 - comes with exponax
+
+    of, n, substeps, snapshots = Burgers(0.05), 512, 40, 10
+    left_edges = torch.arange(n, dtype=torch.float64) / n
+    with jax.enable_x64(True):
+        theirs = exponax.stepper.Burgers(
+            1, 1.0, n, 0.02 / substeps, diffusivity=of.diffusivity, convection_scale=1.0, order=4
+        )
+        state = exponax.repeat(theirs, substeps * snapshots)(jax.numpy.asarray(waves(left_edges).numpy())[None])
+    centred = resample(torch.from_numpy(np.array(state[0])).double(), 1024)
+    centred = shift(centred, torch.tensor(-0.5 / n, dtype=torch.float64))
+    got = solution(of, waves, np.array([0, 0.2]), 1024, fixed=Plan(1024, 342, 400))[-1]
+    assert relative(centred, got) < 1e-7
