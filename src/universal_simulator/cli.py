@@ -14,7 +14,10 @@ import click
 from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import split_string
+from kedro.framework.project import pipelines as registered
 from kedro.framework.project import settings
+from kedro.io import DatasetError
+from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,6 +33,18 @@ kedro run --pipelines=full --params=sota_v1,operator.training.epochs=3
 kedro run --pipelines=operator --params=golden,operator.network.depths=[2,2,2],seed=1
 kedro run --pipelines=full --params=sota_v1,dry_run        (the later one wins)
 """
+
+
+FILTERS = {
+    "tags": "tags",
+    "node_names": "node_names",
+    "from_nodes": "from_nodes",
+    "to_nodes": "to_nodes",
+    "from_inputs": "from_inputs",
+    "to_outputs": "to_outputs",
+    "namespaces": "node_namespaces",
+}
+"""Options of ``kedro run`` that choose nodes, and their names in ``Pipeline.filter``."""
 
 
 @click.group(name="universal_simulator")
@@ -93,10 +108,23 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mistake = user_mistake(error)
+        mistake = user_mistake(error) or _missing_file(error)
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error
+
+
+def _missing_file(error: Exception) -> InputError | None:
+    """Explain that an artefact of an earlier stage is not there, or return None where something else is wrong."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(error, DatasetError) and isinstance(cause, FileNotFoundError):
+        name = str(error).partition(":")[0]
+        return InputError(
+            f"{name} = {cause.filename}: must exist; run the stages before this one, or the pipeline full"
+        )
+    return None
 
 
 def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | None = None) -> ExperimentLoader:
@@ -105,8 +133,8 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
     return ExperimentLoader(source, env, params, **settings.CONFIG_LOADER_ARGS)
 
 
-def _check(params: dict[str, Any], pipelines: list[str], env: str | None, conf_source: str | None) -> None:
-    """Refuse a mistyped pipeline, environment, experiment or parameter before anything is opened or written."""
+def _check(params: dict[str, Any], pipelines: list[str], options: dict[str, Any]) -> None:
+    """Refuse every mistyped name or value before anything is opened or written."""
     from universal_simulator.pipeline_registry import PIPELINES
 
     for name in pipelines:
@@ -114,17 +142,26 @@ def _check(params: dict[str, Any], pipelines: list[str], env: str | None, conf_s
             known = ", ".join(PIPELINES)
             raise InputError(f"pipeline = {name}: no such pipeline; {suggestion(name, PIPELINES)}known are {known}")
     try:
-        _loader(params, env, conf_source)["parameters"]
+        _loader(params, options["env"], options["conf_source"])["parameters"]
     except MissingConfigException as error:
-        raise InputError(f"env = {env}: its folder must exist in the configuration; {error}") from error
+        raise InputError(f"env = {options['env']}: its folder must exist in the configuration; {error}") from error
+    filters = {name: options[option] for option, name in FILTERS.items() if options[option]}
+    if filters:
+        try:
+            sum((registered[name] for name in pipelines or ["__default__"]), Pipeline([])).filter(**filters)
+        except ValueError as error:
+            given = ", ".join(f"{name} = {','.join(value)}" for name, value in filters.items())
+            reason = " ".join(str(error).split())
+            raise InputError(f"{given}: must fit the pipeline; {reason} See `kedro registry describe`") from error
 
 
 def _run(params: dict[str, Any], pipelines: list[str], **options: Any) -> Any:
     with one_line_errors():
-        _check(params, pipelines, options["env"], options["conf_source"])
+        _check(params, pipelines, options)
         try:
             return kedro_run.callback(params=params, pipeline=None, pipelines=pipelines, **options)  # type: ignore[misc]
         except KeyboardInterrupt:
+            click.echo("Interrupted; the run is marked KILLED, and the same command goes on from here.", err=True)
             raise SystemExit(130) from None
 
 
@@ -138,9 +175,7 @@ Every parameter stands in conf/base/parameters.yml; lists are written [1,2,3].""
 PIPELINES_HELP = "Names of the pipelines to run, separated by commas; all of them where none is given."
 
 _replaced = {
-    "params": click.Option(
-        ["--params"], default="", callback=_params_option, help=PARAMS_HELP, type=click.UNPROCESSED
-    ),
+    "params": click.Option(["--params"], default="", callback=_params_option, help=PARAMS_HELP, type=click.UNPROCESSED),
     "pipelines": click.Option(
         ["--pipelines", "--pipeline", "-p", "pipelines"], default="", callback=split_string, help=PIPELINES_HELP
     ),

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,8 @@ class ExperimentLoader(OmegaConfigLoader):
         files = self._files()
         if name not in files:
             raise InputError(_unknown_experiment(name, list(files)))
-        tree = reduce(overlay, map(self._read_file, files[name]), {})
+        empty: Tree = {}
+        tree = reduce(overlay, map(self._read_file, files[name]), empty)
         parent = tree.pop("extends", None)
         if parent in (name, *heirs):
             raise InputError(f"extends = {parent}: must not lead back to {name}; change {files[name][-1]}")
@@ -142,7 +143,7 @@ class ExperimentLoader(OmegaConfigLoader):
 
     # --- resolvers: process-wide in OmegaConf, so each loader takes them over before it reads -------------------------
     def _register_resolvers(self) -> None:
-        resolvers = {
+        resolvers: dict[str, Callable[..., Any]] = {
             "data_root": self.data_root,
             "tracking_uri": self._tracking_uri,
             "artifact_location": self._artifact_location,
@@ -171,4 +172,3 @@ def _unknown_experiment(name: str, known: list[str]) -> str:
     if name in parameter_paths(Parameters):
         return f"params = {name}: a parameter needs a value; write {name}=VALUE"
     return f"experiment = {name}: no such experiment; {suggestion(name, known)}known are {', '.join(sorted(known))}"
-

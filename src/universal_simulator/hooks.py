@@ -17,7 +17,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from universal_simulator import provenance
-from universal_simulator.configuration_loader import ExperimentLoader, Tree, fingerprint
+from universal_simulator.configuration_loader import Tree, fingerprint
 from universal_simulator.errors import InputError
 from universal_simulator.pipeline_registry import STAGES
 from universal_simulator.tracking import Run, reachable, sweep
@@ -55,6 +55,7 @@ class ComputeHooks:
         threads = self._compute["threads"] or int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
         torch.set_num_threads(threads)
         log.info("Device: %s", provenance.device_name(self._compute["device"]))
+        logging.getLogger("py.warnings").setLevel(logging.WARNING)  # silenced while libraries are imported
 
 
 class TimingHooks:
@@ -71,9 +72,10 @@ class TimingHooks:
         self._hourly_rate: float = context.config_loader["parameters"]["compute"]["hourly_rate_usd"]
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin with what earlier runs of this experiment left."""
         self.seconds, self._stage = {}, ""
+        self._nodes, self._begun = len(pipeline.nodes), 0
         stored = catalog.load("timings") if "timings" in catalog and catalog.exists("timings") else {}
         self._earlier = stored.get("seconds", {})
 
@@ -82,11 +84,15 @@ class TimingHooks:
         """Close the stage before, open this one, and keep the file up to date for the report."""
         self._close(catalog)
         self._stage, self._since = stage_of(node), time.monotonic()
+        self._begun += 1
+        log.info("%d of %d: %s: %s", self._begun, self._nodes, self._stage, node.func.__name__.replace("_", " "))
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
         """Close the last stage."""
         self._close(catalog)
+        total = sum(self.seconds.values())
+        log.info("Done in %s, $%.2f", duration(total), self.cost(total))
 
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self, catalog: CatalogProtocol) -> None:
@@ -112,6 +118,31 @@ class TimingHooks:
         return {"seconds": seconds, "total_seconds": round(total, 3), **prices}
 
 
+class ProvenanceHooks:
+    """Writes beside the scores where they came from."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember what names the run."""
+        self._parameters: Tree = context.config_loader["parameters"]
+        self._project = context.project_path
+
+    @hook_impl
+    def after_node_run(self, catalog: CatalogProtocol, outputs: dict[str, Any]) -> None:
+        """Save it once the scores are there; a report drawn later still tells of the run that made them."""
+        if "scores" in outputs and "provenance" in catalog:
+            catalog.save(
+                "provenance",
+                {
+                    **provenance.code(self._project),
+                    "command": provenance.command(),
+                    "device": provenance.device_name(self._parameters["compute"]["device"]),
+                    "data_fingerprint": fingerprint(self._parameters, "data"),
+                    "seed": str(self._parameters["seed"]),
+                },
+            )
+
+
 class TrackingHooks:
     """Keeps one MLflow run for one ``kedro run``."""
 
@@ -127,7 +158,8 @@ class TrackingHooks:
 
         self._context = context
         self._parameters: Tree = context.config_loader["parameters"]
-        context.mlflow = KedroMlflowConfig.model_validate(context.config_loader["mlflow"])
+        self._settings = KedroMlflowConfig.model_validate(context.config_loader["mlflow"])
+        context.mlflow = self._settings  # type: ignore[attr-defined]  # where the plugin's commands look for it
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
@@ -139,18 +171,22 @@ class TrackingHooks:
         }
 
     @hook_impl(trylast=True)
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Open the store and the run."""
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Open the store and the run, and tell the catalog where new scores will come from."""
         if self._run:  # interrupted earlier in this same process, as in a notebook
             self._run.end("KILLED")
-        server, tracking = self._context.mlflow.server, self._context.mlflow.tracking
-        with reachable(server.mlflow_tracking_uri):
-            _make_folder(server.mlflow_tracking_uri)
-            self._context.mlflow.setup(self._context)
-            sweep(tracking.experiment._experiment.experiment_id)
-            self._saved = set()
-            self._run = Run.start(**self._description(run_params.get("pipeline_names") or ["full"]))
+        pipelines = run_params.get("pipeline_names") or ["full"]
+        tags = self._tags(pipelines)
+        address = self._settings.server.mlflow_tracking_uri
+        with reachable(address):
+            _make_folder(address)
+            self._settings.setup(self._context)
+            sweep(self._settings.tracking.experiment._experiment.experiment_id)
+            self._run = Run.start(self._name(pipelines), tags, flatten(self._parameters), self._description(tags))
+        self._saved = set()
         self._run.document(self._parameters, "configuration/parameters.yml")
+        if "provenance" in catalog and any(stage_of(node) == "evaluation" for node in pipeline.nodes):
+            catalog.save("provenance", tags)
         _end_on_sigterm()
 
     @hook_impl
@@ -183,10 +219,9 @@ class TrackingHooks:
                 if isinstance(value, int | float) and math.isfinite(value):
                     self._run.metrics.add(f"{stage}/{column}", float(value), step)
 
-    def _description(self, pipelines: list[str]) -> dict[str, Any]:
+    def _tags(self, pipelines: list[str]) -> dict[str, str]:
         experiment = self._parameters["experiment"]
-        part = "" if pipelines in (["full"], ["__default__"]) else ": " + "+".join(pipelines)
-        tags = {
+        return {
             "experiment": experiment["name"],
             "experiment_tags": ",".join(experiment["tags"]),
             "pipelines": ",".join(pipelines),
@@ -197,12 +232,13 @@ class TrackingHooks:
             **provenance.process_identity(),
             **provenance.code(self._context.project_path),
         }
-        return {
-            "name": f"{experiment['name']} seed {self._parameters['seed']}{part}",
-            "tags": tags | {f"tag.{tag}": "true" for tag in experiment["tags"]},
-            "parameters": flatten(self._parameters),
-            "description": f"{experiment['purpose']}\n\n`{tags['command']}`",
-        }
+
+    def _name(self, pipelines: list[str]) -> str:
+        name = f"{self._parameters['experiment']['name']} seed {self._parameters['seed']}"
+        return name if pipelines in (["full"], ["__default__"]) else f"{name}: {'+'.join(pipelines)}"
+
+    def _description(self, tags: dict[str, str]) -> str:
+        return f"{self._parameters['experiment']['purpose']}\n\n`{tags['command']}`"
 
     def _close(self, status: str) -> None:
         if not self._run:
@@ -213,7 +249,7 @@ class TrackingHooks:
         self._run.metrics.add("time/total_s", total, 0)
         self._run.metrics.add("cost/usd", self._timings.cost(total), 0)
         for name, (path, folder) in self._artifacts.items():
-            if name in self._saved:
+            if name in self._saved | {"timings"}:  # which no node saves
                 self._run.artifact(path, folder)
         self._run.end(status)
         self._run = None
@@ -225,6 +261,14 @@ def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
+
+
+def duration(seconds: float) -> str:
+    """Print a time span as a person would say it: ``8 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def stage_of(node: Node) -> str:

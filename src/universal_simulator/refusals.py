@@ -23,7 +23,9 @@ def user_mistake(error: BaseException | None) -> InputError | None:
     return None
 
 
-def explain(error: ValidationError, model: type[BaseModel] | None = None, defaults: dict[str, Any] | None = None) -> str:
+def explain(
+    error: ValidationError, model: type[BaseModel] | None = None, defaults: dict[str, Any] | None = None
+) -> str:
     """Put the first complaint of a validation into one line, with the remedy that is nearest at hand."""
     complaints = error.errors(include_url=False, include_context=True)
     known = sorted(parameter_paths(model)) if model else []

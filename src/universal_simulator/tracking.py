@@ -19,11 +19,15 @@ log = logging.getLogger(__name__)
 
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 """Defaults for a tracking server that does not answer: mlflow itself would wait for many minutes."""
 
 PARAMETERS_PER_REQUEST, LONGEST_PARAMETER = 100, 500
+POINTS_PER_REQUEST = 1000
+LONGEST_PAUSE_S = 600.0
+REFUSALS = 2
+"""Failures in a row after which a run stops asking the store for anything but its end."""
 
 
 class Point(NamedTuple):
@@ -38,35 +42,33 @@ class Point(NamedTuple):
 class MetricBuffer:
     """Collects points and sends them together: a request costs about as much for 1000 points as for 10.
 
-    A request that fails is told once and its points wait for the next one, so a server that is away for a while loses
-    nothing as long as ``capacity`` points suffice.
+    Points of a request that failed wait for a later one, and the pauses between attempts grow: a store that is away
+    for a while loses nothing (up to ``capacity`` points) and holds up nobody.
     """
 
     def __init__(self, send: Callable[[list[Point]], None], every_s: float = 5.0, capacity: int = 100_000) -> None:
         self._send, self._every_s, self._capacity = send, every_s, capacity
         self._points: list[Point] = []
-        self._sent_at = time.monotonic()
-        self._failed = False
+        self._pause_s, self._tried_at = every_s, time.monotonic()
 
     def add(self, name: str, value: float, step: int) -> None:
-        """Take one point; send if the last time was long ago."""
+        """Take one point; send if the last attempt was long enough ago."""
         self._points.append(Point(name, value, step, int(time.time() * 1000)))
-        if time.monotonic() - self._sent_at >= self._every_s:
+        if time.monotonic() - self._tried_at >= self._pause_s:
             self.flush()
 
     def flush(self) -> None:
-        """Send what has gathered, in requests of at most 1000 points."""
-        self._sent_at = time.monotonic()
+        """Try to send what has gathered."""
         try:
             while self._points:
-                self._send(self._points[:1000])
-                del self._points[:1000]
-            self._failed = False
-        except Exception as error:  # whatever the store raises: training goes on
-            if not self._failed:
-                log.warning("Metrics wait: the tracking store does not take them (%s)", _first_line(error))
-            self._failed = True
+                self._send(self._points[:POINTS_PER_REQUEST])
+                del self._points[:POINTS_PER_REQUEST]
+            self._pause_s = self._every_s
+        except Exception as error:  # whatever the store raises: the work goes on
+            self._pause_s = min(2 * max(self._pause_s, 15.0), LONGEST_PAUSE_S)
             del self._points[: -self._capacity]
+            log.warning("Metrics wait, next attempt in %.0f s: %s", self._pause_s, _first_line(error))
+        self._tried_at = time.monotonic()
 
 
 class Run:
@@ -77,7 +79,7 @@ class Run:
 
         self.run_id = run_id
         self._client = MlflowClient()
-        self._process = os.getpid()
+        self._process, self._refusals = os.getpid(), 0
         self.metrics = MetricBuffer(self._send)
         atexit.register(self.end, "KILLED")  # runs before mlflow's own, which would say FINISHED
 
@@ -95,21 +97,18 @@ class Run:
 
     def tag(self, key: str, value: str) -> None:
         """Set one tag."""
-        with _told(f"tag {key}"):
-            self._client.set_tag(self.run_id, key, value)
+        self._record(f"tag {key}", self._client.set_tag, key, value)
 
     def artifact(self, path: Path, folder: str) -> None:
         """Upload a file, or a folder's content."""
-        if not path.exists():
-            return
-        upload = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-        with _told(f"artifact {path.name}"):
-            upload(self.run_id, str(path), f"{folder}/{path.name}" if path.is_dir() else folder or None)
+        if path.is_dir():
+            self._record(path.name, self._client.log_artifacts, str(path), str(Path(folder) / path.name))
+        elif path.exists():
+            self._record(path.name, self._client.log_artifact, str(path), folder or None)
 
     def document(self, content: dict[str, Any], name: str) -> None:
         """Upload a mapping as YAML or JSON, by the ending of its name."""
-        with _told(f"artifact {name}"):
-            self._client.log_dict(self.run_id, content, name)
+        self._record(name, self._client.log_dict, content, name)
 
     def end(self, status: str) -> None:
         """Send what is left and close with FINISHED, FAILED or KILLED; a second call does nothing."""
@@ -120,8 +119,19 @@ class Run:
 
         self._process = -1
         self.metrics.flush()
-        with _told(f"status {status}"):
-            mlflow.end_run(status)
+        self._refusals = 0
+        self._record(f"status {status}", lambda _run_id: mlflow.end_run(status))
+
+    def _record(self, what: str, call: Callable[..., object], *arguments: object) -> None:
+        """Ask the store for something; if it refuses, say so and let the work go on."""
+        if self._refusals >= REFUSALS:
+            return
+        try:
+            call(self.run_id, *arguments)
+            self._refusals = 0
+        except Exception as error:
+            self._refusals += 1
+            log.warning("Not recorded: %s (%s)", what, _first_line(error))
 
     def _send(self, points: list[Point]) -> None:
         from mlflow.entities import Metric
@@ -135,6 +145,7 @@ def reachable(uri: str) -> Iterator[None]:
     """Turn what mlflow raises on a store that does not answer into one line."""
     for variable, value in PATIENCE.items():
         os.environ.setdefault(variable, value)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import has set INFO
     try:
         yield
     except Exception as error:
@@ -159,14 +170,5 @@ def sweep(experiment_id: str) -> int:
     return swept
 
 
-@contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Let the work go on when the store refuses something, and say so."""
-    try:
-        yield
-    except Exception as error:
-        log.warning("Not recorded: %s (%s)", what, _first_line(error))
-
-
 def _first_line(error: Exception) -> str:
-    return without_credentials((str(error).splitlines() or [type(error).__name__])[0])[:200]
+    return without_credentials((str(error).splitlines() or [type(error).__name__])[0])[:120]

@@ -1,0 +1,118 @@
+"""One command is one MLflow run, and the run tells the truth about how it ended."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Shell:
+    """Commands with the real shell around toy stages, in one folder with one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *arguments: str, does: str = "") -> subprocess.CompletedProcess:
+        environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(self.folder), "TOY_DOES": does}
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        words = [sys.executable, str(Path(__file__).parent / "toy.py"), *arguments]
+        return subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+
+    def runs(self):
+        """Return all runs, the newest first."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{self.folder}/mlflow/mlflow.db")
+        experiment = client.get_experiment_by_name("universal_simulator")
+        return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory) -> Shell:
+    return Shell(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def finished(shell):
+    """Run once, and return the one run that this made."""
+    result = shell.run("--pipeline=full", "--params=sota_v1,seed=3")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Warning" not in result.stdout + result.stderr
+    (run,) = shell.runs()
+    return run
+
+
+def test_one_command_is_one_finished_run(finished):
+    assert finished.info.status == "FINISHED"
+    assert finished.info.run_name == "sota_v1 seed 3"
+
+
+def test_a_run_holds_the_flattened_parameters(finished):
+    parameters = finished.data.params
+    assert parameters["operator.network.hidden_width"] == "80"
+    assert parameters["seed"] == "3"
+    assert not [name for name in parameters if name.startswith("params")]
+
+
+def test_a_run_says_where_it_came_from(finished):
+    tags = finished.data.tags
+    assert tags["experiment"] == "sota_v1"
+    assert tags["experiment_tags"] == "sota-push,optimized-hp"
+    assert tags["command"] == "toy.py --pipeline=full --params=sota_v1,seed=3"
+    assert {"git_commit", "git_dirty", "data_fingerprint", "device", "host", "version"} <= tags.keys()
+
+
+def test_a_run_holds_scores_times_and_cost(finished, shell):
+    metrics = finished.data.metrics
+    assert metrics["rollout/deterministic/nrmse"] == 3.5
+    assert metrics["time/evaluation_s"] >= 0.01
+    assert metrics["time/total_s"] == pytest.approx(metrics["time/evaluation_s"] + metrics["time/reporting_s"])
+    assert metrics["cost/usd"] == pytest.approx(metrics["time/total_s"] / 3600 * 0.25)
+    stored = json.loads((shell.folder / "08_reporting/sota_v1/timings.json").read_text())
+    assert stored["seconds"].keys() == {"evaluation", "reporting"}
+
+
+def test_a_run_keeps_results_and_the_whole_configuration(finished):
+    place = Path(finished.info.artifact_uri.removeprefix("file://"))
+    assert (place / "report.html").is_file()
+    assert (place / "results/scores.json").is_file()
+    assert "hidden_width: 80" in (place / "configuration/parameters.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "code", "said"),
+    [
+        ("refuse", "FAILED", 1, "Error: shock = 3: must be resolved; take more points"),
+        ("fail", "FAILED", 1, "RuntimeError: a bug of ours"),
+        ("interrupt", "KILLED", 130, "Interrupted; the run is marked KILLED"),
+        ("terminate", "KILLED", 143, ""),
+    ],
+)
+def test_a_run_is_marked_by_how_it_ended(finished, shell, does, status, code, said):
+    before = len(shell.runs())
+    result = shell.run(does=does)
+    newest, *earlier = shell.runs()
+    assert (newest.info.status, result.returncode) == (status, code)
+    assert len(earlier) == before
+    assert said in result.stdout + result.stderr
+    assert ("Traceback" in result.stdout + result.stderr) == (does == "fail")
+
+
+def test_a_run_whose_process_vanished_is_marked_by_the_next_one(finished, shell):
+    assert shell.run(does="vanish").returncode == -9
+    vanished = shell.runs()[0]
+    assert vanished.info.status == "RUNNING"
+    assert shell.run().returncode == 0
+    assert {run.info.run_id: run.info.status for run in shell.runs()}[vanished.info.run_id] == "KILLED"
+
+
+def test_a_missing_artefact_is_told_in_one_line(finished, shell):
+    result = shell.run("--pipelines=reporting", "--params=sota_v2")
+    assert result.returncode == 1
+    assert "Error: scores = " in result.stderr
+    assert "must exist; run the stages before this one" in result.stderr

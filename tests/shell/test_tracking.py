@@ -1,0 +1,129 @@
+"""Metrics wait for each other, and a store that is away stops nobody."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from kedro.pipeline import node
+
+from universal_simulator import provenance
+from universal_simulator.errors import InputError
+from universal_simulator.hooks import TimingHooks, TrackingHooks, duration, flatten, stage_of
+from universal_simulator.tracking import MetricBuffer, reachable
+
+
+class Store:
+    """Takes points while it is open."""
+
+    def __init__(self) -> None:
+        self.requests: list[list] = []
+        self.open = True
+
+    def __call__(self, points: list) -> None:
+        if not self.open:
+            raise ConnectionError("nobody there")
+        self.requests.append([(point.name, point.value, point.step) for point in points])
+
+
+def test_points_are_sent_together_and_once():
+    store = Store()
+    buffer = MetricBuffer(store, every_s=1000)
+    for step in range(2500):
+        buffer.add("operator/train_loss", 1 / (step + 1), step)
+    assert store.requests == []
+    buffer.flush()
+    buffer.flush()
+    assert [len(request) for request in store.requests] == [1000, 1000, 500]
+    assert [point[2] for request in store.requests for point in request] == list(range(2500))
+
+
+def test_points_are_sent_as_time_passes():
+    store = Store()
+    MetricBuffer(store, every_s=0).add("loss", 1.0, 0)
+    assert store.requests == [[("loss", 1.0, 0)]]
+
+
+def test_points_wait_for_a_store_that_is_away(caplog):
+    store = Store()
+    buffer = MetricBuffer(store, every_s=0)
+    store.open = False
+    buffer.add("loss", 1.0, 0)
+    buffer.add("loss", 2.0, 1)  # does not even try: the pause has grown
+    assert caplog.text.count("Metrics wait") == 1
+    store.open = True
+    buffer.flush()
+    assert store.requests == [[("loss", 1.0, 0), ("loss", 2.0, 1)]]
+
+
+def test_a_store_that_stays_away_does_not_fill_the_memory():
+    store = Store()
+    store.open = False
+    buffer = MetricBuffer(store, every_s=1000, capacity=10)
+    for step in range(100):
+        buffer.add("loss", 0.0, step)
+    buffer.flush()
+    store.open = True
+    buffer.flush()
+    assert [point[2] for point in store.requests[0]] == list(range(90, 100))
+
+
+def test_epochs_become_metrics_named_after_their_stage():
+    store = Store()
+    hooks = TrackingHooks(TimingHooks())
+    hooks._run = type("Run", (), {"metrics": MetricBuffer(store, every_s=1000)})()
+    epochs = pd.DataFrame({"step": [10, 20], "train_loss": [0.5, float("nan")], "note": ["a", "b"], "epoch": [1, 2]})
+    hooks.after_dataset_saved("operator_history", epochs)
+    hooks.after_dataset_saved("scores", {"rollout/ttc/nrmse": 0.07})
+    hooks._run.metrics.flush()
+    assert store.requests[0] == [
+        ("operator/train_loss", 0.5, 10),
+        ("operator/epoch", 1.0, 10),
+        ("operator/epoch", 2.0, 20),
+        ("rollout/ttc/nrmse", 0.07, 0),
+    ]
+
+
+def test_a_store_that_does_not_answer_is_told_without_its_password():
+    with (
+        pytest.raises(InputError, match=r"tracking uri = http://\*\*\*@host: must answer \(.*\); check MLFLOW") as told,
+        reachable("http://me:secret@host"),
+    ):
+        raise ConnectionError("no route to http://me:secret@host")
+    assert "secret" not in str(told.value)
+
+
+def test_parameters_are_flattened_with_dots():
+    assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": None}) == {"a.b.c": 1, "a.d": [2], "e": None}
+
+
+def test_a_process_is_known_by_more_than_its_number():
+    mine = provenance.process_identity()
+    assert provenance.is_alive(mine)
+    assert not provenance.is_alive({**mine, "process_start": "1.00"})
+    assert not provenance.is_alive({})
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert not provenance.is_alive({"pid": str(ended.pid), "process_start": mine["process_start"]})
+
+
+def test_the_commit_is_known_in_a_checkout_and_nowhere_else(tmp_path):
+    assert "git_commit" not in provenance.code(tmp_path)
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        author = {f"GIT_{who}_{what}": "someone" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        subprocess.run(["git", "-C", tmp_path, *words], check=True, env=os.environ | author)
+    assert provenance.code(tmp_path)["git_dirty"] == "false"
+    (tmp_path / "new.py").touch()
+    assert provenance.code(tmp_path)["git_dirty"] == "true"
+    assert len(provenance.code(tmp_path)["git_commit"]) == 40
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")])
+def test_a_duration_reads_like_speech(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_a_node_belongs_to_the_stage_of_its_tag():
+    assert stage_of(node(len, "a", "b", tags=["operator", "gpu"])) == "operator"
+    assert stage_of(node(len, "a", "b")) == "other"
