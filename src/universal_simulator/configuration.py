@@ -60,12 +60,21 @@ class BucketSource(Section):
     """Checksum by file name, where neither a ``.md5`` sidecar nor the object's ETag gives one."""
 
 
+class LocalSource(Section):
+    """Use the files that the user has put into the folder, after the same checks as any others."""
+
+    kind: Literal["local"] = "local"
+
+
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
-    equation: Literal["burgers"] = "burgers"
+    equation: Literal["burgers", "advection", "heat"] = "burgers"
     viscosities: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01,)
-    source: Annotated[SolveSource | PublishedSource | BucketSource, Field(discriminator="kind")] = SolveSource()
+    """The equation's parameter, one file for each value; for linear advection it is the speed."""
+    source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")] = (
+        SolveSource()
+    )
     folder: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")] = ""
     """Folder under ``data/01_raw`` that holds the files; empty for ``01_raw`` itself."""
     train: Count = 2000
@@ -127,9 +136,15 @@ class Training(Section):
 class ConvolutionalAutoencoder(Section):
     """Shape of the encoder and the decoder."""
 
-    width: Count = 24
-    depth: Count = 3
-    kernel: Annotated[int, Field(ge=3, multiple_of=1)] = 5
+    width: Count = 16
+    depth: Annotated[int, Field(ge=2)] = 3
+    kernel: Annotated[int, Field(ge=3)] = 5
+
+    @model_validator(mode="after")
+    def _centred(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} must be odd, to be centred; take {self.kernel + 1}")
+        return self
 
 
 class Autoencoder(Section):
@@ -137,6 +152,8 @@ class Autoencoder(Section):
 
     network: ConvolutionalAutoencoder = ConvolutionalAutoencoder()
     training: Training
+    latent_noise: Annotated[float, Field(ge=0)] = 1e-3
+    """Disturbance, relative to the state's amplitude, that decoding must bear: the operator's errors look like it."""
 
 
 class UTransformer(Section):
@@ -164,6 +181,8 @@ class Operator(Section):
 
     network: UTransformer = UTransformer()
     training: Training
+    time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
+    """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
     unroll: Count = 1
     """Steps rolled out inside the objective."""
     spectral_loss_weight: Annotated[float, Field(ge=0)] = 0.05
@@ -183,6 +202,8 @@ class DiffusionResidual(Section):
     training: Training
     tau_distribution: BetaDistribution = BetaDistribution()
     """Where on the noise schedule training samples lie; τ = 1 is the noisiest."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training trajectories that the operator does not see: its errors on them are of the real kind."""
     sigma_min: Positive = 0.01
     sigma_max: Positive = 20.0
     """Range of noise, in units of the residual's standard deviation."""
@@ -250,6 +271,10 @@ class Evaluation(Section):
     ensemble: Ensemble = Ensemble()
     batch_size: Count = 50
     """Trajectories forecast at once."""
+    one_step_every: Count = 5
+    """``one_step`` starts from every so many steps of a trajectory: neighbours say almost the same."""
+    examples: Count = 4
+    """Test trajectories kept whole, for the report's pictures."""
 
 
 class Promotion(Section):

@@ -1,7 +1,9 @@
 """The folder of raw files, and selections of trajectories from it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +19,8 @@ class RawStore:
     """A folder of raw files, one for each equation and parameter; it may be empty."""
 
     folder: Path
+    credentials: Mapping[str, Any] | None = field(default=None, repr=False)
+    """For a bucket, as ``s3fs`` takes them."""
 
     def path(self, equation: Equation) -> Path:
         """Return where the trajectories of this equation are, or will be."""

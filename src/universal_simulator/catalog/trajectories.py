@@ -14,13 +14,16 @@ from universal_simulator.fields.trajectories import Trajectories
 class RawStoreDataset(AbstractDataset[None, RawStore]):
     """A folder of raw files. Loading gives a handle on it and reads nothing, so the folder need not exist."""
 
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, filepath: str, credentials: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
         self._folder = Path(filepath)
+        self._credentials = credentials
         self.metadata = metadata
 
     def load(self) -> RawStore:
         """Return the handle."""
-        return RawStore(self._folder)
+        return RawStore(self._folder, self._credentials)
 
     def save(self, data: None) -> None:
         """Refuse: raw files come from the acquire node alone."""

@@ -21,6 +21,8 @@ class Advection:
 
     title: ClassVar[str] = "Advection"
     symbol: ClassVar[str] = "beta"
+    reflects: ClassVar[bool] = False
+    """Whether ``-u(-x, t)`` is a solution wherever ``u(x, t)`` is: it moves the other way."""
 
     @property
     def parameter(self) -> float:

@@ -48,9 +48,7 @@ def energy_growth(
     return (e1 / e0.clamp(min=1e-12) - 1).clamp(min=0)
 
 
-def mass_change(
-    before: Float[Tensor, "*batch space"], after: Float[Tensor, "*batch space"]
-) -> Float[Tensor, "*batch"]:
+def mass_change(before: Float[Tensor, "*batch space"], after: Float[Tensor, "*batch space"]) -> Float[Tensor, "*batch"]:
     """Return the change of the mean, relative to the mean size of the field."""
     size = before.double().abs().mean(-1).clamp(min=1e-12)
     return (after.double().mean(-1) - before.double().mean(-1)).abs() / size

@@ -21,6 +21,7 @@ class Equation(Protocol):
 
     title: ClassVar[str]
     symbol: ClassVar[str]
+    reflects: ClassVar[bool]
 
     @property
     def parameter(self) -> float:

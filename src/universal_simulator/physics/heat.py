@@ -22,6 +22,8 @@ class Heat:
 
     title: ClassVar[str] = "Heat"
     symbol: ClassVar[str] = "Nu"
+    reflects: ClassVar[bool] = True
+    """Whether ``-u(-x, t)`` is a solution wherever ``u(x, t)`` is."""
 
     @property
     def parameter(self) -> float:

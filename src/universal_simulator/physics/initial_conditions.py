@@ -19,6 +19,8 @@ DRAWN = 2
 PROBABILITY_ABSOLUTE = 0.1
 PROBABILITY_WINDOW = 0.1
 WINDOW_WIDTH = 0.01
+VERSION = 1
+"""Raised when the draws change: files of another version are not continued."""
 
 
 def initial_condition(x: Float[Tensor, " space"], seed: int, index: int) -> Float[Tensor, " space"]:

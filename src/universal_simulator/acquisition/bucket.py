@@ -1,0 +1,118 @@
+"""A file in an S3-compatible bucket: Amazon's, Backblaze B2, MinIO."""
+
+import asyncio
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from universal_simulator.acquisition.download import Interrupted, Patience, Stream, fetch
+from universal_simulator.acquisition.published import explained
+from universal_simulator.configuration import BucketSource
+from universal_simulator.errors import InputError
+
+PIECE = 1 << 23
+CONNECTION = {"connect_timeout": 15, "read_timeout": 60, "retries": {"max_attempts": 2}}
+
+
+@dataclass(frozen=True)
+class BucketFile:
+    """An object, read range by range."""
+
+    files: Any
+    """The ``s3fs.S3FileSystem``."""
+    address: str
+    size: int
+
+    def stream(self, start: int) -> Stream:
+        """Ask for the rest of the object."""
+        return Stream(start if start <= self.size else 0, self.size, self._pieces(start if start <= self.size else 0))
+
+    def _pieces(self, start: int) -> Iterator[bytes]:
+        while start < self.size:
+            piece = _asked(lambda: self.files.cat_file(self.address, start, min(start + PIECE, self.size)))  # noqa: B023
+            start += len(piece)
+            yield piece
+
+
+def provide(
+    path: Path, source: BucketSource, credentials: Mapping[str, Any] | None = None, patience: Patience | None = None
+) -> dict[str, object]:
+    """See to it that the bucket's file is there."""
+    files = _connect(credentials or {})
+    address = f"{source.uri.removeprefix('s3://').rstrip('/')}/{path.name}"
+    size, md5 = _promised(files, address, source)
+    try:
+        received = fetch(BucketFile(files, address, size), path, md5, patience)
+    except InputError as error:
+        raise explained(error) from None
+    return {"address": f"s3://{address}", "md5": md5, "received": received}
+
+
+def _connect(credentials: Mapping[str, Any]) -> Any:
+    """Open the bucket; without a key, the usual places are searched (``AWS_ACCESS_KEY_ID``, ``~/.aws``)."""
+    import s3fs  # noqa: PLC0415 - half a second that only buckets need
+
+    given = {name: value for name, value in credentials.items() if value not in (None, "")}
+    client = {name: value for name, value in given.pop("client_kwargs", {}).items() if value not in (None, "")}
+    return s3fs.S3FileSystem(**given, client_kwargs=client, config_kwargs=CONNECTION, skip_instance_cache=True)
+
+
+def _promised(files: Any, address: str, source: BucketSource) -> tuple[int, str]:
+    """Return size and md5: the one declared, or that in a file ``<name>.md5`` beside it, or the ETag where it is one."""
+    name = address.rpartition("/")[2]
+    try:
+        info = _patiently(lambda: files.info(address))
+    except FileNotFoundError:
+        raise InputError(f"s3://{address} = not there, must be; {_nearest(files, address)}") from None
+    if declared := source.md5.get(name):
+        return info["size"], declared.lower()
+    if _patiently(lambda: files.exists(address + ".md5")):
+        said = _patiently(lambda: files.cat_file(address + ".md5")).decode("utf-8", "replace").split()
+        if said and re.fullmatch(r"[0-9a-fA-F]{32}", said[0]):
+            return info["size"], said[0].lower()
+        raise InputError(f"s3://{address}.md5 must begin with 32 hexadecimal digits; write it with md5sum")
+    if re.fullmatch(r'"?[0-9a-f]{32}"?', tag := str(info.get("ETag", ""))):
+        return info["size"], tag.strip('"')
+    raise InputError(
+        f"s3://{address}: md5 = unknown (its ETag {tag} is of an upload in parts), must be known; put a file "
+        f"{name}.md5 beside it, or give data.source.md5"
+    )
+
+
+def _nearest(files: Any, address: str) -> str:
+    folder, _, name = address.rpartition("/")
+    try:
+        present = [entry.rpartition("/")[2] for entry in _patiently(lambda: files.ls(folder))]
+    except FileNotFoundError:
+        return f"there is no folder s3://{folder}: correct data.source.uri"
+    near = difflib.get_close_matches(name, present, 1, 0.6)
+    return f"did you mean {near[0]}?" if near else f"the folder holds {', '.join(present[:20]) or 'nothing'}"
+
+
+def _patiently(ask: Any) -> Any:
+    """Ask for something small; a passing trouble is the user's to hear of."""
+    try:
+        return _asked(ask)
+    except Interrupted as error:
+        raise InputError(f"bucket = out of reach ({error}), must answer; check the endpoint and the network") from None
+
+
+def _asked(ask: Any) -> Any:
+    """Turn what a bucket's client raises into what may pass (Interrupted) and what stays (InputError)."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415
+
+    try:
+        return ask()
+    except FileNotFoundError:
+        raise
+    except (NoCredentialsError, PermissionError) as error:
+        raise InputError(
+            f"bucket credentials = refused ({str(error) or type(error).__name__}), must allow reading; set B2_KEY, "
+            "B2_SECRET and B2_ENDPOINT, or conf/local/credentials.yml"
+        ) from None
+    except (BotoCoreError, ClientError, OSError, asyncio.TimeoutError) as error:
+        said = " ".join(str(error).split())[:150]
+        raise Interrupted(f"the bucket answers {type(error).__name__}: {said}") from None

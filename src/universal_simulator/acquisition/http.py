@@ -1,0 +1,64 @@
+"""A file on a web server."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import requests
+
+from universal_simulator.acquisition.download import Interrupted, Stream
+from universal_simulator.errors import InputError
+
+PIECE = 1 << 20
+TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """The answer to ``GET address``, asked for from any byte on."""
+
+    address: str
+    timeout: tuple[float, float] = (15.0, 60.0)
+    """Seconds to connect, and of silence."""
+
+    def stream(self, start: int) -> Stream:
+        """Ask for the rest of the file."""
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+        try:
+            answer = requests.get(self.address, headers=headers, stream=True, timeout=self.timeout)
+        except requests.exceptions.InvalidURL as error:
+            raise InputError(f"address = {self.address} must be a valid URL ({error}); correct it") from None
+        except requests.RequestException as error:
+            raise Interrupted(f"{self.address} does not answer ({type(error).__name__})") from None
+        total = _total(answer)
+        if answer.status_code == 416:  # nothing lies behind byte `start`: complete, or longer than it should be
+            return Stream(start, total, iter(())) if total == start else self.stream(0)
+        if answer.status_code in TRY_AGAIN:
+            raise Interrupted(f"{self.address} answers {answer.status_code}", _seconds(answer.headers.get("Retry-After")))
+        if answer.status_code not in (200, 206):
+            raise InputError(f"{self.address} = answer {answer.status_code} {answer.reason}, must be 200; is it right?")
+        return Stream(_start(answer), total, _pieces(answer))
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(PIECE)
+    except requests.RequestException as error:
+        raise Interrupted(f"the connection was cut ({type(error).__name__})") from None
+
+
+def _start(answer: requests.Response) -> int:
+    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(match[1]) if answer.status_code == 206 and match else 0
+
+
+def _total(answer: requests.Response) -> int | None:
+    if match := re.search(r"/(\d+)$", answer.headers.get("Content-Range", "")):
+        return int(match[1])
+    length = answer.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() and answer.status_code == 200 else None
+
+
+def _seconds(said: str | None) -> float:
+    """Read ``Retry-After``; a date counts as nothing said."""
+    return min(float(said), 300.0) if said and said.isdigit() else 0.0

@@ -1,0 +1,49 @@
+"""The steps of the data side; what they do stands in ``acquisition`` and ``fields``."""
+
+from typing import Any
+
+from universal_simulator.acquisition import acquire as sources
+from universal_simulator.acquisition.card import data_card
+from universal_simulator.acquisition.checks import check
+from universal_simulator.acquisition.splits import split
+from universal_simulator.acquisition.store import RawStore, Selection
+from universal_simulator.configuration import Data
+from universal_simulator.fields.statistics import Statistics, measure
+from universal_simulator.fields.trajectories import Trajectories
+
+
+def acquire(store: RawStore, data: Data) -> dict[str, dict[str, object]]:
+    """Solve or fetch what is missing; say, by file, how it came."""
+    return sources.acquire(store, data)
+
+
+def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data) -> dict[str, Any]:
+    """Read every file once from end to end and refuse any departure from the layout."""
+    files = {}
+    for of in sources.equations(data):
+        layout = store.layout(of)
+        name = layout.path.name
+        settings = layout.attributes.get("settings")
+        files[name] = {
+            "equation": of.identity,
+            "origin": origins[name],
+            "settings": None if settings is None else str(settings),
+            "checks": check(layout).model_dump(),
+        }
+    return {"source": data.source.kind, "files": files}
+
+
+def divide(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:
+    """Choose whole trajectories for training, validation and test; the manifest says that the files are sound."""
+    selections = split(store, data)
+    return selections["train"], selections["validation"], selections["test"]
+
+
+def summarise(train: Trajectories, data: Data) -> dict[str, Any]:
+    """Measure the training trajectories, and nothing else."""
+    return measure(train, data.time_stride).model_dump()
+
+
+def describe(data: Data, manifest: dict[str, Any], statistics: dict[str, Any]) -> str:
+    """Write the data card."""
+    return data_card(data, manifest, Statistics.model_validate(statistics))

@@ -1,0 +1,19 @@
+"""The data side as a table: function, inputs, outputs."""
+
+from kedro.pipeline import Pipeline, node
+
+from universal_simulator.pipelines.data_engineering.nodes import acquire, describe, divide, summarise, validate
+
+
+def create_pipeline() -> Pipeline:
+    """Return acquire → validate → split → statistics → card."""
+    splits = ["train_trajectories", "validation_trajectories", "test_trajectories"]
+    return Pipeline(
+        [
+            node(acquire, ["raw_store", "params:data"], "raw_origins", name="acquire", tags="data"),
+            node(validate, ["raw_store", "raw_origins", "params:data"], "raw_manifest", name="validate", tags="data"),
+            node(divide, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
+            node(summarise, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"),
+            node(describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="data_card", tags="data"),
+        ]
+    )
