@@ -88,7 +88,9 @@ def spread_skill(variance: Tensor, square_error: Tensor, members: int) -> Tensor
     ``variance`` is the members' (unbiased), ``square_error`` that of their mean, both already averaged over whatever is
     pooled. No error and no spread is calibrated: 1.
     """
-    ratio = torch.sqrt((members + 1) / members * variance / square_error.clamp_min(torch.finfo(square_error.dtype).tiny))
+    ratio = torch.sqrt(
+        (members + 1) / members * variance / square_error.clamp_min(torch.finfo(square_error.dtype).tiny)
+    )
     return torch.where((variance == 0) & (square_error == 0), torch.ones_like(ratio), ratio)
 
 

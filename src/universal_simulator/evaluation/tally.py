@@ -4,8 +4,6 @@ Memory does not grow with the number of points: per trajectory a few numbers and
 batch at hand is worked off a few trajectories at a time.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import torch
@@ -175,8 +173,8 @@ class Tally:
             return pd.DataFrame(columns=["table", "time", "key", "value"])
         coverage = np.stack([self.curve(name).mean(0) for name in _coverages()], axis=1)
         ranks = self._ranks.numpy()
-        levels, places = list(_coverages().values()), np.arange(self.members + 1)
-        parts = [("reliability", None, levels, coverage.mean(0)), ("rank", None, places, _relative(ranks.sum(0)))]
+        levels, places = np.array(list(_coverages().values())), np.arange(self.members + 1)
+        parts = [("reliability", np.nan, levels, coverage.mean(0)), ("rank", np.nan, places, _relative(ranks.sum(0)))]
         for i, time in enumerate(self.times):
             parts += [("reliability", time, levels, coverage[i]), ("rank", time, places, _relative(ranks[i]))]
         return pd.concat(_long(*part) for part in parts).reset_index(drop=True)
@@ -191,5 +189,5 @@ def _relative(counts: np.ndarray) -> np.ndarray:
     return counts / counts.mean()
 
 
-def _long(table: str, time: float | None, keys: Iterator[float] | list[float] | np.ndarray, values: np.ndarray):
-    return pd.DataFrame({"table": table, "time": np.nan if time is None else time, "key": keys, "value": values})
+def _long(table: str, time: float, keys: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"table": table, "time": time, "key": keys, "value": values})

@@ -1,0 +1,31 @@
+"""Scores of all finished experiments, for gates that are relative to another one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from universal_simulator.errors import InputError
+
+
+class FinishedScoresDataset(AbstractDataset[None, dict[str, dict[str, float]]]):
+    """Read ``<folder>/<experiment>/scores.json`` of every experiment that has one; there may be none."""
+
+    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._folder = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, dict[str, float]]:
+        """Return scores by experiment."""
+        return {
+            file.parent.name: json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(self._folder.glob("*/scores.json"))
+        }
+
+    def save(self, data: None) -> None:
+        """Refuse: each experiment saves its own."""
+        raise InputError(f"{self._folder} = must not be saved to as a whole; save `scores` of one experiment")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._folder)}

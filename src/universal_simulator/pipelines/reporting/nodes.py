@@ -1,0 +1,92 @@
+"""Judge a finished experiment and show it."""
+
+import logging
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from universal_simulator.configuration import Experiment, Gates
+from universal_simulator.errors import InputError
+from universal_simulator.evaluation import gates as gating
+from universal_simulator.evaluation.bootstrap import score_intervals
+from universal_simulator.reporting.page import render
+from universal_simulator.reporting.results import Results
+from universal_simulator.reporting.sections import pictures, sections
+from universal_simulator.reporting.verdict import number, verdict
+
+log = logging.getLogger(__name__)
+
+
+def judge_gates(
+    scores: dict[str, float],
+    trajectory_scores: pd.DataFrame,
+    finished_scores: dict[str, dict[str, float]],
+    gates: Gates,
+    experiment: Experiment,
+) -> pd.DataFrame:
+    """Hold the scores against the experiment's targets, and print what became of each."""
+    intervals = score_intervals(trajectory_scores)
+    outcomes = gating.judge(gates.entries, experiment.name, scores, intervals, finished_scores)
+    for outcome in outcomes:
+        doubt = " (the interval straddles the bound)" if outcome.straddles else ""
+        shown = f"{number(outcome.value)}, wanted {outcome.requirement}{doubt}"
+        log.info("Gate %s: %s, %s: %s", outcome.verdict, outcome.gate, outcome.level, shown)
+    return pd.DataFrame([asdict(outcome) for outcome in outcomes], columns=[f.name for f in fields(gating.Outcome)])
+
+
+def draw_report(
+    parameters: dict[str, Any],
+    scores: dict[str, float],
+    trajectory_scores: pd.DataFrame,
+    error_growth: pd.DataFrame,
+    calibration: pd.DataFrame,
+    gates: pd.DataFrame,
+    examples: dict[str, np.ndarray],
+    timings: dict[str, Any],
+    data_card: str,
+    provenance: dict[str, str],
+    **histories: pd.DataFrame,
+) -> tuple[dict[str, bytes], str]:
+    """Return the figures by name and the page that holds them all."""
+    results = Results(
+        parameters=parameters,
+        scores=scores,
+        trajectory_scores=trajectory_scores,
+        error_growth=error_growth,
+        calibration=calibration,
+        gates=gates,
+        examples=examples,
+        histories=histories,
+        timings=timings,
+        data_card=data_card,
+        provenance=provenance,
+    )
+    parts = sections(results)
+    figures = {}
+    for picture in track(list(pictures(parts)), "Drawing figures"):
+        figures[picture.name], _ = (
+            picture.png(),
+            picture.svg,
+        )  # drawn here, so that the page has only to be put together
+    for sentence in verdict(results):
+        log.info("%s", sentence)
+    return figures, render(results, parts)
+
+
+def enforce_gates(outcomes: pd.DataFrame, report: str, gates: Gates, experiment: Experiment) -> None:
+    """End the run with an error if a minimum gate is not passed; it comes after ``report``, so everything is saved."""
+    if not gates.enforce:
+        return
+    missed = outcomes[(outcomes["level"] == "minimum") & (outcomes["verdict"] != "passed")]
+    if len(missed):
+        rows = missed.to_dict("records")
+        told = "; ".join(
+            f"{row['gate']} ({row['verdict']}: {number(row['value'])}, {row['requirement']})" for row in rows
+        )
+        raise InputError(
+            f"gates.enforce = true: {experiment.name} must pass every minimum gate, missed {told}; "
+            "see the report, or set gates.enforce=false"
+        )

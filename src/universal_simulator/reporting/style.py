@@ -1,0 +1,104 @@
+"""How figures look, and how a figure becomes something a page can hold."""
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+SIZE = (3.6, 2.7)
+
+COLOURS = {"truth": "#000000", "deterministic": "#0072B2", "ensemble": "#D55E00", "ttc": "#009E73"}
+COLOURS |= {"persistence": "#7A7A7A", "train": "#0072B2", "validation": "#D55E00"}
+"""Okabe & Ito 2008: told apart by every kind of colour vision."""
+
+LINES = {"truth": "-", "deterministic": "-", "ensemble": "--", "ttc": "-.", "persistence": ":"}
+
+WORDS = {
+    "deterministic": "Deterministic",
+    "ensemble": "Ensemble",
+    "ttc": "Test-time conditioned",
+    "persistence": "Persistence",
+    "truth": "Truth",
+}
+
+SPACE, TIME, FIELD = "x (domain lengths)", "t (time units)", "u (velocity units)"
+
+FIELDS, ERRORS, AMOUNTS = "RdBu_r", "PuOr_r", "cividis"
+"""Colour maps of signed fields, signed errors, and amounts."""
+
+STYLE = {
+    "figure.figsize": SIZE,
+    "figure.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": "#333",
+    "axes.edgecolor": "#888",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#555",
+    "ytick.color": "#555",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "legend.handlelength": 2.2,
+    "svg.hashsalt": "universal-simulator",
+    "svg.fonttype": "path",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the name of its file, and what it shows for someone who cannot see it."""
+
+    name: str
+    figure: Figure
+    alt: str
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture as an address that contains it, for an ``<img>``."""
+        data = self._save("svg", metadata={"Date": None, "Creator": None})
+        return "data:image/svg+xml;base64," + base64.b64encode(data).decode()
+
+    def png(self) -> bytes:
+        """Return the picture as the bytes of a PNG file, sharp on a dense screen."""
+        return self._save("png")
+
+    def _save(self, kind: str, **options: Any) -> bytes:
+        with mpl.rc_context(STYLE):
+            if self.figure.get_layout_engine() is not None:  # the layout is found once, it costs as much as the drawing
+                self.figure.draw_without_rendering()
+                self.figure.set_layout_engine("none")
+            buffer = io.BytesIO()
+            self.figure.savefig(buffer, format=kind, dpi=200, **options)
+            return buffer.getvalue()
+
+
+@contextmanager
+def canvas(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
+    """Give an empty figure with one pair of axes in the house's style, bound to no window system."""
+    with mpl.rc_context(STYLE):
+        figure = Figure()
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot(title=title, xlabel=x, ylabel=y)
+        yield figure, axes

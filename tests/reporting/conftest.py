@@ -1,0 +1,122 @@
+"""A finished experiment that never ran: Burgers-like fronts, forecasts of a known quality, an ensemble, a history."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from universal_simulator.configuration import Gate
+from universal_simulator.evaluation.bootstrap import score_intervals
+from universal_simulator.evaluation.gates import judge
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.reporting.page import render
+from universal_simulator.reporting.results import Results
+from universal_simulator.reporting.sections import sections
+
+MEMBERS = 8
+
+
+def fronts(samples: int, frames: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return times, x and fields with a steepening, drifting front."""
+    random = np.random.default_rng(4)
+    times, x = np.linspace(0, 2, frames + 1), (np.arange(points) + 0.5) / points
+    phase, speed, size = (
+        random.uniform(0, 1, samples),
+        random.uniform(-0.3, 0.3, samples),
+        random.uniform(0.4, 1.2, samples),
+    )
+    place = x - phase[:, None, None] - speed[:, None, None] * times[:, None]
+    steep = 1 / (0.05 + 0.5 * np.exp(-3 * times))[:, None]
+    decay = size[:, None, None] / (1 + times[:, None])
+    return times, x, decay * np.tanh(steep * np.sin(2 * np.pi * place)) + speed[:, None, None]
+
+
+def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("deterministic", "ensemble", "ttc")):
+    times, x, fields = fronts(samples, frames, points)
+    truth, initial = torch.from_numpy(fields[:, 1:]), torch.from_numpy(fields[:, 0])
+    random = torch.Generator().manual_seed(8)
+    size = torch.linspace(0.01, 0.08, frames)[:, None]
+
+    def wiggle(members: int) -> torch.Tensor:
+        phases = torch.rand(samples, members, 6, 1, 1, generator=random) * 6.28
+        heights = torch.randn(samples, members, 6, 1, 1, generator=random)
+        waves = torch.arange(1, 7)[:, None, None]
+        return (heights * torch.sin(6.28 * waves * torch.from_numpy(x) + phases)).sum(2) / 2.4 * size
+
+    error = wiggle(1)
+    forecasts = {
+        "deterministic": truth[:, None] + error,
+        "ensemble": truth[:, None] + 0.8 * error + 0.8 * wiggle(MEMBERS),
+        "ttc": truth[:, None] + 0.9 * error,
+        "persistence": initial[:, None, None].expand(-1, 1, frames, -1),
+    }
+    board = Scoreboard()
+    for protocol in ("one_step", "rollout", "pdebench"):
+        for variant in (*variants, "persistence"):
+            board.add(protocol, variant, truth, forecasts[variant], initial, times[1:])
+    scores, per_trajectory = board.scores(), board.trajectory_scores()
+    reference = {"golden": {name: 1.1 * value for name, value in scores.items()}}
+    outcomes = judge(GATES, "sota_v1", scores, score_intervals(per_trajectory), reference)
+    examples = {
+        "time": times[1:],
+        "x": x,
+        "viscosity": np.full(2, 0.01),
+        "initial": fields[:2, 0],
+        "truth": fields[:2, 1:],
+    }
+    for variant in variants:
+        values = forecasts[variant][:2].numpy()
+        examples[variant] = values if variant == "ensemble" else values[:, 0]
+    epochs = np.arange(1, 16)
+    return Results(
+        parameters={
+            "experiment": {"name": "sota_v1", "purpose": "Moderate capacity, better optimiser", "tags": ["sota-push"]},
+            "seed": 17,
+            "operator": {"network": {"hidden_width": 80, "depths": [1, 1, 1]}, "training": {"epochs": 20}},
+            "ttc": {"candidates": 10, "reward": {"mass": 1.3}},
+            "gates": {"enforce": False},
+        },
+        scores=scores,
+        trajectory_scores=per_trajectory,
+        error_growth=board.error_growth(),
+        calibration=board.calibration(),
+        gates=pd.DataFrame([asdict(outcome) for outcome in outcomes]),
+        examples=examples,
+        histories={
+            stage: pd.DataFrame(
+                {"epoch": epochs, "step": epochs * 128, "train_loss": 0.4 / epochs, "validation_loss": 0.45 / epochs + 0.01}
+            )
+            for stage in ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+        },
+        timings={
+            "seconds": {"data_engineering": 95.0, "autoencoder": 412.3, "operator": 1460.0, "evaluation": 130.0},
+            "total_seconds": 2097.3,
+            "cost_usd": 0.15,
+            "hourly_rate_usd": 0.25,
+        },
+        data_card="# Burgers\n\nSolved here.\n\n| file | trajectories |\n|---|---|\n| `1D_Burgers_Sols_Nu0.01.hdf5` | 2400 |\n",
+        provenance={"git_commit": "0123456789abcdef0123456789abcdef01234567", "data_fingerprint": "deadbeef", "device": "cpu"},
+    )  # fmt: skip
+
+
+GATES = tuple(
+    Gate(experiments=["sota_v1"], **gate)
+    for gate in (
+        {"name": "error of a rollout", "metric": "rollout/deterministic/nrmse", "bound": 0.07},
+        {"name": "error of a rollout", "metric": "rollout/deterministic/nrmse", "bound": 0.0001, "level": "strong"},
+        {"name": "mass is conserved", "metric": "rollout/deterministic/conservation_gap", "relative_to": "golden"},
+        {"name": "calibrated", "metric": "rollout/ensemble/ece", "relative_to": "nobody", "level": "strong"},
+    )
+)
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return finished()
+
+
+@pytest.fixture(scope="session")
+def page(results) -> str:
+    return render(results, sections(results))

@@ -1,0 +1,88 @@
+"""The page in a real browser, as wide as a phone and as a desk.
+
+The page itself is loaded in a frame of the wanted width (a headless window cannot be as narrow as a phone), a probe
+measures it, and Chromium prints what the probe wrote.
+"""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from universal_simulator.reporting.sections import pictures, sections
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+PROBE = """<!doctype html><iframe id="frame" src="report.html" style="width:{width}px;height:900px;border:0"></iframe>
+<pre id="found"></pre><script>
+document.getElementById("frame").addEventListener("load", event => {{
+  const page = event.target.contentDocument, root = page.documentElement;
+  const images = [...page.images];
+  const inside = element => {{
+    const scroll = element.closest(".scroll, .prose table, .prose pre");
+    return scroll !== null || element.getBoundingClientRect().right <= root.clientWidth + 1;
+  }};
+  document.getElementById("found").textContent = JSON.stringify({{
+    width: root.clientWidth,
+    scrolled: root.scrollWidth,
+    sticking_out: [...page.body.querySelectorAll("*")].filter(one => !inside(one)).map(one => one.outerHTML.slice(0, 80)),
+    images: images.length,
+    broken: images.filter(image => !(image.complete && image.naturalWidth > 100)).length,
+    narrowest: Math.min(...images.map(image => image.clientWidth)),
+    columns: new Set(images.map(image => Math.round(image.getBoundingClientRect().left))).size,
+    headings: [...page.querySelectorAll("h2")].map(one => one.textContent),
+    body_font: parseFloat(getComputedStyle(page.body).fontSize),
+  }});
+}});
+</script>"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(page, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    folder.joinpath("report.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+def measure(folder, width: int) -> dict:
+    probe = folder / f"probe{width}.html"
+    probe.write_text(PROBE.format(width=width), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+               f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom", probe.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return json.loads(html.unescape(found.group(1)))
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 1), (1280, 3)])
+def test_the_page_fits_and_is_whole(folder, results, width, columns):
+    found = measure(folder, width)
+    assert found["sticking_out"] == []
+    assert found["scrolled"] <= found["width"]
+    assert found["images"] == len(list(pictures(sections(results))))
+    assert found["broken"] == 0
+    assert found["narrowest"] > 300
+    assert found["columns"] == columns
+    assert found["body_font"] >= 15
+    assert found["headings"] == [
+        "Targets", "Scores", "Forecasts", "Profiles", "Error over time", "Spectra", "Uncertainty",
+        "Test-time conditioning", "Training", "Time and cost", "Data", "Parameters", "Provenance",
+    ]  # fmt: skip
+
+
+def test_the_page_prints(folder):
+    target = folder / "report.pdf"
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
+               f"--print-to-pdf={target}", (folder / "report.html").as_uri()]  # fmt: skip
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
+    assert 3 <= pages <= 25

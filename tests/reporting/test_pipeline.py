@@ -1,0 +1,78 @@
+"""The stage as Kedro runs it, on artefacts that a run would leave."""
+
+import logging
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.pandas import CSVDataset
+from kedro_datasets.text import TextDataset
+
+from universal_simulator.configuration import Experiment, Gates
+from universal_simulator.errors import InputError
+from universal_simulator.pipelines.reporting import create_pipeline
+from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates
+from universal_simulator.pipelines.reporting.pipeline import TRAINED
+
+GATE = {"name": "error", "experiments": ["sota_v1"], "metric": "rollout/deterministic/nrmse", "bound": 1e-9}
+
+
+def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_path):
+    tables = {name: CSVDataset(filepath=str(tmp_path / name), save_args={"index": False})
+              for name in ("trajectory_scores", "error_growth", "calibration", "gates")}  # fmt: skip
+    given = {
+        "parameters": results.parameters,
+        "params:gates": Gates(entries=(GATE,)),
+        "params:experiment": Experiment(name="sota_v1"),
+        "scores": results.scores,
+        "finished_scores": {},
+        "examples": results.examples,
+        "timings": results.timings,
+        "data_card": results.data_card,
+        "provenance": results.provenance,
+        **{f"{stage}_history": results.histories[stage] for stage in TRAINED},
+    }
+    catalog = DataCatalog(tables | {name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
+    catalog["report"] = TextDataset(filepath=str(tmp_path / "report.html"))
+    for name in ("trajectory_scores", "error_growth", "calibration"):
+        catalog.save(name, getattr(results, name))
+    left = SequentialRunner().run(create_pipeline(), catalog)
+    figures, page = left["figures"].load(), catalog.load("report")
+    assert {"growth-rollout", "space-time-0-truth", "reliability", "learning-operator"} <= set(figures)
+    assert all(png.startswith(b"\x89PNG") for png in figures.values())
+    assert page.count("<img") == len(figures)
+    assert catalog.load("gates")["verdict"].tolist() == ["failed"]
+    assert "failed" in page
+
+
+def judged(results, **changes) -> pd.DataFrame:
+    gates = Gates(entries=(GATE | changes,))
+    return judge_gates(results.scores, results.trajectory_scores, {}, gates, Experiment(name="sota_v1"))
+
+
+def test_gates_are_told_in_the_log(results, caplog):
+    with caplog.at_level(logging.INFO):
+        judged(results, bound=results.scores[GATE["metric"]])
+    assert "Gate passed: error, minimum" in caplog.text
+    assert "straddles" in caplog.text
+
+
+def test_an_enforced_minimum_gate_that_is_missed_ends_the_run(results):
+    with pytest.raises(InputError, match=r"gates\.enforce = true: sota_v1 must pass every minimum gate, missed error"):
+        enforce_gates(judged(results), "page", Gates(enforce=True), Experiment(name="sota_v1"))
+
+
+def test_a_minimum_gate_without_reference_is_not_passed(results):
+    outcomes = judged(results, bound=None, relative_to="golden")
+    with pytest.raises(InputError, match="no reference"):
+        enforce_gates(outcomes, "page", Gates(enforce=True), Experiment(name="sota_v1"))
+
+
+@pytest.mark.parametrize("change", [{"level": "strong"}, {"bound": 10.0}])
+def test_a_missed_ambition_or_a_passed_gate_does_not_end_the_run(results, change):
+    enforce_gates(judged(results, **change), "page", Gates(enforce=True), Experiment(name="sota_v1"))
+
+
+def test_gates_are_not_enforced_unless_asked(results):
+    enforce_gates(judged(results), "page", Gates(), Experiment(name="sota_v1"))
