@@ -33,7 +33,8 @@ def imbalance(
         return equation.linear(k) * spectrum + equation.nonlinear(spectrum, k)
 
     first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
-    (g0, slope0), (g1, slope1) = (torch.func.jvp(rate, (u,), (rate(u),)) for u in (first, last))
+    g0, slope0 = torch.func.jvp(rate, (first,), (rate(first),))  # type: ignore[misc]
+    g1, slope1 = torch.func.jvp(rate, (last,), (rate(last),))  # type: ignore[misc]
     explained = time_step / 2 * (g0 + g1) + time_step**2 / 12 * (slope0 - slope1)
     change = (last - first)[..., 1 : modes + 1]
     rest = change - explained[..., 1 : modes + 1]

@@ -33,6 +33,10 @@ class Equation(Protocol):
         """Return the equation in one line, constants included; equal strings mean equal solutions."""
         ...
 
+    def __hash__(self) -> int:
+        """Return the same for equal equations."""
+        ...
+
     def linear(self, k: Float[Tensor, " mode"]) -> Tensor:
         """Return the symbol of L, real or complex."""
         ...

@@ -1,0 +1,132 @@
+"""From a field now to fields later."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.diffusion.denoiser import consistency_function
+from universal_simulator.diffusion.samplers import consistency_sample
+from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.fields.frame import leave_frame, spatial_mean
+from universal_simulator.fields.rollout import rollout
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.physics.equations import equation
+
+DECODED_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Start:
+    """Encoded initial fields, and what the equation keeps or prescribes."""
+
+    z: Float[Tensor, "sample token dim"]
+    mean: Float[Tensor, " sample"]
+    viscosity: Float[Tensor, " sample"]
+    time_step: float
+
+    def repeat(self, members: int) -> "Start":
+        """Return every sample ``members`` times in a row."""
+        z, mean, viscosity = (value.repeat_interleave(members, 0) for value in (self.z, self.mean, self.viscosity))
+        return Start(z, mean, viscosity, self.time_step)
+
+
+@dataclass(frozen=True)
+class ResidualSampler:
+    """Draws what the operator may have got wrong, with the consistency student."""
+
+    network: ResidualNetwork
+    schedule: NoiseSchedule
+    calls: int
+    """Network calls per draw."""
+    inflation: float = 1.0
+    """Calibration: factor on the drawn residual, fitted on validation data."""
+
+    def draw(
+        self, before: Tensor, after: Tensor, viscosity: Tensor, time_step: Tensor, generator: torch.Generator
+    ) -> Float[Tensor, "sample token dim"]:
+        """Return one residual per state, in latent units."""
+
+        def network(noisy: Tensor, noise: Tensor) -> Tensor:
+            return self.network(noisy, noise, before, after, viscosity, time_step)
+
+        levels = self.schedule.levels(self.calls + 1)[: self.calls].to(before)
+        noise = torch.randn(before.shape, generator=generator).to(before)
+        drawn = consistency_sample(consistency_function(network, self.schedule.minimum), noise, levels, generator)
+        return self.inflation * self.network.scale(before) * drawn
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Autoencoder, operator and, for ensembles, the residual's sampler, for one equation."""
+
+    autoencoder: Autoencoder
+    operator: LatentOperator
+    sampler: ResidualSampler | None
+    equation: str
+
+    def start(self, u: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"], time_step: float) -> Start:
+        """Encode fields on any number of points."""
+        mean = spatial_mean(u)
+        z = self.autoencoder.encode(u - mean[:, None], viscosity)
+        return Start(z, mean, viscosity, time_step)
+
+    def fields(
+        self, z: Float[Tensor, "sample time token dim"], start: Start, elapsed: Float[Tensor, " time"], points: int
+    ) -> Float[Tensor, "sample time {points}"]:
+        """Decode states at ``elapsed`` times after the start, back in the frame at rest."""
+        samples, times = z.shape[:2]
+        viscosity = start.viscosity.repeat_interleave(times)
+        pieces = zip(z.flatten(0, 1).split(DECODED_AT_ONCE), viscosity.split(DECODED_AT_ONCE), strict=True)
+        v = torch.cat([self.autoencoder.decode(state, parameter, points) for state, parameter in pieces])
+        drift = equation(self.equation, 1.0).drift(start.mean)
+        return leave_frame(v.view(samples, times, points), start.mean, drift, elapsed)
+
+    def step(self, z: Float[Tensor, "sample token dim"], start: Start) -> Float[Tensor, "sample token dim"]:
+        """Advance by the operator alone."""
+        return self.operator(z, start.viscosity, self._time_step(start))
+
+    def sampled_step(self, z: Tensor, start: Start, generator: torch.Generator) -> Float[Tensor, "sample token dim"]:
+        """Advance by the operator and add a draw of its error."""
+        assert self.sampler is not None, "an ensemble needs the residual's sampler"
+        time_step = self._time_step(start)
+        after = self.operator(z, start.viscosity, time_step)
+        return after + self.sampler.draw(z, after, start.viscosity, time_step, generator)
+
+    def _time_step(self, start: Start) -> Float[Tensor, " sample"]:
+        return torch.full_like(start.viscosity, start.time_step)
+
+
+@torch.inference_mode()
+def deterministic(emulator: Emulator, start: Start, steps: int) -> Float[Tensor, "sample 1 time token dim"]:
+    """Return the states of one forecast per sample."""
+    return _stacked(rollout(lambda z: emulator.step(z, start), start.z, steps))[:, None]
+
+
+@torch.inference_mode()
+def ensemble(
+    emulator: Emulator, start: Start, steps: int, members: int, generator: torch.Generator
+) -> Float[Tensor, "sample member time token dim"]:
+    """Return the states of ``members`` forecasts per sample, each with residuals of its own."""
+    wide = start.repeat(members)
+    states = _stacked(rollout(lambda z: emulator.sampled_step(z, wide, generator), wide.z, steps))
+    return states.unflatten(0, (-1, members))
+
+
+@torch.inference_mode()
+def decoded(
+    emulator: Emulator, states: Float[Tensor, "sample member time token dim"], start: Start, points: int
+) -> Float[Tensor, "sample member time {points}"]:
+    """Return the fields of a forecast whose first state is one step after the start."""
+    members, times = states.shape[1:3]
+    elapsed = start.time_step * torch.arange(1, times + 1, device=states.device, dtype=states.dtype)
+    fields = emulator.fields(states.flatten(0, 1), start.repeat(members), elapsed, points)
+    return fields.unflatten(0, (-1, members))
+
+
+def _stacked(states: Iterator[Tensor]) -> Tensor:
+    return torch.stack(list(states), dim=1)

@@ -1,0 +1,53 @@
+"""The network inside the denoiser of the operator's residual.
+
+It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitude,
+and is told amplitude, viscosity, time step and noise level. What its output means is decided by the preconditioning
+around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from universal_simulator.configuration import Latent, UTransformer
+from universal_simulator.fields.statistics import Statistics
+from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
+from universal_simulator.networks.u_transformer import UTransformerNetwork
+
+
+class ResidualNetwork(nn.Module):
+    """Map a noisy residual, its context and its noise level to what a denoiser needs."""
+
+    rate: Tensor
+    residual_scale: Tensor
+
+    def __init__(self, settings: UTransformer, latent: Latent, statistics: Statistics) -> None:
+        super().__init__()
+        self.floor = amplitude_floor(statistics)
+        self.conditions = Conditions(statistics)
+        self.network = UTransformerNetwork(settings, latent, states=3, conditions=4)
+        rate = statistics.increment_rms / statistics.rms / statistics.time_step
+        self.register_buffer("rate", torch.tensor(rate))
+        self.register_buffer("residual_scale", torch.tensor(1.0))
+        """Standard deviation of the operator's residual relative to amplitude; measured before training."""
+
+    def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, "sample 1 1"]:
+        """Return what a residual is divided by to be of order one."""
+        return (amplitude(z, self.floor) * self.residual_scale)[:, None, None]
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "sample token dim"],
+        noise: Float[Tensor, " sample"],
+        before: Float[Tensor, "sample token dim"],
+        after: Float[Tensor, "sample token dim"],
+        viscosity: Float[Tensor, " sample"],
+        time_step: Float[Tensor, " sample"],
+    ) -> Float[Tensor, "sample token dim"]:
+        """Return a zero-mean tensor; ``before`` and ``after`` are the operator's input and output."""
+        a = amplitude(before, self.floor)
+        wide = a[:, None, None]
+        increment = (after - before) / (wide * (self.rate * time_step)[:, None, None])
+        conditions = torch.cat((self.conditions(a, viscosity, time_step), noise[:, None]), dim=-1)
+        out = self.network(torch.stack((noisy, before / wide, increment), dim=1), conditions)
+        return out - out.mean((-2, -1), keepdim=True)

@@ -1,0 +1,127 @@
+"""Forecast the test split and score decoded fields against the truth."""
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from universal_simulator.configuration import (
+    Compute,
+    ConsistencyDistillation,
+    Data,
+    DiffusionResidual,
+    Evaluation,
+    TestTimeConditioning,
+)
+from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.emulation.emulator import Emulator, ResidualSampler
+from universal_simulator.emulation.forecast import forecast
+from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.networks.trained import Trained
+from universal_simulator.training.device import choose
+from universal_simulator.training.reconstruction import reconstruction_errors
+from universal_simulator.training.seeding import stream
+from universal_simulator.training.windows import draw_snapshots
+
+log = logging.getLogger(__name__)
+
+Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def assemble(
+    autoencoder: Trained[Autoencoder],
+    operator: Trained[LatentOperator],
+    student: Trained[ResidualNetwork],
+    diffusion: DiffusionResidual,
+    distill: ConsistencyDistillation,
+    data: Data,
+    compute: Compute,
+) -> Emulator:
+    """Join the trained parts."""
+    device = choose(compute.device)
+    schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
+    sampler = ResidualSampler(student.network.to(device), schedule, distill.sampler_steps)
+    return Emulator(autoencoder.network.to(device), operator.network.to(device), sampler, data.equation)
+
+
+def evaluate(
+    emulator: Emulator,
+    test: Trajectories,
+    evaluation: Evaluation,
+    ttc: TestTimeConditioning,
+    data: Data,
+    seed: int,
+    compute: Compute,
+) -> Results:
+    """Return flat scores, scores per trajectory, error over time, and calibration tables."""
+    board, started, device = Scoreboard(), time.monotonic(), choose(compute.device)
+    for first in range(0, len(test), evaluation.batch_size):
+        part = test.subset(slice(first, first + evaluation.batch_size))
+        for task in _tasks(part, evaluation, data, device):
+            for variant in evaluation.variants:
+                generator = stream(seed, "evaluation", task.protocol, variant, first)
+                fields = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
+                board.add(
+                    task.protocol,
+                    variant,
+                    task.truth.cpu(),
+                    fields.cpu(),
+                    task.initial.cpu(),
+                    task.times,
+                    task.viscosity.cpu(),
+                )
+        done = min(first + evaluation.batch_size, len(test))
+        left = (time.monotonic() - started) / done * (len(test) - done)
+        log.info("evaluation: %d of %d trajectories, %.0f s left", done, len(test), left)
+    scores = board.scores() | _reconstruction(emulator, test, device)
+    return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
+
+
+def keep_examples(
+    emulator: Emulator,
+    test: Trajectories,
+    evaluation: Evaluation,
+    ttc: TestTimeConditioning,
+    data: Data,
+    seed: int,
+    compute: Compute,
+) -> dict[str, np.ndarray]:
+    """Return whole roll-outs of a few test trajectories for the report's pictures."""
+    chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
+    only = evaluation.model_copy(update={"protocols": ("rollout",)})
+    (task,) = _tasks(test.subset(chosen), only, data, choose(compute.device))
+    fields: dict[str, torch.Tensor] = {}
+    for variant in set(evaluation.variants) - {"persistence"}:
+        generator = stream(seed, "examples", variant)
+        fields[variant] = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
+    arrays = {name: (value if name == "ensemble" else value[:, 0]).cpu().numpy() for name, value in fields.items()}
+    points = task.truth.shape[-1]
+    return arrays | {
+        "time": task.times,
+        "x": (np.arange(points) + 0.5) / points,
+        "viscosity": task.viscosity.cpu().numpy(),
+        "initial": task.initial.cpu().numpy(),
+        "truth": task.truth.cpu().numpy(),
+    }
+
+
+def _tasks(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:
+    u = part.read(slice(None)).to(device)
+    viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
+    every = evaluation.one_step_every
+    return [pose(name, u, viscosity, part.times, data.time_stride, every) for name in evaluation.protocols]
+
+
+def _reconstruction(emulator: Emulator, test: Trajectories, device: torch.device) -> dict[str, Any]:
+    batch = draw_snapshots(test, 1000, device, torch.Generator().manual_seed(0))
+    errors = reconstruction_errors(emulator.autoencoder, batch)
+    names = {"reconstruction": "autoencoder", "reconstruction_half_grid": "half_grid", "truncation": "truncation"}
+    return {f"reconstruction/{names[name]}/nrmse": value for name, value in errors.items()}

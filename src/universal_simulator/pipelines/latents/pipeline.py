@@ -1,0 +1,26 @@
+"""Fields to latents, once."""
+
+from kedro.pipeline import Pipeline, node
+
+from universal_simulator.pipelines.latents.nodes import precompute_latents
+
+
+def create_pipeline() -> Pipeline:
+    """Return: encode the training and the validation trajectories."""
+    return Pipeline(
+        [
+            node(
+                precompute_latents,
+                [
+                    f"{split}_trajectories",
+                    "autoencoder",
+                    "params:data",
+                    "params:compute",
+                    f"{split}_latents_fingerprint",
+                ],
+                f"{split}_latents",
+                name=f"precompute_{split}_latents",
+            )
+            for split in ("train", "validation")
+        ]
+    )

@@ -1,0 +1,60 @@
+"""Train one time step in latent space."""
+
+from functools import partial
+
+from torch import nn
+
+from universal_simulator.configuration import Compute, Data, Operator
+from universal_simulator.fields.latents import Latents
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.physics.equations import equation
+from universal_simulator.pipelines.stages import Kept, State, run_stage, select
+from universal_simulator.training.device import choose
+from universal_simulator.training.holdout import fitted
+from universal_simulator.training.loop import Stage
+from universal_simulator.training.objectives import step_error
+from universal_simulator.training.windows import latent_batches
+
+
+def train_operator(
+    train: Latents,
+    validation: Latents,
+    autoencoder: Trained[Autoencoder],
+    operator: Operator,
+    holdout: float,
+    data: Data,
+    seed: int,
+    compute: Compute,
+    previous: State,
+) -> Kept:
+    """Train on random windows of the trajectories that the residual stages leave; yield after every epoch."""
+    train.refuse_stale(autoencoder.fingerprint)
+
+    def equip(network: nn.Module, average: nn.Module) -> Stage:
+        draw, same = latent_batches(
+            fitted(train, holdout),
+            validation,
+            operator.training,
+            length=operator.unroll + 1,
+            strides=operator.time_strides,
+            reflect=equation(data.equation, 1.0).reflects,
+            device=choose(compute.device),
+        )
+        return Stage(network, average, partial(step_error, spectral=operator.spectral_loss_weight), draw, same)
+
+    sources = {"latents": train.fingerprint, "holdout": str(holdout)}
+    recipe = operator_recipe(autoencoder, operator)
+    yield from run_stage(recipe, equip, operator, seed, sources, previous, device=compute.device)
+
+
+def select_operator(state: State, autoencoder: Trained[Autoencoder], operator: Operator) -> Trained[LatentOperator]:
+    """Keep the weights that did best on validation."""
+    return select(operator_recipe(autoencoder, operator), state)
+
+
+def operator_recipe(autoencoder: Trained[Autoencoder], operator: Operator) -> Recipe:
+    """Return what the network is built from."""
+    known = autoencoder.recipe
+    return Recipe(stage="operator", settings=operator.network, latent=known.latent, statistics=known.statistics)

@@ -1,0 +1,172 @@
+"""What each stage minimises.
+
+Errors of fields and states are relative to the whole field ``u = m + v``, mean included, as the scores are:
+``|e|/|u|`` with ``|·|`` the root mean square over space. The mean of these ratios is minimised rather than of their
+squares, which at equal budget halved the rollout error (docs/design.md).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from universal_simulator.configuration import ConsistencyDistillation
+from universal_simulator.diffusion.denoiser import consistency_function, diffusion_denoiser
+from universal_simulator.diffusion.samplers import heun_step
+from universal_simulator.diffusion.schedule import NoiseSchedule, beta_samples
+from universal_simulator.fields.latents import Window
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.conditions import amplitude
+from universal_simulator.networks.residual import ResidualNetwork
+
+TINY = 1e-5
+SUBSTEPS = 3
+"""Heun steps of the teacher across one interval of the student."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Single fields of several trajectories, mean removed."""
+
+    v: Float[Tensor, "sample space"]
+    mean: Float[Tensor, " sample"]
+    viscosity: Float[Tensor, " sample"]
+
+
+def relative_error(
+    error: Float[Tensor, "sample *state"], truth: Float[Tensor, "sample *state"], mean: Float[Tensor, " sample"]
+) -> Float[Tensor, ""]:
+    """Return the batch's mean of ``|error| / sqrt(m² + |truth|²)``."""
+    size = (mean.square() + truth.flatten(1).square().mean(-1) + TINY**2).sqrt()
+    return ((error.flatten(1).square().mean(-1) + TINY**4).sqrt() / size).mean()
+
+
+def reconstruction(
+    network: nn.Module, batch: Snapshots, _progress: float, generator: torch.Generator, *, noise: float
+) -> Float[Tensor, ""]:
+    """Autoencoder: the field must come back, also from latents disturbed by ``noise`` times their amplitude."""
+    assert isinstance(network, Autoencoder)
+    z = network.encode(batch.v, batch.viscosity)
+    disturbance = torch.randn(z.shape, generator=generator, device=z.device)
+    disturbed = z + noise * amplitude(z, network.floor)[:, None, None] * disturbance
+    points = batch.v.shape[-1]
+    clean, noisy = (network.decode(state, batch.viscosity, points) for state in (z, disturbed))
+    return relative_error(clean - batch.v, batch.v, batch.mean) + relative_error(noisy - batch.v, batch.v, batch.mean)
+
+
+def step_error(
+    network: nn.Module, batch: Window, _progress: float, _generator: torch.Generator, *, spectral: float
+) -> Float[Tensor, ""]:
+    """Operator: roll out over the window; ``spectral`` weighs the error of the derivative, which sees fronts."""
+    z = batch.z[:, 0]
+    total = z.new_zeros(())
+    for k in range(1, batch.z.shape[1]):
+        truth = batch.z[:, k]
+        z = network(z, batch.viscosity, batch.time_step)
+        total = total + relative_error(z - truth, truth, batch.mean) + spectral * slope_error(z, truth)
+    return total / (batch.z.shape[1] - 1)
+
+
+def slope_error(z: Float[Tensor, "sample token dim"], truth: Float[Tensor, "sample token dim"]) -> Float[Tensor, ""]:
+    """Return the mean relative error of the spectra, weighed by wave number (Parseval: of the derivative)."""
+    spectra = torch.fft.rfft(torch.stack((z - truth, truth)).flatten(-2))
+    k = torch.arange(spectra.shape[-1], device=z.device)
+    error, size = (spectra.abs() * k).square().sum(-1)
+    return ((error + TINY**2) / (size + TINY)).sqrt().mean()
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What the operator gets wrong in one step, scaled to order one, and the network that is told the context."""
+
+    values: Float[Tensor, "sample token dim"]
+    bind: Callable[[nn.Module, int], partial]
+    """Fix a network's context, repeated so many times over."""
+
+
+def residuals(operator: nn.Module, network: ResidualNetwork, batch: Window) -> Residuals:
+    """Let the operator take one step from each window's first state and compare with its second."""
+    before, truth = batch.z[:, 0], batch.z[:, 1]
+    with torch.no_grad():
+        after = operator(before, batch.viscosity, batch.time_step)
+        values = (truth - after) / network.scale(before)
+
+    def bind(of: nn.Module, times: int = 1) -> partial:
+        context = {"before": before, "after": after, "viscosity": batch.viscosity, "time_step": batch.time_step}
+        return partial(of, **{name: value.repeat(times, *(1,) * (value.dim() - 1)) for name, value in context.items()})
+
+    return Residuals(values, bind)
+
+
+@torch.no_grad()
+def measure_residual_scale(operator: nn.Module, network: ResidualNetwork, batches: Iterable[Window]) -> float:
+    """Return the root mean square of the operator's error in one step, relative to the state's amplitude."""
+    squares = []
+    for batch in batches:
+        before = batch.z[:, 0]
+        after = operator(before, batch.viscosity, batch.time_step)
+        relative = (batch.z[:, 1] - after) / amplitude(before, network.floor)[:, None, None]
+        squares.append(relative.square().mean())
+    return torch.stack(squares).mean().sqrt().item()
+
+
+def denoising(
+    network: nn.Module,
+    batch: Window,
+    _progress: float,
+    generator: torch.Generator,
+    *,
+    operator: nn.Module,
+    schedule: NoiseSchedule,
+    tau: tuple[float, float],
+) -> Float[Tensor, ""]:
+    """Diffusion residual: EDM's loss (eq. 8) with τ ~ Beta, weighed so that the raw network's error counts alike."""
+    assert isinstance(network, ResidualNetwork)
+    clean = residuals(operator, network, batch)
+    sigma = schedule.sigma(beta_samples(*tau, len(clean.values), generator)).to(clean.values)
+    noisy = clean.values + sigma[:, None, None] * _noise_like(clean.values, generator)
+    denoised = diffusion_denoiser(clean.bind(network, 1))(noisy, sigma)
+    weight = (sigma.square() + 1) / sigma.square()
+    return (weight * (denoised - clean.values).square().mean((-2, -1))).mean()
+
+
+def distillation(
+    network: nn.Module,
+    batch: Window,
+    progress: float,
+    generator: torch.Generator,
+    *,
+    operator: nn.Module,
+    teacher: nn.Module,
+    average: nn.Module,
+    schedule: NoiseSchedule,
+    settings: ConsistencyDistillation,
+) -> Float[Tensor, ""]:
+    """Consistency distillation (Consistency Models, algorithm 2): two points of one teacher path give one answer.
+
+    Every residual is seen at ``noise_levels_per_batch`` levels; the number of intervals follows ``schedule``.
+    """
+    assert isinstance(network, ResidualNetwork)
+    clean = residuals(operator, network, batch)
+    times = settings.noise_levels_per_batch
+    values = clean.values.repeat(times, 1, 1)
+    intervals = settings.schedule[min(int(progress * len(settings.schedule)), len(settings.schedule) - 1)]
+    high = torch.randint(1, intervals + 1, (len(values),), generator=generator) / intervals
+    upper = schedule.sigma(high).to(values)
+    x = values + upper[:, None, None] * _noise_like(values, generator)
+    with torch.no_grad():
+        guide = diffusion_denoiser(clean.bind(teacher, times))
+        lower_x, lower = x, upper
+        for substep in range(1, SUBSTEPS + 1):
+            level = schedule.sigma(high - substep / SUBSTEPS / intervals).to(values)
+            lower_x, lower = heun_step(guide, lower_x, lower, level), level
+        target = consistency_function(clean.bind(average, times), schedule.minimum)(lower_x, lower)
+    answer = consistency_function(clean.bind(network, times), schedule.minimum)(x, upper)
+    return (answer - target).square().mean()
+
+
+def _noise_like(values: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(values.shape, generator=generator, device=generator.device).to(values)
