@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from universal_simulator.reporting.fields import Examples, variants_of
 from universal_simulator.reporting.results import Results
@@ -43,8 +44,7 @@ def spectrum(examples: Examples, frame: int) -> Picture:
                 values[:, :, frame] if values.ndim == 4 else values[:, frame]
             )  # members one by one: a mean is smooth
             axes.plot(*_energy(values), LINES[variant], color=COLOURS[variant], lw=1.1, label=_word(variant))
-        axes.set_xscale("log")
-        _logarithmic(axes)
+        axes.set(xscale="log", yscale="log")
         top = max(float(np.max(line.get_ydata())) for line in axes.lines)
         axes.set_ylim(bottom=SINGLE_PRECISION * top)
         _legend_above(axes)
@@ -144,6 +144,8 @@ def pairs(results: Results, protocol: str) -> Picture:
         axes.scatter(without, with_it, s=9, color=COLOURS["ttc"], alpha=0.6, lw=0)
         if both.min() > 0:
             axes.set(xscale="log", yscale="log")
+            for side in (axes.xaxis, axes.yaxis):
+                plain_ticks(side)
         return Picture("ttc-pairs", figure, "Error of each trajectory with and without test-time conditioning")
 
 
@@ -157,6 +159,7 @@ def distribution(results: Results, protocol: str) -> Picture:
             axes.step(errors, shares, where="post", label=_word(variant), **style)
         if len(errors) and min(np.min(line.get_xdata()) for line in axes.lines) > 0:
             axes.set_xscale("log")
+            plain_ticks(axes.xaxis)
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         _legend_above(axes)
@@ -174,6 +177,16 @@ def _logarithmic(axes: Axes) -> None:
     drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
     if drawn and all((values > 0).all() for values in drawn if len(values)):
         axes.set_yscale("log")
+        plain_ticks(axes.yaxis)
+
+
+def plain_ticks(side: Axis) -> None:
+    """Label a logarithmic axis with 0.01, 0.02, 0.05 … where it spans little, else with powers of ten."""
+    low, high = side.get_view_interval()
+    if high / low < 300:
+        side.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1, 3)))
+        side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        side.set_minor_formatter(NullFormatter())
 
 
 def _legend_above(axes: Axes) -> None:
