@@ -1,7 +1,6 @@
 """Which pipelines ``kedro run --pipelines=NAME`` knows, and which stages each of them is made of."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from kedro.pipeline import Pipeline
 
@@ -33,7 +32,5 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _stage(name: str) -> Pipeline:
-    if not find_spec(f"universal_simulator.pipelines.{name}"):  # TODO: remove once every stage is there
-        return Pipeline([])
     module = import_module(f"universal_simulator.pipelines.{name}")
     return Pipeline(module.create_pipeline(), tags=name)

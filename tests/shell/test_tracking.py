@@ -10,7 +10,8 @@ from kedro.pipeline import node
 
 from universal_simulator import provenance
 from universal_simulator.errors import InputError
-from universal_simulator.hooks import TimingHooks, TrackingHooks, duration, flatten, stage_of
+from universal_simulator.hooks.recording import TrackingHooks, flatten
+from universal_simulator.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.tracking import MetricBuffer, reachable
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic_core import to_jsonable_python
 from rich.progress import track
 
 from universal_simulator.configuration import Experiment, Gates
@@ -52,7 +53,7 @@ def draw_report(
 ) -> tuple[dict[str, bytes], str]:
     """Return the figures by name and the page that holds them all."""
     results = Results(
-        parameters=parameters,
+        parameters=to_jsonable_python(parameters),  # Kedro has made models of some sections
         scores=scores,
         trajectory_scores=trajectory_scores,
         error_growth=error_growth,

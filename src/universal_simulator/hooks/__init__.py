@@ -1,0 +1,7 @@
+"""What happens around a pipeline: parameters checked, threads set, stages timed, everything recorded in MLflow."""
+
+from universal_simulator.hooks.preparation import ComputeHooks, ParameterHooks
+from universal_simulator.hooks.recording import ProvenanceHooks, TrackingHooks
+from universal_simulator.hooks.timing import TimingHooks
+
+__all__ = ["ComputeHooks", "ParameterHooks", "ProvenanceHooks", "TimingHooks", "TrackingHooks"]

@@ -1,0 +1,48 @@
+"""Before anything runs: good parameters, and threads for the numerical libraries."""
+
+import logging
+import os
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+
+from universal_simulator import provenance
+from universal_simulator.configuration_loader import Tree
+from universal_simulator.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+class ParameterHooks:
+    """Refuses bad parameters before any other hook opens or writes anything."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Merge and validate the whole tree."""
+        context.config_loader["parameters"]
+
+
+class ComputeHooks:
+    """Gives the numerical libraries their threads."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember the section that decides."""
+        self._compute: Tree = context.config_loader["parameters"]["compute"]
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Set the threads and say where the networks will run. ``OMP_NUM_THREADS`` counts as an explicit wish."""
+        import torch
+
+        if self._compute["device"] == "cuda" and not torch.cuda.is_available():
+            raise InputError("compute.device = cuda: this machine must offer a CUDA GPU; set compute.device=auto")
+        threads = self._compute["threads"] or int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+        torch.set_num_threads(threads)
+        log.info("Device: %s", provenance.device_name(self._compute["device"]))
+        logging.getLogger("py.warnings").setLevel(logging.WARNING)  # silenced while libraries are imported
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,175 @@
+"""One MLflow run for one command, and where the scores came from beside them."""
+
+import math
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol, DataCatalog
+
+from universal_simulator import provenance
+from universal_simulator.configuration_loader import Tree, fingerprint
+from universal_simulator.hooks.timing import TimingHooks
+from universal_simulator.tracking import Run, reachable, sweep
+
+HISTORY = "_history"
+"""A dataset of this ending holds a stage's epochs: a frame with a column ``step``."""
+
+
+class ProvenanceHooks:
+    """Writes beside the scores where they came from."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember what names the run."""
+        self._parameters: Tree = context.config_loader["parameters"]
+        self._project = context.project_path
+
+    @hook_impl
+    def after_node_run(self, catalog: CatalogProtocol, outputs: dict[str, Any]) -> None:
+        """Save it once the scores are there; a report drawn later still tells of the run that made them."""
+        if "scores" in outputs and "provenance" in catalog:
+            catalog.save("provenance", origin(self._parameters, self._project))
+
+
+class TrackingHooks:
+    """Keeps one MLflow run for one ``kedro run``."""
+
+    def __init__(self, timings: TimingHooks) -> None:
+        self._timings = timings
+        self._run: Run | None = None
+        self._saved: set[str] = set()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read ``mlflow.yml`` for ``kedro mlflow ui`` and for a later run; no store is opened yet."""
+        from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
+
+        self._context = context
+        self._parameters: Tree = context.config_loader["parameters"]
+        self._settings = KedroMlflowConfig.model_validate(context.config_loader["mlflow"])
+        context.mlflow = self._settings  # type: ignore[attr-defined]  # where the plugin's commands look for it
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Open the store and the run."""
+        if self._run:  # interrupted earlier in this same process, as in a notebook
+            self._run.end("KILLED")
+        pipelines = run_params.get("pipeline_names") or ["full"]
+        tags = self._tags(pipelines)
+        address = self._settings.server.mlflow_tracking_uri
+        with reachable(address):
+            _make_folder(address)
+            self._settings.setup(self._context)
+            sweep(self._settings.tracking.experiment._experiment.experiment_id)
+            self._run = Run.start(self._name(pipelines), tags, flatten(self._parameters), self._description(tags))
+        self._saved = set()
+        self._run.document(self._parameters, "configuration/parameters.yml")
+        _end_on_sigterm()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Send new epochs and scores as metrics."""
+        if not self._run:
+            return
+        self._saved.add(dataset_name)
+        if dataset_name.endswith(HISTORY) and isinstance(data, pd.DataFrame):
+            self._send_history(dataset_name.removesuffix(HISTORY), data)
+        elif dataset_name == "scores":
+            for name, value in data.items():
+                self._run.metrics.add(name, float(value), 0)
+
+    @hook_impl
+    def after_pipeline_run(self, catalog: DataCatalog) -> None:
+        """Close as FINISHED."""
+        self._close("FINISHED", catalog)
+
+    @hook_impl
+    def on_pipeline_error(self, catalog: DataCatalog) -> None:
+        """Close as FAILED."""
+        self._close("FAILED", catalog)
+
+    def _send_history(self, stage: str, epochs: pd.DataFrame) -> None:
+        assert self._run is not None
+        for row in epochs.to_dict("records"):
+            step = int(row.pop("step"))
+            for column, value in row.items():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    self._run.metrics.add(f"{stage}/{column}", float(value), step)
+
+    def _tags(self, pipelines: list[str]) -> dict[str, str]:
+        experiment = self._parameters["experiment"]
+        return {
+            "experiment": experiment["name"],
+            "experiment_tags": ",".join(experiment["tags"]),
+            "pipelines": ",".join(pipelines),
+            **origin(self._parameters, self._context.project_path),
+            **provenance.process_identity(),
+        }
+
+    def _name(self, pipelines: list[str]) -> str:
+        name = f"{self._parameters['experiment']['name']} seed {self._parameters['seed']}"
+        return name if pipelines in (["full"], ["__default__"]) else f"{name}: {'+'.join(pipelines)}"
+
+    def _description(self, tags: dict[str, str]) -> str:
+        return f"{self._parameters['experiment']['purpose']}\n\n`{tags['command']}`"
+
+    def _close(self, status: str, catalog: DataCatalog) -> None:
+        if not self._run:
+            return
+        for stage, seconds in self._timings.seconds.items():
+            self._run.metrics.add(f"time/{stage}_s", seconds, 0)
+        total = sum(self._timings.seconds.values())
+        self._run.metrics.add("time/total_s", total, 0)
+        self._run.metrics.add("cost/usd", self._timings.cost(total), 0)
+        for name in sorted(self._saved | {"timings"}):  # which no node saves
+            self._keep(name, catalog)
+        self._run.end(status)
+        self._run = None
+
+    def _keep(self, name: str, catalog: DataCatalog) -> None:
+        """Upload a dataset's file if its entry asks for it: ``metadata: {mlflow: <folder of the run>}``."""
+        assert self._run is not None
+        entry = catalog.config_resolver.resolve_pattern(name) if name in catalog else {}
+        metadata = entry.get("metadata") or {}
+        if "mlflow" in metadata:
+            self._run.artifact(Path(entry.get("filepath") or entry["path"]), metadata["mlflow"])
+
+
+def origin(parameters: Tree, project: Path) -> dict[str, str]:
+    """Return what scores depend on beside the parameters: code, command, device, data, seed."""
+    return {
+        **provenance.code(project),
+        "command": provenance.command(),
+        "device": provenance.device_name(parameters["compute"]["device"]),
+        "data_fingerprint": fingerprint(parameters, "data"),
+        "seed": str(parameters["seed"]),
+    }
+
+
+def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    """Join the keys of sections with dots."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _make_folder(uri: str) -> None:
+    """Create the folder of a local store: sqlite does not."""
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _end_on_sigterm() -> None:
+    """Let a polite kill unwind like an exception, so that nothing is left half done; exit status 143."""
+
+    def leave(_signal: int, _frame: Any) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, leave)

@@ -1,0 +1,88 @@
+"""How long each stage takes, and what that costs."""
+
+import logging
+import time
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from universal_simulator.configuration_loader import Tree
+from universal_simulator.pipeline_registry import STAGES
+
+log = logging.getLogger(__name__)
+
+
+class TimingHooks:
+    """Clocks each stage and keeps the sums in the catalog's ``timings``, for a run that is resumed too."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        """Wall-clock of each stage in this run. The time from one node's start to the next is the first one's."""
+        self._stage, self._since = "", 0.0
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember the price."""
+        self._hourly_rate: float = context.config_loader["parameters"]["compute"]["hourly_rate_usd"]
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Begin with what earlier runs of this experiment left."""
+        self.seconds, self._stage = {}, ""
+        self._nodes, self._begun = len(pipeline.nodes), 0
+        stored = catalog.load("timings") if "timings" in catalog and catalog.exists("timings") else {}
+        self._earlier = stored.get("seconds", {})
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
+        """Close the stage before, open this one, and keep the file up to date for the report."""
+        self._close(catalog)
+        self._stage, self._since = stage_of(node), time.monotonic()
+        self._begun += 1
+        log.info("%d of %d: %s: %s", self._begun, self._nodes, self._stage, node.func.__name__.replace("_", " "))
+
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
+        """Close the last stage."""
+        self._close(catalog)
+        total = sum(self.seconds.values())
+        log.info("Done in %s, $%.2f", duration(total), self.cost(total))
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self, catalog: CatalogProtocol) -> None:
+        """Count the time of a stage that failed, too: it was paid for."""
+        self._close(catalog)
+
+    def cost(self, seconds: float) -> float:
+        """Return dollars."""
+        return seconds / 3600 * self._hourly_rate
+
+    def _close(self, catalog: CatalogProtocol) -> None:
+        if not self._stage:
+            return
+        self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + time.monotonic() - self._since
+        self._stage = ""
+        if "timings" in catalog:
+            catalog.save("timings", self._table())
+
+    def _table(self) -> Tree:
+        seconds = {stage: round(value, 3) for stage, value in (self._earlier | self.seconds).items()}
+        total = sum(seconds.values())
+        prices = {"cost_usd": round(self.cost(total), 4), "hourly_rate_usd": self._hourly_rate}
+        return {"seconds": seconds, "total_seconds": round(total, 3), **prices}
+
+
+def duration(seconds: float) -> str:
+    """Print a time span as a person would say it: ``8 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def stage_of(node: Node) -> str:
+    """Return the stage that a node belongs to, by its tag."""
+    return next((stage for stage in STAGES if stage in node.tags), "other")
