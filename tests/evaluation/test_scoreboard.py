@@ -168,6 +168,15 @@ def test_calibration_tables_cover_the_whole_and_each_time():
     assert len(table) == (9 + 6) * (1 + len(TIMES))
 
 
+def test_ranks_of_all_trajectories_are_counted():
+    truth = torch.zeros(2, len(TIMES), 8)
+    prediction = torch.ones(2, 3, len(TIMES), 8)
+    prediction[1] = -1  # the truth is below all members of the first, above all of the second
+    table = board(truth, prediction, truth[:, 0]).calibration()
+    whole = table[table["time"].isna() & (table["table"] == "rank")]
+    assert whole["value"].tolist() == pytest.approx([2, 0, 0, 2])
+
+
 def test_without_an_ensemble_the_calibration_table_is_empty_with_its_columns():
     table = board(*forecast()).calibration()
     assert len(table) == 0
