@@ -1,0 +1,70 @@
+"""The whole chain on tiny data: every stage real, one MLflow run, and a seed that decides everything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(__file__).parents[2]
+TINY = (
+    "dry_run,data.train=8,data.validation=2,data.test=2,"
+    "autoencoder.training.windows_per_epoch=64,autoencoder.training.validation_windows=16,"
+    "operator.training.windows_per_epoch=64,operator.training.validation_windows=16,"
+    "diffusion_residual.training.windows_per_epoch=64,diffusion_residual.training.validation_windows=16,"
+    "consistency_distillation.training.windows_per_epoch=64,consistency_distillation.training.validation_windows=16,"
+    "evaluation.ensemble.members=2,ttc.candidates=3,ttc.beam=2,ttc.budget=12"
+)
+
+
+def run_full(folder: Path, params: str) -> None:
+    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-m", "universal_simulator", "--pipelines=full", f"--params={params}"]
+    result = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+
+def scores(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "08_reporting/dry_run/scores.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Run once from nothing."""
+    folder = tmp_path_factory.mktemp("first")
+    run_full(folder, TINY)
+    return folder
+
+
+def test_the_same_seed_gives_the_same_scores_and_another_does_not(folder, tmp_path):
+    run_full(tmp_path / "again", TINY)
+    run_full(tmp_path / "other", f"{TINY},seed=18")
+    assert scores(tmp_path / "again") == scores(folder)
+    for protocol in ("one_step", "rollout", "pdebench"):
+        name = f"{protocol}/deterministic/nrmse"
+        assert scores(tmp_path / "other")[name] != scores(folder)[name]
+
+
+def test_the_run_in_mlflow_agrees_with_the_files(folder):
+    from mlflow import MlflowClient
+
+    (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert {name: run.data.metrics[name] for name in scores(folder)} == pytest.approx(scores(folder), nan_ok=True)
+    assert "operator/train_loss" in run.data.metrics
+    place = Path(run.info.artifact_uri.removeprefix("file://"))
+    kept = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    networks = {f"checkpoints/{name}.pt" for name in ("operator", "diffusion_residual", "consistency_distill")}
+    assert networks | {"report.html", "results/operator.csv", "results/scores.json"} <= kept
+
+
+def test_results_lie_where_scripts_look_for_them(folder):
+    for name in ("autoencoder", "operator", "diffusion_residual", "consistency_distill"):
+        assert (folder / f"06_models/dry_run/{name}.pt").is_file()
+    assert (folder / "08_reporting/dry_run/report.html").is_file()
+    assert list((folder / "01_raw").glob("1D_Burgers_Sols_Nu0.01*.hdf5"))
