@@ -114,13 +114,26 @@ def test_a_diverged_rollout_is_counted_and_stays_in_every_average(broken):
         assert value > healthy[name], name
     per_trajectory = sick.trajectory_scores()
     assert per_trajectory["diverged"].tolist() == [False, False, True, False, False, False, False]
-    assert per_trajectory["nrmse"][2] == pytest.approx((tally.DIVERGED + 3 * 0.2) / 4, rel=0.1)
+    size = metrics.rms(torch.cat([truth[2], initial[2:3]])).max()
+    frames = metrics.nrmse(prediction[2, :, :3], truth[2:3, :3])[0].tolist()
+    worst = tally.DIVERGED * size / metrics.rms(truth[2, 3])
+    assert per_trajectory["nrmse"][2] == pytest.approx((sum(frames) + float(worst)) / 4, rel=1e-5)
 
 
 def test_a_single_spike_is_enough_to_diverge():
     truth, prediction, initial = forecast()
     prediction[1, 0, 0, 5] += 30
     assert board(truth, prediction, initial).trajectory_scores()["diverged"].tolist() == [False, True] + 5 * [False]
+
+
+def test_nobody_diverges_because_the_truth_dies_away():
+    initial = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    truth = initial[:, None] * torch.tensor([1e-1, 1e-2, 1e-3, 1e-4])[:, None]
+    persistence = initial[:, None, None].expand(-1, 1, len(TIMES), -1)
+    scores = board(truth, persistence, initial, variant="persistence").scores()
+    assert scores["rollout/persistence/diverged"] == 0
+    assert scores["rollout/persistence/conservation_gap"] < 1e-7
+    assert scores["rollout/persistence/nrmse"] == pytest.approx((9 + 99 + 999 + 9999) / 4, rel=1e-4)
 
 
 def test_one_broken_member_makes_an_ensemble_diverge():
@@ -130,8 +143,8 @@ def test_one_broken_member_makes_an_ensemble_diverge():
 
 
 def test_a_healthy_forecast_is_not_touched_by_the_bound():
-    truth, prediction, _ = forecast(error=1.5)
-    tamed, diverged = tally.tame(prediction, truth)
+    truth, prediction, initial = forecast(error=1.5)
+    tamed, diverged = tally.tame(prediction, truth, initial)
     assert torch.allclose(tamed, prediction)
     assert not diverged.any()
 

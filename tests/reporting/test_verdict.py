@@ -58,7 +58,7 @@ def test_the_headline_compares_with_persistence(results):
     text = words.accuracy(
         rescored(results, rollout__deterministic__nrmse=0.05, rollout__persistence__nrmse=1.0), "rollout"
     )
-    assert f"errs by 5.0{SPACE}%" in text
+    assert f"is 5.0{SPACE}%" in text
     assert "20 times as much" in text
 
 

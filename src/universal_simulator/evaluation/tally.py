@@ -14,23 +14,30 @@ from universal_simulator.errors import InputError
 from universal_simulator.evaluation import calibration, metrics
 
 DIVERGED = 10.0
-"""A forecast that is wrong by this many ``rms_x(truth)`` has left the problem; larger errors count as this one."""
+"""A value that is wrong by this many times the trajectory's own size has left the problem; it counts as that far away.
+
+The size is the largest ``rms_x`` of the truth and of what was given, so that a truth that dies away, as viscous flow
+does, makes nobody diverge.
+"""
 
 CHUNK = 2**22
 """Numbers of a prediction that are worked on at once."""
 
 
 def tame(
-    prediction: Float[Tensor, "sample member time space"], truth: Float[Tensor, "sample time space"]
+    prediction: Float[Tensor, "sample member time space"],
+    truth: Float[Tensor, "sample time space"],
+    initial: Float[Tensor, "sample space"],
 ) -> tuple[Float[Tensor, "sample member time space"], Float[Tensor, " sample"]]:
-    """Return the prediction with every value within ``DIVERGED · rms_x(truth)`` of the truth, and who diverged.
+    """Return the prediction with every value within ``DIVERGED`` sizes of the truth, and which samples diverged.
 
     A trajectory diverged if any value of any member is non-finite or farther away than that. It stays in every average,
     with finite, bounded and bad numbers: a value too far away is moved to the bound; a non-finite one stands as truth
     plus bound, at the last point truth minus bound, so that mass and boundary are wrong as well.
     """
     finite = prediction.isfinite()
-    bound = DIVERGED * metrics.rms(truth).clamp_min(metrics.RESOLUTION)[:, None, :, None]
+    size = torch.maximum(metrics.rms(truth).amax(1), metrics.rms(initial)).clamp_min(metrics.RESOLUTION)
+    bound = DIVERGED * size[:, None, None, None]
     error = prediction - truth[:, None]
     sign = torch.ones_like(truth[0, 0])
     sign[-1] = -1
@@ -75,7 +82,7 @@ class Tally:
             )
 
     def _add(self, truth: Tensor, prediction: Tensor, initial: Tensor, viscosity: Tensor | None) -> None:
-        prediction, diverged = tame(prediction, truth)
+        prediction, diverged = tame(prediction, truth, initial)
         point = prediction.mean(1)
         frame_nrmse = metrics.nrmse(point, truth)
         columns = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from universal_simulator.reporting.fields import Examples, variants_of
 from universal_simulator.reporting.results import Results
@@ -59,7 +59,15 @@ def learning(stage: str, history: pd.DataFrame) -> Picture:
         for name in losses:
             kind = name.removesuffix("_loss")
             style: dict[str, Any] = {"color": COLOURS.get(kind, "#555"), "ls": "-" if kind == "train" else "--"}
-            axes.plot(history[axis], history[name], label=kind.replace("_", " "), marker=".", ms=3, **style)
+            axes.plot(
+                history[axis],
+                history[name],
+                label=kind.replace("_", " "),
+                marker=".",
+                ms=4 if len(history) > 1 else 10,
+                **style,
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         _logarithmic(axes)
         _legend_above(axes)
         return Picture(f"learning-{stage}", figure, f"Losses of {stage} over training")
@@ -169,7 +177,7 @@ def distribution(results: Results, protocol: str) -> Picture:
 def _energy(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     spectrum = np.abs(np.fft.rfft(fields, norm="forward")) ** 2
     energy = spectrum.reshape(-1, spectrum.shape[-1]).mean(0)
-    return np.arange(1, len(energy)), energy[1:]
+    return np.arange(1, len(energy) - 1), energy[1:-1]  # the last one has no phase of its own
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -54,7 +54,9 @@ def space_time(examples: Examples, sample: int) -> list[Picture]:
     if "ensemble" in examples:
         spread = examples["ensemble"][sample].std(0, ddof=1)
         label = "standard deviation (velocity units)"
-        pictures.append(_map(examples, spread, f"{sample}-spread", "Spread of the ensemble", reach, AMOUNTS, label))
+        pictures.append(
+            _map(examples, spread, f"{sample}-spread", "Ensemble spread, on the errors' scale", reach, AMOUNTS, label)
+        )
     return pictures
 
 
@@ -112,7 +114,7 @@ def _map(
         edges = (x[0], x[-1], time[0], time[-1])
         shown = np.nan_to_num(values[:, ::every], nan=limit)
         image = axes.imshow(
-            shown, cmap=colours, vmin=low, vmax=limit, extent=edges, origin="lower", aspect="auto", rasterized=True
+            shown, cmap=colours, vmin=low, vmax=limit, extent=edges, origin="lower", aspect="auto", interpolation="none"
         )
         bar = figure.colorbar(image, ax=axes, label=label, pad=0.02, aspect=24)
         bar.outline.set_visible(False)

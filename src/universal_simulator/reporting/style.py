@@ -62,6 +62,7 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 7.5,
     "legend.handlelength": 2.2,
+    "path.simplify_threshold": 0.4,
     "svg.hashsalt": "universal-simulator",
     "svg.fonttype": "path",
 }

@@ -60,14 +60,15 @@ def accuracy(results: Results, protocol: str) -> str:
         "pdebench": "after PDEBench's ten given snapshots",
     }.get(protocol, f"under {protocol}")
     sure = f" (95 % interval {percent(interval.low)} to {percent(interval.high)})" if interval else ""
-    text = f"On {trajectories} unseen trajectories, {task}, {results.name} errs by {percent(error)}{sure}."
+    setting = f"On {trajectories} unseen trajectories, {task},"
+    text = f"{setting} the relative error of {results.name} is {percent(error)}{sure}."
     nothing = results.score(f"{protocol}/persistence/nrmse")
     if nothing is None or error <= 0:
         return text
     ratio = nothing / error
     if ratio > 1:
-        return f"{text} Predicting no change at all errs by {percent(nothing)}, {ratio:.2g} times as much."
-    return f"{text} That is no better than predicting no change at all, which errs by {percent(nothing)}."
+        return f"{text} That of predicting no change is {percent(nothing)}, {ratio:.2g} times as much."
+    return f"{text} That is no better than predicting no change at all ({percent(nothing)})."
 
 
 def stability(results: Results, protocol: str) -> str:
