@@ -271,7 +271,7 @@ class Evaluation(Section):
     ensemble: Ensemble = Ensemble()
     batch_size: Count = 50
     """Trajectories forecast at once."""
-    one_step_every: Count = 5
+    one_step_every: Count = 10
     """``one_step`` starts from every so many steps of a trajectory: neighbours say almost the same."""
     examples: Count = 4
     """Test trajectories kept whole, for the report's pictures."""
@@ -302,6 +302,8 @@ class Gate(Section):
     relative_to: Name | None = None
     """the experiment whose score of the same name, times ``factor``, is the bound."""
     factor: Positive = 1.0
+    negligible: Annotated[float, Field(ge=0)] = 0.0
+    """A relative upper bound is never below this: where both are rounding, none is better."""
     level: Literal["minimum", "strong"] = "minimum"
     """Only ``minimum`` gates are enforced; ``strong`` ones are an ambition."""
 

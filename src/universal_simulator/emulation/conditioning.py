@@ -1,37 +1,103 @@
 """Test-time conditioning: a beam search among sampled steps, scored by physics.
 
 Every step of every beam is first taken by the operator. Where its violation of the equation exceeds ``threshold`` and
-the trajectory's ``budget`` lasts, ``candidates - 1`` alternatives are drawn from the residual's sampler, jittered by
-the noise schedule; the best ``beam`` of all candidates live on. A path's score is its reward plus ``discount`` times
-the score it had. With a ``horizon`` above one a candidate also answers for the operator's next steps from it.
+the trajectory's ``budget`` lasts, ``candidates - 1`` alternatives to each beam's step are drawn from the residual's
+sampler, jittered by the noise schedule; the best ``beam`` of all candidates live on. A path's score is its reward plus
+``discount`` times the score it had. With a ``horizon`` above one a candidate also answers for the operator's next steps
+from it. Physics is judged in the co-moving frame, where the equation reads the same.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator, Start
 from universal_simulator.emulation.reward import reward
-from universal_simulator.physics.equations import equation
+from universal_simulator.physics.equations import Equation, equation
 
 NEVER = -1e9
-"""Score of a beam that does not exist yet."""
+"""Score of a beam that does not exist (yet)."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Search:
     """Beams of every sample, and what they have cost."""
 
     z: Float[Tensor, "sample beam token dim"]
+    v: Float[Tensor, "sample beam space"]
+    """The beams' fields in the co-moving frame."""
     score: Float[Tensor, "sample beam"]
     path: Float[Tensor, "sample beam time token dim"]
     spent: Int[Tensor, " sample"]
+    """Candidates drawn so far."""
     chosen: Int[Tensor, "sample time"]
     """Candidate behind the best beam at every step; 0 is the operator's own."""
+
+    @property
+    def alive(self) -> Bool[Tensor, "sample beam"]:
+        """Return which beams exist."""
+        return self.score > NEVER / 2
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Takes and scores steps in batches of at most ``settings.max_batch`` states."""
+
+    emulator: Emulator
+    settings: TestTimeConditioning
+    law: Equation
+    points: int
+    generator: torch.Generator
+
+    def step(self, z: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+        """Let the operator advance states; ``start`` has one row for each."""
+        return self._batched(lambda rows: self.emulator.step(z[rows], _rows(start, rows)), len(z))
+
+    def draw(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+        """Return alternatives to ``after``: a draw of the operator's error, and jitter by the noise schedule."""
+        sampler = self.emulator.sampler
+        assert sampler is not None, "test-time conditioning needs the residual's sampler"
+
+        def residual(rows: slice) -> Tensor:
+            time_step = torch.full((len(before[rows]),), start.time_step).to(before)
+            return sampler.draw(before[rows], after[rows], start.viscosity[rows], time_step, self.generator)
+
+        schedule = torch.tensor(self.settings.noise_schedule)
+        level = schedule.repeat(-(-len(before) // len(schedule)))[: len(before), None, None].to(before)
+        change = self._batched(residual, len(before)) + level * self.noise(before)
+        return after + change - change.mean((-2, -1), keepdim=True)
+
+    def noise(self, z: Float[Tensor, "state token dim"]) -> Float[Tensor, "state token dim"]:
+        """Return white noise of one standard deviation of the operator's residual."""
+        sampler = self.emulator.sampler
+        assert sampler is not None, "test-time conditioning needs the residual's sampler"
+        white = torch.randn(z.shape, generator=self.generator).to(z)
+        return sampler.inflation * sampler.network.scale(z) * white
+
+    def score(
+        self, v: Float[Tensor, "state space"], z: Float[Tensor, "state token dim"], start: Start
+    ) -> tuple[Float[Tensor, " state"], Float[Tensor, "state space"]]:
+        """Return the reward of stepping from field ``v`` to state ``z``, averaged over the horizon, and z's field."""
+        first = later = self.fields(z, start)
+        total = reward(self.law, v, first, start.time_step, self.settings.reward)
+        for _ in range(self.settings.horizon - 1):
+            z = self.step(z, start)
+            earlier, later = later, self.fields(z, start)
+            total = total + reward(self.law, earlier, later, start.time_step, self.settings.reward)
+        return total / self.settings.horizon, first
+
+    def fields(self, z: Tensor, start: Start) -> Float[Tensor, "state space"]:
+        """Decode."""
+        decode = self.emulator.autoencoder.decode
+        return self._batched(lambda rows: decode(z[rows], start.viscosity[rows], self.points), len(z))
+
+    def _batched(self, function: Callable[[slice], Tensor], count: int) -> Tensor:
+        size = self.settings.max_batch
+        return torch.cat([function(slice(i, i + size)) for i in range(0, count, size)])
 
 
 @torch.inference_mode()
@@ -44,146 +110,93 @@ def conditioned(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "sample 1 time token dim"], Search]:
     """Return the states of the best path of every sample, and the search that found it."""
-    samples = len(start.z)
-    beams = start.z[:, None].repeat(1, settings.beam, 1, 1)
-    beams[:, 1:] += _jitter(beams[:, 1:], settings.noise_std, emulator, generator)
-    score = torch.full((samples, settings.beam), NEVER)
-    score[:, 0] = 0.0
-    search = Search(
-        beams, score, beams[:, :, None][:, :, :0], torch.zeros(samples, dtype=torch.long),
-        torch.zeros(samples, 0, dtype=torch.long),
-    )  # fmt: skip
+    judge = Judge(emulator, settings, equation(emulator.equation, float(start.viscosity[0])), points, generator)
+    search = _begin(judge, start)
     for _ in range(steps):
-        search = _advance(search, emulator, start, settings, points, generator)
+        search = _advance(search, judge, start)
     best = search.score.argmax(1)
-    return search.path[torch.arange(samples), best][:, None], search
+    return search.path[torch.arange(len(best)), best][:, None], search
 
 
-def _advance(
-    search: Search,
-    emulator: Emulator,
-    start: Start,
-    settings: TestTimeConditioning,
-    points: int,
-    generator: torch.Generator,
-) -> Search:
-    samples, beam = search.score.shape
+def _begin(judge: Judge, start: Start) -> Search:
+    """Return one living beam per sample, and ``beam - 1`` slots for later."""
+    samples, beam = len(start.z), judge.settings.beam
     wide = start.repeat(beam)
-    z = search.z.flatten(0, 1)
-    after = _batched(lambda part, rows: emulator.step(part, _rows(wide, rows)), z, settings.max_batch)
-    own = _score(emulator, z, after, wide, settings, points).view(samples, beam)
+    z = wide.z.unflatten(0, (samples, beam))
+    score = z.new_full((samples, beam), NEVER)
+    score[:, 0] = 0.0
+    nothing = torch.zeros(samples, 0, dtype=torch.long, device=z.device)
+    fields = judge.fields(start.z, start).repeat_interleave(beam, 0).unflatten(0, (samples, beam))
+    return Search(z, fields, score, z[:, :, None][:, :, :0], nothing.sum(1), nothing)
 
-    best_own = torch.where(search.score > NEVER / 2, own, NEVER).amax(1)
-    price = beam * (settings.candidates - 1)
-    searched = (-best_own > settings.threshold) & (search.spent + price <= settings.budget)
 
-    candidates = after.view(samples, beam, 1, *after.shape[1:]).repeat(1, 1, settings.candidates, 1, 1)
-    rewards = torch.full((samples, beam, settings.candidates), NEVER)
-    rewards[:, :, 0] = own
-    if searched.any() and settings.candidates > 1:
-        candidates[searched, :, 1:], rewards[searched, :, 1:] = _alternatives(
-            emulator,
-            search.z[searched],
-            candidates[searched, :, 0],
-            _rows(start, searched),
-            settings,
-            points,
-            generator,
+def _advance(search: Search, judge: Judge, start: Start) -> Search:
+    """Step every living beam, look for better steps where the operator's is not good enough, keep the best."""
+    settings, alive = judge.settings, search.alive
+    samples, beam = alive.shape
+    count = settings.candidates
+    row = torch.arange(samples, device=alive.device)[:, None].expand(-1, beam)
+    z = search.z[:, :, None].repeat(1, 1, count, 1, 1)
+    v = search.v[:, :, None].repeat(1, 1, count, 1)
+    rewards = search.score.new_full((samples, beam, count), NEVER)
+
+    living = _rows(start, row[alive])
+    own = judge.step(search.z[alive], living)
+    z[alive, 0] = own
+    rewards[alive, 0], v[alive, 0] = judge.score(search.v[alive], own, living)
+
+    price = alive.sum(1) * (count - 1)
+    doubtful = -rewards[:, :, 0].amax(1) > settings.threshold
+    searched = doubtful & (search.spent + price <= settings.budget) & (count > 1)
+    asked = alive & searched[:, None]
+    if asked.any():
+        z[asked, 1:], v[asked, 1:], rewards[asked, 1:] = _alternatives(
+            judge, search.z[asked], search.v[asked], z[asked, 0], _rows(start, row[asked])
         )
-    return _select(search, candidates, rewards, searched, price, settings)
+    return _select(search, z, v, rewards, searched, price * searched, settings)
 
 
 def _alternatives(
-    emulator: Emulator,
-    before: Float[Tensor, "sample beam token dim"],
-    after: Float[Tensor, "sample beam token dim"],
-    start: Start,
-    settings: TestTimeConditioning,
-    points: int,
-    generator: torch.Generator,
-) -> tuple[Float[Tensor, "sample beam candidate token dim"], Float[Tensor, "sample beam candidate"]]:
-    """Draw and score all candidates but the operator's own."""
-    assert emulator.sampler is not None, "test-time conditioning needs the residual's sampler"
-    samples, beam = before.shape[:2]
-    drawn = settings.candidates - 1
-    wide = start.repeat(beam * drawn)
-    old, new = (value.flatten(0, 1).repeat_interleave(drawn, 0) for value in (before, after))
-    sampler = emulator.sampler
-
-    def draw(part: Tensor, rows: slice) -> Tensor:
-        time_step = torch.full((len(part),), start.time_step).to(part)
-        return sampler.draw(part, new[rows], wide.viscosity[rows], time_step, generator)
-
-    levels = torch.tensor(settings.noise_schedule).repeat(drawn)[:drawn].repeat(samples * beam)[:, None, None]
-    unit = sampler.inflation * sampler.network.scale(old)
-    noise = torch.randn(old.shape, generator=generator).to(old)
-    new = new + _batched(draw, old, settings.max_batch) + levels.to(old) * unit * noise
-    new = new - (new - old).mean((-2, -1), keepdim=True)
-    rewards = _score(emulator, old, new, wide, settings, points)
-    return new.unflatten(0, (samples, beam, drawn)), rewards.view(samples, beam, drawn)
-
-
-def _score(
-    emulator: Emulator, before: Tensor, after: Tensor, start: Start, settings: TestTimeConditioning, points: int
-) -> Float[Tensor, " state"]:
-    """Return the reward of a step, and of the operator's ``horizon - 1`` next steps from its end."""
-    law = equation(emulator.equation, float(start.viscosity[0]))
-    total = torch.zeros(len(before))
-    for ahead in range(settings.horizon):
-        if ahead:
-            before, after = (
-                after,
-                _batched(lambda part, rows: emulator.step(part, _rows(start, rows)), after, settings.max_batch),
-            )
-        u0, u1 = (_fields(emulator, z, start, points, settings.max_batch) for z in (before, after))
-        total = total + reward(law, u0, u1, start.time_step, settings.reward).cpu()
-    return total / settings.horizon
+    judge: Judge, before: Tensor, fields: Tensor, after: Tensor, start: Start
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return states, fields and rewards of ``candidates - 1`` alternatives to every step ``before → after``."""
+    drawn = judge.settings.candidates - 1
+    wide = start.repeat(drawn)
+    old, new, v = (value.repeat_interleave(drawn, 0) for value in (before, after, fields))
+    old = old + judge.settings.noise_std * judge.noise(old)
+    z = judge.draw(old, new, wide)
+    rewards, v = judge.score(v, z, wide)
+    shape = (len(before), drawn)
+    return z.unflatten(0, shape), v.unflatten(0, shape), rewards.unflatten(0, shape)
 
 
 def _select(
     search: Search,
-    candidates: Float[Tensor, "sample beam candidate token dim"],
+    z: Float[Tensor, "sample beam candidate token dim"],
+    v: Float[Tensor, "sample beam candidate space"],
     rewards: Float[Tensor, "sample beam candidate"],
-    searched: Tensor,
-    price: int,
+    searched: Bool[Tensor, " sample"],
+    price: Int[Tensor, " sample"],
     settings: TestTimeConditioning,
 ) -> Search:
     """Keep the best ``beam`` candidates where a search took place, every beam's own step elsewhere."""
     samples, beam, count = rewards.shape
-    total = (settings.discount * search.score.clamp(min=NEVER))[:, :, None] + rewards
-    own = torch.arange(beam) * count
-    kept = torch.where(searched[:, None], total.flatten(1).topk(beam, dim=1).indices, own)
-    row = torch.arange(samples)[:, None]
-    parent = kept // count
-    z = candidates.flatten(1, 2)[row, kept]
-    score = total.flatten(1).gather(1, kept).clamp(min=NEVER)
+    living = rewards > NEVER / 2
+    total = torch.where(living, settings.discount * search.score[:, :, None] + rewards, NEVER).flatten(1)
+    own = torch.arange(beam, device=z.device) * count
+    kept = torch.where(searched[:, None], total.topk(beam, dim=1).indices, own)
+    row = torch.arange(samples, device=z.device)[:, None]
+    score = total.gather(1, kept)
     best = (kept % count).gather(1, score.argmax(1, keepdim=True))
+    z = z.flatten(1, 2)[row, kept]
     return Search(
         z,
+        v.flatten(1, 2)[row, kept],
         score,
-        torch.cat((search.path[row, parent], z[:, :, None]), dim=2),
-        search.spent + searched * price,
+        torch.cat((search.path[row, kept // count], z[:, :, None]), dim=2),
+        search.spent + price,
         torch.cat((search.chosen, best), dim=1),
     )
-
-
-def _fields(emulator: Emulator, z: Tensor, start: Start, points: int, at_once: int) -> Tensor:
-    """Decode in the co-moving frame, where the equation reads the same; the mean it removed stays out."""
-    return _batched(lambda part, rows: emulator.autoencoder.decode(part, start.viscosity[rows], points), z, at_once)
-
-
-def _jitter(z: Tensor, std: float, emulator: Emulator, generator: torch.Generator) -> Tensor:
-    """Return noise of ``std`` residual standard deviations, so that beams do not start alike."""
-    assert emulator.sampler is not None
-    unit = emulator.sampler.network.scale(z.flatten(0, 1)).view(*z.shape[:2], 1, 1)
-    noise = torch.randn(z.shape, generator=generator).to(z)
-    return std * unit * (noise - noise.mean((-2, -1), keepdim=True))
-
-
-def _batched(function: Callable[[Tensor, slice], Tensor], states: Tensor, size: int) -> Tensor:
-    """Apply ``function(states, rows)`` to at most ``size`` states at once."""
-    starts = range(0, len(states), size)
-    return torch.cat([function(states[i : i + size], slice(i, i + size)) for i in starts])
 
 
 def _rows(start: Start, rows: slice | Tensor) -> Start:

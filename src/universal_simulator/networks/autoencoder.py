@@ -77,7 +77,7 @@ class Correction(nn.Module):
 
     def _one_way(self, w: Tensor, shifts: Tensor) -> Tensor:
         x = w[:, None]
-        hidden = self.convolutions[:-1]  # type: ignore[index]
+        hidden = self.convolutions[:-1]
         for convolution, shift in zip(hidden, shifts.chunk(len(hidden), dim=-1), strict=True):
             x = nn.functional.gelu(convolution(x) + shift[..., None])
         return self.convolutions[-1](x)[:, 0]
