@@ -50,6 +50,14 @@ def test_a_relative_bound_is_a_factor_on_the_other_experiments_score():
     assert result.requirement == "≤ 0.5 × golden"
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(4e-8, "passed"), (2e-6, "failed")])
+def test_where_both_are_rounding_none_is_better(value, verdict):
+    relative = {"bound": None, "relative_to": "golden", "factor": 0.5, "negligible": 1e-6}
+    result = outcome(value, references={"golden": {METRIC: 5e-8}}, **relative)
+    assert (result.verdict, result.bound) == (verdict, 1e-6)
+    assert result.requirement == "≤ 0.5 × golden or 1e-06"
+
+
 def test_without_the_reference_the_gate_says_so_and_does_not_pass():
     result = outcome(bound=None, relative_to="golden")
     assert result.verdict == "no reference"

@@ -11,6 +11,8 @@ from typing import Literal
 from universal_simulator.configuration import Gate
 from universal_simulator.evaluation.bootstrap import Interval
 
+UPPER = ("at_most", "below")
+
 Verdict = Literal["passed", "failed", "no reference", "no score"]
 
 
@@ -61,6 +63,8 @@ def _judge(
     if gate.relative_to is not None:
         reference = references.get(gate.relative_to, {}).get(gate.metric)
         bound = None if reference is None else gate.factor * reference
+        if bound is not None and gate.direction in UPPER:
+            bound = max(bound, gate.negligible)
     verdict: Verdict = "no score"
     margin = None
     if value is not None and bound is None:
@@ -88,7 +92,8 @@ def requirement(gate: Gate) -> str:
     sign = {"at_most": "≤", "below": "<", "at_least": "≥", "above": ">"}[gate.direction]
     if gate.relative_to is None:
         return f"{sign} {gate.bound:g}"
-    return f"{sign} {gate.relative_to}" if gate.factor == 1 else f"{sign} {gate.factor:g} × {gate.relative_to}"
+    relative = f"{sign} {gate.relative_to}" if gate.factor == 1 else f"{sign} {gate.factor:g} × {gate.relative_to}"
+    return f"{relative} or {gate.negligible:g}" if gate.negligible else relative
 
 
 def _holds(direction: str, value: float, bound: float) -> bool:
@@ -106,5 +111,5 @@ def _holds(direction: str, value: float, bound: float) -> bool:
 def _margin(direction: str, value: float, bound: float) -> float | None:
     if bound == 0:
         return None
-    gap = bound - value if direction in ("at_most", "below") else value - bound
+    gap = bound - value if direction in UPPER else value - bound
     return gap / abs(bound)

@@ -171,7 +171,7 @@ def _margin(value: float | None) -> str:
 def _absolute(requirement: str) -> bool:
     """Return whether a requirement such as ``≤ 0.07`` names its own bound."""
     try:
-        float(requirement.split()[-1])
+        float(requirement.split(maxsplit=1)[-1])
     except ValueError:
         return False
     return True
