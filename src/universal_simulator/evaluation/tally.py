@@ -7,7 +7,7 @@ batch at hand is worked off a few trajectories at a time.
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from universal_simulator.errors import InputError
@@ -28,7 +28,7 @@ def tame(
     prediction: Float[Tensor, "sample member time space"],
     truth: Float[Tensor, "sample time space"],
     initial: Float[Tensor, "sample space"],
-) -> tuple[Float[Tensor, "sample member time space"], Float[Tensor, " sample"]]:
+) -> tuple[Float[Tensor, "sample member time space"], Bool[Tensor, " sample"]]:
     """Return the prediction with every value within ``DIVERGED`` sizes of the truth, and which samples diverged.
 
     A trajectory diverged if any value of any member is non-finite or farther away than that. It stays in every average,
