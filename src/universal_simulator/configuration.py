@@ -139,6 +139,8 @@ class ConvolutionalAutoencoder(Section):
     width: Count = 16
     depth: Annotated[int, Field(ge=2)] = 3
     kernel: Annotated[int, Field(ge=3)] = 5
+    refinement: Count = 2
+    """How much finer than the latent grid the decoder works, to draw fronts that fall between latent points."""
 
     @model_validator(mode="after")
     def _centred(self) -> Self:
@@ -152,8 +154,6 @@ class Autoencoder(Section):
 
     network: ConvolutionalAutoencoder = ConvolutionalAutoencoder()
     training: Training
-    latent_noise: Annotated[float, Field(ge=0)] = 1e-3
-    """Disturbance, relative to the state's amplitude, that decoding must bear: the operator's errors look like it."""
 
 
 class UTransformer(Section):

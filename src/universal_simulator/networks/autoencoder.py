@@ -1,10 +1,11 @@
 """Between a field on any number of points and ``token × dim`` latent numbers.
 
 The encoder samples the field's band-limited interpolant on ``token · dim`` points and adds what a small circular
-convolution network says; the decoder does the reverse. It starts as plain spectral truncation, so training can only
-improve on that classical baseline, and both errors are reported. It is equivariant by construction: to shifts by one
-latent point, to the reflection ``v(x) → -v(-x)``, and (above the amplitude floor) to scaling ``v → c v``. The operator
-uses all three as free training data.
+convolution network says; the decoder does the reverse on a finer grid, where it can draw the part of a front that
+falls between latent points. It starts as plain spectral truncation, so training is an improvement on that classical
+baseline, and both errors are reported. It is equivariant by construction: to shifts by one latent point, to the
+reflection ``v(x) → -v(-x)``, and (above the amplitude floor) to scaling ``v → c v``. The operator uses all three as free
+training data.
 """
 
 from itertools import pairwise
@@ -27,6 +28,7 @@ class Autoencoder(nn.Module):
     def __init__(self, settings: ConvolutionalAutoencoder, latent: Latent, statistics: Statistics) -> None:
         super().__init__()
         self.latent = latent
+        self.refinement = settings.refinement
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         self.register_buffer("time_step", torch.tensor(statistics.time_step))
@@ -44,7 +46,8 @@ class Autoencoder(nn.Module):
         self, z: Float[Tensor, "sample token dim"], viscosity: Float[Tensor, " sample"], points: int
     ) -> Float[Tensor, "sample {points}"]:
         """Return the field on ``points`` cell centres, of exactly zero mean."""
-        v = resample(self._corrected(z.flatten(-2), viscosity, self.synthesis), points)
+        fine = resample(z.flatten(-2), self.refinement * self.latent.tokens * self.latent.dim)
+        v = resample(self._corrected(fine, viscosity, self.synthesis), points)
         return v - v.mean(-1, keepdim=True)
 
     def _corrected(self, v: Tensor, viscosity: Tensor, correction: nn.Module) -> Tensor:

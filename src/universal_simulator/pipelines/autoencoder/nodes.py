@@ -1,7 +1,6 @@
 """Train the encoder and decoder, and say what they lose."""
 
 import logging
-from functools import partial
 from typing import Any
 
 import torch
@@ -39,7 +38,7 @@ def train_autoencoder(
         return Stage(
             network,
             average,
-            partial(reconstruction, noise=autoencoder.latent_noise),
+            reconstruction,
             lambda generator: draw_snapshots(train, settings.batch_size, device, generator),
             fixed(lambda generator: draw_snapshots(validation, settings.batch_size, device, generator), settings),
         )
