@@ -47,4 +47,4 @@ def test_layers_lie_in_one_order(registered, entries):
     for node in registered["full"].nodes:
         for output in set(node.outputs) & layers.keys():
             graph[layers[output]] |= {layers[name] for name in set(node.inputs) & layers.keys()} - {layers[output]}
-    assert [*TopologicalSorter(graph).static_order()][0] == "raw"
+    assert next(TopologicalSorter(graph).static_order()) == "raw"
