@@ -19,6 +19,7 @@ STAGES = (
 PIPELINES: dict[str, tuple[str, ...]] = {
     **{stage: (stage,) for stage in STAGES},
     "data_engineering": ("data_engineering", "autoencoder", "latents"),
+    "compare": ("compare",),
     "full": STAGES,
     "__default__": STAGES,
 }
@@ -27,7 +28,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Build every pipeline from its stages."""
-    stages = {stage: _stage(stage) for stage in STAGES}
+    stages = {stage: _stage(stage) for stage in (*STAGES, "compare")}
     return {name: sum((stages[stage] for stage in parts), Pipeline([])) for name, parts in PIPELINES.items()}
 
 

@@ -63,9 +63,9 @@ class TimingHooks:
     def _close(self, catalog: CatalogProtocol) -> None:
         if not self._stage:
             return
-        self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + time.monotonic() - self._since
-        self._stage = ""
-        if "timings" in catalog:
+        stage, self._stage = self._stage, ""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self._since
+        if "timings" in catalog and stage in STAGES:  # a comparison, say, is no part of an experiment's cost
             catalog.save("timings", self._table())
 
     def _table(self) -> Tree:

@@ -29,7 +29,7 @@ def growth(results: Results, protocol: str) -> Picture:
             if variant == "deterministic":
                 axes.fill_between(frame["time"], frame["nrmse_q10"], frame["nrmse_q90"], alpha=0.18, lw=0, **style)
         _logarithmic(axes)
-        _legend_above(axes)
+        legend_above(axes)
         return Picture(f"growth-{protocol}", figure, f"Error over time, {protocol}, on a logarithmic axis")
 
 
@@ -47,7 +47,7 @@ def spectrum(examples: Examples, frame: int) -> Picture:
         axes.set(xscale="log", yscale="log")
         top = max(float(np.max(line.get_ydata())) for line in axes.lines)
         axes.set_ylim(bottom=SINGLE_PRECISION * top)
-        _legend_above(axes)
+        legend_above(axes)
         return Picture(f"spectrum-t{frame:03d}", figure, f"Energy spectrum of truth and forecasts at t = {time:.2f}")
 
 
@@ -69,7 +69,7 @@ def learning(stage: str, history: pd.DataFrame) -> Picture:
             )
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         _logarithmic(axes)
-        _legend_above(axes)
+        legend_above(axes)
         return Picture(f"learning-{stage}", figure, f"Losses of {stage} over training")
 
 
@@ -111,7 +111,7 @@ def spread_and_error(results: Results, protocol: str) -> Picture:
         axes.plot(frame["time"], frame["skill"], color=COLOURS["truth"], label="error of the mean")
         axes.plot(frame["time"], frame["spread"], "--", color=COLOURS["ensemble"], label="spread of the members")
         axes.set_ylim(bottom=0)
-        _legend_above(axes)
+        legend_above(axes)
         return Picture("spread-error", figure, "Spread of the ensemble and error of its mean over time")
 
 
@@ -126,7 +126,7 @@ def coverage_over_time(results: Results, protocol: str) -> Picture:
             axes.axhline(level, color="#999", ls=":", lw=1)
         axes.set_ylim(0, 1)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        _legend_above(axes)
+        legend_above(axes)
         return Picture("coverage", figure, "Coverage of the 50 % and 90 % intervals over time")
 
 
@@ -170,7 +170,7 @@ def distribution(results: Results, protocol: str) -> Picture:
             plain_ticks(axes.xaxis)
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        _legend_above(axes)
+        legend_above(axes)
         return Picture("distribution", figure, "Cumulative distribution of the trajectories' errors")
 
 
@@ -197,7 +197,8 @@ def plain_ticks(side: Axis) -> None:
         side.set_minor_formatter(NullFormatter())
 
 
-def _legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
+    """Put the legend over the title, where it covers nothing."""
     entries = len(axes.get_legend_handles_labels()[0])
     columns = 2 if entries > 1 else 1
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=columns, columnspacing=1)

@@ -1,0 +1,85 @@
+"""Finished runs as MLflow keeps them."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from universal_simulator.errors import InputError
+from universal_simulator.reporting.comparison import HEADLINE, FinishedRun
+
+log = logging.getLogger(__name__)
+
+TABLES_OF = 30
+"""Newest runs whose tables are fetched; of older ones the scores alone are compared."""
+
+RESULTS = "results"
+"""Folder of the run's artefacts that holds the tables."""
+
+
+class FinishedRunsDataset(AbstractDataset[None, list[FinishedRun]]):
+    """Load every finished, scored run of the project, the newest first; a store that is not there yet has none."""
+
+    def __init__(self, uri: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+        self._uri, self._experiment = uri, experiment
+        self.metadata = metadata
+
+    def load(self) -> list[FinishedRun]:
+        """Ask the store; one request for a thousand runs, then the tables of the newest."""
+        from mlflow import MlflowClient  # two seconds, which only this pays
+
+        client = MlflowClient(self._uri)
+        experiment = client.get_experiment_by_name(self._experiment)
+        found: list[FinishedRun] = []
+        token = None
+        while experiment:
+            page = client.search_runs(
+                [experiment.experiment_id],
+                f"attributes.status = 'FINISHED' and metrics.`{HEADLINE}` >= 0",
+                max_results=1000,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+            found += [_read(client, run, len(found) + i < TABLES_OF) for i, run in enumerate(page)]
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def save(self, data: None) -> None:
+        """Refuse: a run records itself."""
+        raise InputError(f"{self._experiment} = runs must not be saved to; they are recorded while they run")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"experiment": self._experiment}
+
+
+def _read(client: Any, run: Any, with_tables: bool) -> FinishedRun:
+    data, names = run.data, ("trajectory_scores", "error_growth") if with_tables else ()
+    return FinishedRun(
+        run_id=run.info.run_id,
+        experiment=data.tags.get("experiment", run.info.run_name),
+        seed=data.tags.get("seed", ""),
+        data_fingerprint=data.tags.get("data_fingerprint", ""),
+        device=data.tags.get("device", ""),
+        commit=data.tags.get("git_commit", ""),
+        started=pd.Timestamp(run.info.start_time, unit="ms"),
+        seconds=data.metrics.get("time/total_s"),
+        cost_usd=data.metrics.get("cost/usd"),
+        scores={name: value for name, value in data.metrics.items() if name.count("/") == 2},
+        parameters=dict(data.params),
+        **{name: _table(client, run.info.run_id, name) for name in names},
+    )
+
+
+def _table(client: Any, run_id: str, name: str) -> pd.DataFrame:
+    """Fetch one table of a run; an empty one where the run has none, or its place cannot be read from here."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return pd.read_csv(Path(client.download_artifacts(run_id, f"{RESULTS}/{name}.csv", folder)))
+    except Exception as error:  # whatever the store raises: the scores are there all the same
+        log.debug("Run %s has no %s: %s", run_id, name, error)
+        return pd.DataFrame()

@@ -1,0 +1,145 @@
+"""Runs beside each other: which is better, how sure that is, and what differs between them.
+
+Only runs that were scored on the same data are ranked; others stand in a group of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from universal_simulator.evaluation.bootstrap import Interval, paired_gain, score_intervals
+
+HEADLINE = "rollout/deterministic/nrmse"
+"""The score by which runs are ranked."""
+
+COMPARED = {
+    "nrmse": HEADLINE,
+    "conservation_gap": "rollout/deterministic/conservation_gap",
+    "boundary_violation": "rollout/deterministic/boundary_violation",
+    "ensemble_nrmse": "rollout/ensemble/nrmse",
+    "ece": "rollout/ensemble/ece",
+    "ttc_nrmse": "rollout/ttc/nrmse",
+    "pdebench_nrmse": "pdebench/deterministic/nrmse",
+    "one_step_nrmse": "one_step/deterministic/nrmse",
+}
+"""Columns of the comparison, and the score in each."""
+
+BASELINE = "golden"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What is known of a run that ended well."""
+
+    run_id: str
+    experiment: str
+    seed: str
+    data_fingerprint: str
+    device: str
+    commit: str
+    started: pd.Timestamp
+    seconds: float | None
+    cost_usd: float | None
+    scores: Mapping[str, float]
+    parameters: Mapping[str, str]
+    trajectory_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    error_growth: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def interval(self) -> Interval | None:
+        """Return the interval of the headline score, if the run's tables are at hand."""
+        return score_intervals(self.headline_rows).get(HEADLINE) if len(self.headline_rows) else None
+
+    @property
+    def headline_rows(self) -> pd.DataFrame:
+        """Return the trajectories' scores of the headline's protocol and variant."""
+        frame = self.trajectory_scores
+        if not len(frame):
+            return frame
+        return frame[(frame["protocol"] == "rollout") & (frame["variant"] == "deterministic")]
+
+
+def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """Return one row per run, grouped by data, the best of each group first."""
+    rows = []
+    for run in runs:
+        interval = run.interval
+        rows.append(
+            {
+                "data_fingerprint": run.data_fingerprint,
+                "experiment": run.experiment,
+                "seed": run.seed,
+                **{name: run.scores.get(score, np.nan) for name, score in COMPARED.items()},
+                "nrmse_low": interval.low if interval else np.nan,
+                "nrmse_high": interval.high if interval else np.nan,
+                "seconds": np.nan if run.seconds is None else run.seconds,
+                "cost_usd": np.nan if run.cost_usd is None else run.cost_usd,
+                "device": run.device,
+                "commit": run.commit,
+                "started": run.started.isoformat(timespec="seconds"),
+                "run_id": run.run_id,
+            }
+        )
+    columns = ["data_fingerprint", "experiment", "seed", *COMPARED, "nrmse_low", "nrmse_high", "seconds", "cost_usd"]
+    frame = pd.DataFrame(rows, columns=[*columns, "device", "commit", "started", "run_id"])
+    return frame.sort_values(["data_fingerprint", "nrmse"], ignore_index=True)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per experiment: how many runs and seeds, and mean and range of the headline over them."""
+    grouped = rows.groupby("experiment")
+    frame = grouped.agg(
+        runs=("run_id", "size"),
+        seeds=("seed", "nunique"),
+        nrmse=("nrmse", "mean"),
+        lowest=("nrmse", "min"),
+        highest=("nrmse", "max"),
+        conservation_gap=("conservation_gap", "mean"),
+        boundary_violation=("boundary_violation", "mean"),
+        ece=("ece", "mean"),
+        seconds=("seconds", "mean"),
+        cost_usd=("cost_usd", "mean"),
+    )
+    return frame.sort_values("nrmse").reset_index()
+
+
+def groups(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
+    """Return the runs that may be ranked against each other, by the fingerprint of their data."""
+    found: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        found.setdefault(run.data_fingerprint, []).append(run)
+    return found
+
+
+def latest(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """Return the newest run of each experiment, the best first."""
+    newest: dict[str, FinishedRun] = {}
+    for run in sorted(runs, key=lambda run: run.started):
+        newest[run.experiment] = run
+    return sorted(newest.values(), key=lambda run: run.scores[HEADLINE])
+
+
+def baseline(runs: Sequence[FinishedRun]) -> FinishedRun:
+    """Return the run that the others are held against: the baseline experiment's, or else the worst."""
+    return next((run for run in runs if run.experiment == BASELINE), runs[-1])
+
+
+def gain(candidate: FinishedRun, reference: FinishedRun) -> Interval | None:
+    """Return the paired gain in the headline score, or nothing where the trajectories are not at hand."""
+    rows = [run.headline_rows for run in (candidate, reference)]
+    if not all(len(row) for row in rows) or len(rows[0]) != len(rows[1]):
+        return None
+    errors = [row.sort_values("trajectory")["nrmse"].to_numpy(np.float64) for row in rows]
+    return paired_gain(errors[0], errors[1])
+
+
+def differences(run: FinishedRun, reference: FinishedRun) -> dict[str, tuple[str, str]]:
+    """Return the parameters that differ: path to ``(the run's value, the reference's value)``."""
+    paths = sorted({*run.parameters, *reference.parameters})
+    return {
+        path: (run.parameters.get(path, "–"), reference.parameters.get(path, "–"))
+        for path in paths
+        if run.parameters.get(path) != reference.parameters.get(path) and not path.startswith(("experiment.", "gates."))
+    }
