@@ -9,9 +9,13 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+from universal_simulator.reporting import comparison_page
+from universal_simulator.reporting.comparison import FinishedRun
 from universal_simulator.reporting.sections import pictures, sections
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -77,6 +81,19 @@ def test_the_page_fits_and_is_whole(folder, results, width, columns):
         "Targets", "Scores", "Forecasts", "Profiles", "Error over time", "Spectra", "Uncertainty",
         "Test-time conditioning", "Training", "Time and cost", "Data", "Parameters", "Provenance",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_comparison_fits(tmp_path, results, width):
+    run = FinishedRun("id", "sota_v1", "1", "abcd", "cuda: a GPU with a long name", "0" * 40, pd.Timestamp(0), 600.0, 0.1,
+                      results.scores, {"a": "1"}, results.trajectory_scores, results.error_growth)  # fmt: skip
+    page = comparison_page.render([run, replace(run, experiment="golden", parameters={"a": "2"})])
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    found = measure(tmp_path, width)
+    assert found["sticking_out"] == []
+    assert found["scrolled"] <= found["width"]
+    assert (found["images"], found["broken"]) == (2, 0)
+    assert found["headings"] == ["Data abcd"]
 
 
 def test_the_page_prints(folder):
