@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
+
 from universal_simulator.acquisition import writing
 from universal_simulator.acquisition.store import Part, Selection
 from universal_simulator.catalog.trajectories import RawStoreDataset, TrajectoriesDataset

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from universal_simulator.fields.statistics import RMS_FLOOR, measure
 from universal_simulator.fields.trajectories import Trajectories
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Source, Trajectories
 
@@ -59,8 +60,6 @@ def test_a_sample_that_is_not_there_is_an_index_error() -> None:
 def test_grids_are_not_mixed() -> None:
     """Two arrays on different grids are no data set."""
     with pytest.raises(InputError, match="one time axis and one grid"):
-        Trajectories(
-            [Source(numbered(2), np.arange(2), 0.01), Source(numbered(2, points=8), np.arange(2), 0.1)], TIMES
-        )
+        Trajectories([Source(numbered(2), np.arange(2), 0.01), Source(numbered(2, points=8), np.arange(2), 0.1)], TIMES)
     with pytest.raises(InputError, match="times = 7"):
         Trajectories([Source(numbered(2), np.arange(2), 0.01)], np.arange(7.0))

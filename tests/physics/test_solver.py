@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from universal_simulator.fields.spectral import cell_centres, resample, shift
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.physics.cole_hopf import cole_hopf
@@ -76,7 +78,7 @@ def test_the_error_falls_with_the_fourth_power_of_the_step() -> None:
 
     exact = end(1024)
     errors = [relative(end(steps), exact) for steps in (32, 64, 128)]
-    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    orders = [math.log2(a / b) for a, b in pairwise(errors)]
     assert all(3.8 < order < 4.2 for order in orders), f"errors {errors}, orders {orders}"
 
 
@@ -152,7 +154,7 @@ def test_the_resolution_follows_the_front() -> None:
 def test_an_unresolved_solution_is_refused() -> None:
     """Too few points: the discarded spectrum says so. Too few steps: it blows up and says so too."""
     times = np.linspace(0, 0.3, 4)
-    with pytest.raises(ValueError, match="discarded spectrum = .* under-resolved"):
+    with pytest.raises(ValueError, match=r"discarded spectrum = .* under-resolved"):
         solution(Burgers(0.001), waves, times, 128, fixed=Plan(256, 86, 400))
     with pytest.raises(ValueError, match="discarded spectrum"):
         solution(Burgers(0.001), waves, times, 128, fixed=Plan(2048, 683, 4))
@@ -161,7 +163,7 @@ def test_an_unresolved_solution_is_refused() -> None:
 def test_burgers_agrees_with_exponax() -> None:
     """An independent public solver, as far as it goes: 512 points."""
     exponax = pytest.importorskip("exponax")
-    import jax  # noqa: PLC0415 - comes with exponax
+    import jax
 
     of, n, substeps, snapshots = Burgers(0.05), 512, 40, 10
     left_edges = torch.arange(n, dtype=torch.float64) / n

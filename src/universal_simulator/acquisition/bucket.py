@@ -1,6 +1,5 @@
 """A file in an S3-compatible bucket: Amazon's, Backblaze B2, MinIO."""
 
-import asyncio
 import difflib
 import re
 from collections.abc import Iterator, Mapping
@@ -53,7 +52,7 @@ def provide(
 
 def _connect(credentials: Mapping[str, Any]) -> Any:
     """Open the bucket; without a key, the usual places are searched (``AWS_ACCESS_KEY_ID``, ``~/.aws``)."""
-    import s3fs  # noqa: PLC0415 - half a second that only buckets need
+    import s3fs
 
     given = {name: value for name, value in credentials.items() if value not in (None, "")}
     client = {name: value for name, value in given.pop("client_kwargs", {}).items() if value not in (None, "")}
@@ -61,7 +60,7 @@ def _connect(credentials: Mapping[str, Any]) -> Any:
 
 
 def _promised(files: Any, address: str, source: BucketSource) -> tuple[int, str]:
-    """Return size and md5: the one declared, or that in a file ``<name>.md5`` beside it, or the ETag where it is one."""
+    """Return size and md5: the one declared, or that of a file ``<name>.md5`` beside it, or the ETag if it is one."""
     name = address.rpartition("/")[2]
     try:
         info = _patiently(lambda: files.info(address))
@@ -102,7 +101,7 @@ def _patiently(ask: Any) -> Any:
 
 def _asked(ask: Any) -> Any:
     """Turn what a bucket's client raises into what may pass (Interrupted) and what stays (InputError)."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     try:
         return ask()
@@ -113,6 +112,6 @@ def _asked(ask: Any) -> Any:
             f"bucket credentials = refused ({str(error) or type(error).__name__}), must allow reading; set B2_KEY, "
             "B2_SECRET and B2_ENDPOINT, or conf/local/credentials.yml"
         ) from None
-    except (BotoCoreError, ClientError, OSError, asyncio.TimeoutError) as error:
+    except (BotoCoreError, ClientError, OSError) as error:
         said = " ".join(str(error).split())[:150]
         raise Interrupted(f"the bucket answers {type(error).__name__}: {said}") from None

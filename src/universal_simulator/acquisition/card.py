@@ -40,7 +40,7 @@ def data_card(data: Data, manifest: dict[str, Any], statistics: Statistics) -> s
         DEPARTURES,
         "## Splits",
         "",
-        f"Whole trajectories, drawn with seed {data.split_seed}, the same number of each file: {data.train} to train on, "
+        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
         f"{data.validation} to choose by, {data.test} to judge by. No two splits share a trajectory.",
         "",
         "## Statistics of the training split",

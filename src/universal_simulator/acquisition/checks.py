@@ -76,7 +76,7 @@ def _refuse_altered(layout: Layout, start: int, values: np.ndarray) -> None:
     if layout.checksums is None:
         return
     for i, said in enumerate(layout.checksums[start : start + len(values)]):
-        if said != 0 and zlib.crc32(np.ascontiguousarray(values[i])) != said:
+        if said != 0 and zlib.crc32(np.ascontiguousarray(values[i]).data) != said:
             raise InputError(
                 f"{layout.path}: sample {start + i} = other bytes than its checksum, must agree; the file is damaged: "
                 "remove it and make or get it again"

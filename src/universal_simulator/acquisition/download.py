@@ -23,7 +23,7 @@ from universal_simulator.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - what happened, not whose error it is
     """Something that may go better next time."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
@@ -76,14 +76,14 @@ def fetch(remote: Remote, path: Path, md5: str, patience: Patience | None = None
             found = checksum(part(path))
         if found != md5:
             part(path).unlink()
-            raise InputError(f"{path.name}: md5 = {found} must be {md5}; what the server sends is not what was promised")
+            raise InputError(f"{path.name}: md5 = {found} must be {md5}; the server sends something else than promised")
         finish(path)
         _remember(path, md5)
     return received
 
 
 def demand_checksum(path: Path, md5: str) -> None:
-    """Refuse a file that is there but is not the one meant; what was once verified and is untouched is not read again."""
+    """Refuse a file that is there but is not the one meant; once verified and untouched since, it is not read again."""
     if _remembered(path) == md5:
         return
     if (found := checksum(path)) != md5:
@@ -142,9 +142,10 @@ def _append(remote: Remote, goal: Path) -> Iterator[int]:
     stream = remote.stream(start)
     if stream.total is not None:
         demand_space(goal.parent, stream.total - stream.start)
-    with goal.open("r+b" if start else "wb") as file, progress(
-        f"fetch {goal.stem}", stream.total or 0, stream.start, in_bytes=True
-    ) as advance:
+    with (
+        goal.open("r+b" if start else "wb") as file,
+        progress(f"fetch {goal.stem}", stream.total or 0, stream.start, in_bytes=True) as advance,
+    ):
         file.truncate(stream.start)
         file.seek(stream.start)
         for piece in stream.pieces:

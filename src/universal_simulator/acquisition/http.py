@@ -34,7 +34,8 @@ class WebFile:
         if answer.status_code == 416:  # nothing lies behind byte `start`: complete, or longer than it should be
             return Stream(start, total, iter(())) if total == start else self.stream(0)
         if answer.status_code in TRY_AGAIN:
-            raise Interrupted(f"{self.address} answers {answer.status_code}", _seconds(answer.headers.get("Retry-After")))
+            pause = _seconds(answer.headers.get("Retry-After"))
+            raise Interrupted(f"{self.address} answers {answer.status_code}", pause)
         if answer.status_code not in (200, 206):
             raise InputError(f"{self.address} = answer {answer.status_code} {answer.reason}, must be 200; is it right?")
         return Stream(_start(answer), total, _pieces(answer))

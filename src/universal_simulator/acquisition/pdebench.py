@@ -10,8 +10,10 @@
 """
 
 import difflib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -21,6 +23,7 @@ from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Snapshots
 
 TENSOR, SPACE, TIME, CHECKSUMS = "tensor", "x-coordinate", "t-coordinate", "crc32"
+SETTINGS = "settings"
 GRID_TOLERANCE = 0.02
 """How far a coordinate may lie from where it should be, in grid intervals; an edge grid is off by 0.5."""
 
@@ -36,7 +39,8 @@ class Layout:
     parameter: float
     offset: int | None
     """Where the trajectories begin in the file, if they lie there in one piece."""
-    attributes: dict[str, object]
+    settings: str | None
+    """How the file was made, if it says so."""
     checksums: np.ndarray | None
 
     @property
@@ -92,9 +96,9 @@ def read_layout(path: Path, symbol: str, parameter: float | None = None) -> Layo
             return _layout(path, file, symbol, parameter)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged header surfaces from HDF5 as nearly every type there is
+    except Exception as error:
         said = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is not a readable HDF5 file ({said}); it is damaged or cut short: get it again") from None
+        raise InputError(f"{path} = not a readable HDF5 file ({said}), must be one; get it again") from None
 
 
 def blocks(layout: Layout, size: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -103,7 +107,7 @@ def blocks(layout: Layout, size: int) -> Iterator[tuple[int, np.ndarray]]:
         for start in range(0, layout.shape[0], size):
             try:
                 yield start, file[TENSOR][start : start + size]
-            except Exception as error:  # noqa: BLE001 - a damaged chunk: see read_layout
+            except Exception as error:
                 said = " ".join(str(error).split())[:200]
                 raise InputError(
                     f"{layout.path}: samples {start} … cannot be read ({said}); the file is damaged: get it again"
@@ -117,25 +121,28 @@ def _layout(path: Path, file: h5py.File, symbol: str, parameter: float | None) -
     for data in (tensor, space, time):
         _demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
         _demand(path, not (data.external or data.is_virtual), f"{data.name} lies outside", "lie in the file itself")
-    _in_one_piece(path, [tensor, space, time])
-    _check_space(path, space[()], tensor.shape[2])
-    checksums = _dataset(path, file, CHECKSUMS)[()] if CHECKSUMS in file else None
-    if checksums is not None:
+    pieces = [tensor, space, time]
+    if (checksums := _dataset(path, file, CHECKSUMS) if CHECKSUMS in file else None) is not None:
+        pieces.append(checksums)
         _demand(
             path,
             checksums.shape == tensor.shape[:1] and checksums.dtype == np.uint32,
             f"crc32 is {checksums.dtype} of shape {checksums.shape}",
             f"be uint32, one for each of the {tensor.shape[0]} samples; delete it",
         )
+    ours = SETTINGS in file.attrs
+    _demand(path, checksums is not None or not ours, "crc32 is missing in a file of ours", "be there; get it again")
+    _in_one_piece(path, pieces)
+    _check_space(path, space, tensor.shape[2])
     return Layout(
         path=path,
         shape=tensor.shape,
         dtype=tensor.dtype,
-        times=_times(path, time[()], tensor.shape[1]),
+        times=_times(path, time, tensor.shape[1]),
         parameter=_parameter(path, file, symbol, parameter),
         offset=tensor.id.get_offset(),
-        attributes=dict(file.attrs),
-        checksums=checksums,
+        settings=str(_attribute(path, file, SETTINGS)) if ours else None,
+        checksums=None if checksums is None else checksums[()],
     )
 
 
@@ -143,8 +150,12 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     if isinstance(found := file.get(name), h5py.Dataset):
         return found
     close = difflib.get_close_matches(name, list(file), 1, 0.5)
-    hint = f"; did you mean {close[0]!r} to be it?" if close else f"; rename it (there are: {', '.join(file) or 'none'})"
-    raise InputError(f"{path}: dataset {name!r} is missing{hint}")
+    hint = (
+        f"did you mean {close[0]!r}? rename it"
+        if close
+        else f"there is {', '.join(file) or 'nothing'}; rename or add it"
+    )
+    raise InputError(f"{path}: dataset {name!r} = missing, must be there; {hint}")
 
 
 def _in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
@@ -158,12 +169,13 @@ def _in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
         used.append((start, start + size))
     used.sort()
     whole = path.stat().st_size
-    fits = all(end <= start for (_, end), (start, _) in zip(used, used[1:], strict=False))
+    fits = all(end <= start for (_, end), (start, _) in pairwise(used))
     _demand(path, fits and (not used or used[-1][1] <= whole), f"its {whole} bytes", "hold all it says; get it again")
 
 
-def _check_space(path: Path, x: np.ndarray, n: int) -> None:
-    _demand(path, x.shape == (n,), f"x-coordinate has shape {x.shape}", f"have one entry for each of {n} points")
+def _check_space(path: Path, data: h5py.Dataset, n: int) -> None:
+    _demand(path, data.shape == (n,), f"x-coordinate has shape {data.shape}", f"have one entry for each of {n} points")
+    x = data[()]
     _demand(path, np.isfinite(x).all(), "x-coordinate has NaN or inf", "be finite; write (i + ½)/n")
     centres = (np.arange(n) + 0.5) / n
     if np.abs(x.astype(np.float64) - centres).max() <= GRID_TOLERANCE / n:
@@ -172,17 +184,19 @@ def _check_space(path: Path, x: np.ndarray, n: int) -> None:
         raise InputError(f"{path}: x-coordinate begins at {x[0]:g}, must be in (0, 1); files on (-1, 1) are outdated")
     steps = np.diff(x.astype(np.float64))
     uniform = n == 1 or np.ptp(steps) <= 2 * GRID_TOLERANCE / n
-    kind = f"uniform from {x[0]:g} to {x[-1]:g}" if uniform else f"not uniform (steps {steps.min():g} … {steps.max():g})"
-    raise InputError(f"{path}: x-coordinate is {kind}, must be the cell centres (i + ½)/{n} of (0, 1); resample to them")
+    said = f"uniform from {x[0]:g} to {x[-1]:g}" if uniform else f"uneven (steps {steps.min():g} … {steps.max():g})"
+    raise InputError(f"{path}: x-coordinate is {said}, must be the cell centres (i + ½)/{n} of (0, 1); resample")
 
 
-def _times(path: Path, t: np.ndarray, count: int) -> np.ndarray:
+def _times(path: Path, data: h5py.Dataset, count: int) -> np.ndarray:
     _demand(
         path,
-        t.ndim == 1 and t.size in (count, count + 1),
-        f"t-coordinate has shape {t.shape}",
+        data.shape in [(count,), (count + 1,)],
+        f"t-coordinate has shape {data.shape}",
         f"have one entry for each of {count} snapshots (or one more)",
     )
+    t = data[()]
+    digits = 15 if t.dtype.itemsize >= 8 else 6
     t = t[:count].astype(np.float64)
     _demand(path, np.isfinite(t).all(), "t-coordinate has NaN or inf", "be finite; write the times")
     if count == 1:
@@ -195,15 +209,15 @@ def _times(path: Path, t: np.ndarray, count: int) -> np.ndarray:
         f"t-coordinate runs from {t[0]:g} to {t[-1]:g}",
         "be uniform and begin at 0; resample in time",
     )
-    return np.round(even, 9)
+    return np.round(t[0] + float(f"{step:.{digits}g}") * np.arange(count), 12)  # 0.01, not its nearest single
 
 
 def _parameter(path: Path, file: h5py.File, symbol: str, expected: float | None) -> float:
     if symbol not in file.attrs:
         raise InputError(f"{path}: attribute {symbol!r} is missing, must give the parameter; set it on the file")
-    value = np.asarray(file.attrs[symbol])
-    _demand(path, value.size == 1 and value.dtype.kind in "fi", f"{symbol} = {value}", "be one number")
-    number = float(value.reshape(()) if value.ndim == 0 else value.ravel()[0])
+    value = np.asarray(_attribute(path, file, symbol))
+    _demand(path, value.dtype.kind in "fi", f"{symbol} = {value}", "be one number")
+    number = float(value.ravel()[0])
     _demand(path, np.isfinite(number) and number > 0, f"{symbol} = {number:g}", "be positive")
     if expected is None:
         return number
@@ -211,7 +225,19 @@ def _parameter(path: Path, file: h5py.File, symbol: str, expected: float | None)
     return expected
 
 
+def _attribute(path: Path, file: h5py.File, name: str) -> object:
+    """Read one value of fixed length; a damaged header may claim that it has gigabytes, and must not get them."""
+    stored = file.attrs.get_id(name)
+    kind = stored.get_type()
+    single = stored.shape is not None and math.prod(stored.shape) == 1 and kind.get_size() < 1 << 16
+    text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
+    plain = text or isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID)
+    _demand(path, single and plain, f"{name} = of type {kind.dtype}, shape {stored.shape}", "be one number (or text)")
+    value = file.attrs[name]
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
 def _demand(path: Path, holds: bool | np.bool_, value: str, rule: str) -> None:
     """Refuse in one line: where, what is, what must be."""
     if not holds:
-        raise InputError(f"{path}: {value}, must {rule}")
+        raise InputError(f"{path}: {' '.join(value.split())}, must {rule}")

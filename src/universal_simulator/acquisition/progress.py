@@ -21,11 +21,11 @@ LOG_EVERY = 20.0
 
 logger = logging.getLogger(__name__)
 
-Advance = Callable[[float], None]
+Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress(title: str, total: float, done: float = 0, in_bytes: bool = False) -> Iterator[Advance]:
+def progress(title: str, total: int, done: int = 0, in_bytes: bool = False) -> Iterator[Advance]:
     """Show a job of ``total`` items (or bytes), ``done`` of them from before; call what it yields with each advance."""
     console = get_console()
     if not console.is_terminal:
@@ -38,12 +38,12 @@ def progress(title: str, total: float, done: float = 0, in_bytes: bool = False) 
         yield lambda more: bar.advance(task, more)
 
 
-def _lines(title: str, total: float, done: float, in_bytes: bool) -> Advance:
+def _lines(title: str, total: int, done: int, in_bytes: bool) -> Advance:
     """Return an advance that logs where it stands, not more often than every LOG_EVERY seconds."""
     start = said = time.monotonic()
     now, first = done, done
 
-    def advance(more: float) -> None:
+    def advance(more: int) -> None:
         nonlocal now, said
         now += more
         moment = time.monotonic()
@@ -51,7 +51,9 @@ def _lines(title: str, total: float, done: float, in_bytes: bool) -> Advance:
             return
         said = moment
         rate = (now - first) / (moment - start)
-        counted = f"{now / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s" if in_bytes else f"{now:g} of {total:g}"
+        counted = f"{now:g} of {total:g}"
+        if in_bytes:
+            counted = f"{now / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s"
         logger.info("%s: %s, %.0f s left", title, counted, (total - now) / rate)
 
     return advance

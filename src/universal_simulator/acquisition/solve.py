@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import torch
 
-from universal_simulator.acquisition.pdebench import CHECKSUMS, TENSOR, read_layout
+from universal_simulator.acquisition.pdebench import CHECKSUMS, SETTINGS, TENSOR, Layout, read_layout
 from universal_simulator.acquisition.progress import progress
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import allocate, finish, part, write
@@ -81,9 +81,9 @@ def _present(path: Path, equation: Equation, source: SolveSource, times: np.ndar
     if not path.exists():
         return 0
     layout = read_layout(path, equation.symbol, equation.parameter)
-    asked, found = settings(equation, source), _settings(layout.attributes)
+    asked, found = settings(equation, source), _settings(layout)
     if found is None:
-        raise InputError(f"{path} = made by another source, must be ours to be used with data.source.kind=solve; {_REMEDY}")
+        raise InputError(f"{path} = made by another source, must be ours for data.source.kind=solve; {_REMEDY}")
     if differing := sorted(name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name)):
         was, is_ = (", ".join(f"{name} {of.get(name)}" for name in differing) for of in (found, asked))
         raise InputError(f"{path} = made with {was}, must be made with {is_}; {_REMEDY}")
@@ -95,10 +95,10 @@ def _present(path: Path, equation: Equation, source: SolveSource, times: np.ndar
 _REMEDY = "keep it and choose another folder with data.folder=<name>, or remove it"
 
 
-def _settings(attributes: dict[str, object]) -> dict[str, object] | None:
+def _settings(layout: Layout) -> dict[str, object] | None:
     try:
-        return dict(json.loads(str(attributes["settings"])))
-    except (KeyError, ValueError, TypeError):
+        return dict(json.loads(layout.settings or ""))
+    except (ValueError, TypeError):
         return None
 
 
@@ -112,7 +112,7 @@ def _prepare(
     demand_space(path.parent, samples * len(times) * points * 4)
     new = path.with_name(path.name + ".new")
     made = json.dumps(settings(equation, source), sort_keys=True, ensure_ascii=False)
-    allocate(new, samples, times, points, {equation.symbol: equation.parameter, "settings": made})
+    allocate(new, samples, times, points, {equation.symbol: equation.parameter, SETTINGS: np.bytes_(made.encode())})
     for known in (path, goal):
         if known.exists() and _fits(known, equation, source, (None, len(times), points)):
             _copy(known, new)
@@ -127,14 +127,14 @@ def _fits(path: Path, equation: Equation, source: SolveSource, shape: tuple[int 
     except InputError:
         return False
     alike = all(wanted in (None, found) for wanted, found in zip(shape, layout.shape, strict=True))
-    return alike and layout.checksums is not None and _settings(layout.attributes) == settings(equation, source)
+    return alike and layout.checksums is not None and _settings(layout) == settings(equation, source)
 
 
 def _complete(path: Path) -> np.ndarray:
     """Return for each trajectory whether it is there, as its checksum says."""
     with h5py.File(path, "r") as file:
         sums, tensor = file[CHECKSUMS][()], file[TENSOR]
-        return np.array([s != 0 and zlib.crc32(np.ascontiguousarray(tensor[i])) == s for i, s in enumerate(sums)])
+        return np.array([s != 0 and zlib.crc32(np.ascontiguousarray(tensor[i]).data) == s for i, s in enumerate(sums)])
 
 
 def _copy(known: Path, new: Path) -> None:

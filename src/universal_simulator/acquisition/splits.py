@@ -20,7 +20,9 @@ def split(store: RawStore, data: Data) -> dict[str, Selection]:
     return {
         name: Selection(
             parts=tuple(
-                Part(file=str(store.path(of)), symbol=of.symbol, parameter=of.parameter, rows=tuple(rows[name].tolist()))
+                Part(
+                    file=str(store.path(of)), symbol=of.symbol, parameter=of.parameter, rows=tuple(rows[name].tolist())
+                )
                 for of in equations(data)
             )
         )

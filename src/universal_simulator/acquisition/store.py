@@ -66,7 +66,7 @@ class Selection(BaseModel):
         found = Trajectories(sources, times)
         if self.fingerprint not in ("", found.fingerprint):
             raise InputError(
-                f"{self.parts[0].file}: fingerprint = {found.fingerprint} must be {self.fingerprint}, as when the splits "
-                "were made; the file has changed: run the data_engineering pipeline again"
+                f"{self.parts[0].file}: fingerprint = {found.fingerprint} must be {self.fingerprint}, as when it was "
+                "split; the file has changed: run the data_engineering pipeline again"
             )
         return found

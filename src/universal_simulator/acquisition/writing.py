@@ -44,10 +44,10 @@ def write(path: Path, first: int, values: Float[np.ndarray, "sample time space"]
     sums = np.array([zlib.crc32(trajectory) for trajectory in little], "<u4")
     with path.open("r+b") as file:
         file.seek(tensor + first * little[0].nbytes)
-        file.write(little)
+        file.write(little.data)
         file.flush()
         file.seek(checksums + 4 * first)
-        file.write(sums)
+        file.write(sums.data)
 
 
 def finish(path: Path) -> None:

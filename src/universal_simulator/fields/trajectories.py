@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from universal_simulator.errors import InputError
 
 
+@runtime_checkable
 class Snapshots(Protocol):
     """An array ``(sample, time, space)`` that is indexed point by point, as numpy does: ``a[rows, times]``.
 
@@ -93,9 +94,7 @@ class Trajectories:
         moments = np.arange(len(self.times))[times if isinstance(times, slice) else np.asarray(times, np.int64)]
         return self._gather(np.broadcast_to(rows[:, None], (len(rows), len(moments))), moments)
 
-    def windows(
-        self, samples: np.ndarray | Sequence[int], times: np.ndarray
-    ) -> Float[Tensor, "sample time space"]:
+    def windows(self, samples: np.ndarray | Sequence[int], times: np.ndarray) -> Float[Tensor, "sample time space"]:
         """Return, for each sample, snapshots of its own: ``times`` is ``(sample, time)``."""
         moments = np.arange(len(self.times))[np.asarray(times, np.int64)]
         return self._gather(np.broadcast_to(np.asarray(samples, np.int64)[:, None], moments.shape), moments)

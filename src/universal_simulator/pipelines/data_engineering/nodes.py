@@ -23,11 +23,10 @@ def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data)
     for of in sources.equations(data):
         layout = store.layout(of)
         name = layout.path.name
-        settings = layout.attributes.get("settings")
         files[name] = {
             "equation": of.identity,
             "origin": origins[name],
-            "settings": None if settings is None else str(settings),
+            "settings": layout.settings,
             "checks": check(layout).model_dump(),
         }
     return {"source": data.source.kind, "files": files}

@@ -1,0 +1,121 @@
+"""Damaged files: refused in one line, or read as what they were; nothing in between, and nothing half-written after."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from universal_simulator.acquisition import writing
+from universal_simulator.acquisition.checks import check
+from universal_simulator.acquisition.pdebench import read_layout
+from universal_simulator.acquisition.store import Part, Selection
+from universal_simulator.catalog.trajectories import TrajectoriesDataset
+from universal_simulator.errors import InputError
+
+VARIANTS = 400
+SAMPLES, TIMES, POINTS = 6, np.arange(5) * 0.01, 32
+
+
+def flip_bytes(content: bytearray, random: np.random.Generator) -> None:
+    """Change some bytes anywhere, half of the time in the header."""
+    reach = 2000 if random.random() < 0.5 else len(content)
+    for place in random.integers(0, reach, random.integers(1, 9)):
+        content[place] = random.integers(0, 256)
+
+
+def flip_one_bit(content: bytearray, random: np.random.Generator) -> None:
+    place = int(random.integers(0, 2500))
+    content[place % len(content)] ^= 1 << int(random.integers(0, 8))
+
+
+def truncate(content: bytearray, random: np.random.Generator) -> None:
+    del content[int(random.integers(0, len(content))) :]
+
+
+def cut_a_piece_out(content: bytearray, random: np.random.Generator) -> None:
+    start = int(random.integers(0, len(content) - 1))
+    del content[start : start + int(random.integers(1, 64))]
+
+
+def zero_a_stretch(content: bytearray, random: np.random.Generator) -> None:
+    start = int(random.integers(0, len(content) - 1))
+    end = min(start + int(random.integers(1, 512)), len(content))
+    content[start:end] = bytes(end - start)
+
+
+DAMAGES = [flip_bytes, flip_one_bit, truncate, cut_a_piece_out, zero_a_stretch]
+
+
+def outcome(path: Path, expected: np.ndarray, checksummed: bool) -> str:
+    """Read as the pipeline does; return ``refused`` or ``right``, and fail at anything else."""
+    split = TrajectoriesDataset(str(path.with_name("split.json")))
+    try:
+        layout = read_layout(path, "Nu", 0.01)
+        check(layout)
+        selection = Selection(parts=(Part(file=str(path), symbol="Nu", parameter=0.01, rows=(4, 1)),))
+        split.save(selection)
+        got = split.load().read([0, 1]).numpy()
+    except InputError as error:
+        return "refused" if "\n" not in str(error) else "refused in many lines"
+    assert layout.shape == expected.shape
+    assert np.allclose(layout.times, TIMES)
+    if checksummed:
+        assert (got == expected[[4, 1]]).all()
+    return "right"
+
+
+@pytest.mark.parametrize("checksummed", [True, False], ids=["ours", "without checksums"])
+def test_a_damaged_file_is_refused_or_read_right(tmp_path: Path, raw_file, checksummed):
+    """With checksums no wrong number passes either; without them (others' files) the structure still must be right."""
+    values = np.random.default_rng(1).normal(size=(SAMPLES, len(TIMES), POINTS)).astype(np.float32)
+    if checksummed:
+        whole = tmp_path / "whole.hdf5"
+        writing.save(whole, values, TIMES, {"Nu": 0.01, "settings": np.bytes_("{}")})
+    else:
+        whole = raw_file(tensor=values)
+    original = whole.read_bytes()
+    counts = {"refused": 0, "right": 0}
+    for number in range(VARIANTS):
+        random = np.random.default_rng([2, number])
+        content = bytearray(original)
+        DAMAGES[number % len(DAMAGES)](content, random)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "1D_Burgers_Sols_Nu0.01.hdf5"
+        path.write_bytes(content)
+        try:
+            counts[outcome(path, values, checksummed)] += 1
+        except Exception as error:
+            error.add_note(f"variant {number}, {DAMAGES[number % len(DAMAGES)].__name__}")
+            raise
+        left = {file.name for file in folder.iterdir()} - {path.name, "split.json"}
+        assert not left, f"variant {number} left {left}"
+    assert counts["refused"] > VARIANTS / 4
+    assert counts["right"] > 0
+
+
+def test_wrong_types_are_refused(tmp_path: Path):
+    """Groups, strings, integers, objects and empty things in every place where numbers belong."""
+    things = ["group", "text", b"bytes", 3, 3.0, np.arange(4), np.zeros((2, 2)), h5py.Empty("f4"), np.array([True]), 1j]
+    things += [np.zeros((6, 5, 32, 1), np.float32), np.full((6, 5, 32), "a", "S1"), np.zeros((6, 5, 32), "c8"), None]
+    good = {
+        "tensor": np.zeros((6, 5, 32), np.float32),
+        "x-coordinate": (np.arange(32) + 0.5) / 32,
+        "t-coordinate": TIMES,
+    }
+    for place in (*good, "Nu", "crc32"):
+        for number, thing in enumerate(things):
+            path = tmp_path / f"{place}{number}.hdf5"
+            with h5py.File(path, "w") as file:
+                file.attrs["Nu"] = 0.01
+                for name, value in {**good, place: thing}.items():
+                    if name == "Nu":
+                        file.attrs["Nu"] = "none" if thing is None else thing
+                    elif value is None or (isinstance(value, str) and value == "group"):
+                        file.create_group(name)
+                    else:
+                        file[name] = value
+            with pytest.raises(InputError) as refused:
+                read_layout(path, "Nu", 0.01)
+            assert "\n" not in str(refused.value), f"{place} = {thing}"
