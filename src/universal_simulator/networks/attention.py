@@ -34,8 +34,8 @@ class CircularAttention(nn.Module):
 
 def rotation(positions: int, channels: int) -> Float[Tensor, "2 {positions} pairs"]:
     """Return cosine and sine of every pair's angle at every position; pair p turns ``p + 1`` times round the circle."""
-    harmonic = torch.arange(1, channels // 2 + 1)
-    angle = 2 * math.pi * torch.arange(positions)[:, None] * harmonic / positions
+    harmonic = torch.arange(1, channels // 2 + 1, dtype=torch.float64)
+    angle = 2 * math.pi / positions * torch.arange(positions)[:, None] * harmonic
     return torch.stack((angle.cos(), angle.sin()))
 
 

@@ -1,0 +1,114 @@
+"""Every key of test-time conditioning does what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.configuration import RewardWeights, TestTimeConditioning
+from universal_simulator.emulation.conditioning import conditioned
+from universal_simulator.emulation.emulator import deterministic
+from universal_simulator.emulation.reward import reward
+from universal_simulator.physics import solver
+from universal_simulator.physics.burgers import Burgers
+
+BASE = TestTimeConditioning(candidates=4, beam=2, horizon=1, threshold=0.0, budget=1000, noise_schedule=(0.1, 0.05))
+STEPS = 5
+
+
+def search(emulator, u0, viscosity, **changes):
+    start = emulator.start(u0, viscosity, 0.02)
+    settings = BASE.model_copy(update=changes)
+    states, found = conditioned(emulator, start, STEPS, settings, 64, torch.Generator().manual_seed(0))
+    return states, found
+
+
+def differs(one, other) -> bool:
+    return not torch.allclose(one, other, atol=1e-6)
+
+
+def test_without_doubt_or_without_budget_it_is_the_operator_alone(emulator, u0, viscosity):
+    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
+    for changes in ({"threshold": 1e6}, {"budget": 0}, {"candidates": 1, "beam": 1}):
+        states, found = search(emulator, u0, viscosity, **changes)
+        torch.testing.assert_close(states, plain)
+        assert found.spent.sum() == 0
+        assert found.chosen.sum() == 0
+
+
+def test_searching_changes_the_path_and_never_for_a_worse_first_step(emulator, u0, viscosity):
+    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
+    states, found = search(emulator, u0, viscosity, beam=1)
+    assert differs(states, plain)
+    law, start = Burgers(0.05), emulator.start(u0, viscosity, 0.02)
+    before, own, best = (
+        emulator.autoencoder.decode(z, viscosity, 64) for z in (start.z, plain[:, 0, 0], states[:, 0, 0])
+    )
+    weights = RewardWeights()
+    assert (reward(law, before, best, 0.02, weights) >= reward(law, before, own, 0.02, weights) - 1e-5).all()
+
+
+def test_the_budget_bounds_what_is_spent(emulator, u0, viscosity):
+    _, free = search(emulator, u0, viscosity)
+    assert free.spent.tolist() == [3 + 4 * 2 * 3] * 3, "one beam, then two, three alternatives each, five steps"
+    _, bounded = search(emulator, u0, viscosity, budget=10)
+    assert bounded.spent.tolist() == [9] * 3
+    assert (bounded.chosen[:, 2:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidates": 6},
+        {"beam": 1},
+        {"horizon": 3},
+        {"threshold": 58.0},  # these steps violate the equation by 54 to 63
+        {"discount": 0.0001},
+        {"budget": 5},
+        {"noise_std": 0.5},
+        {"noise_schedule": (2.0,)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_key_has_an_effect(emulator, u0, viscosity, changes):
+    reference, _ = search(emulator, u0, viscosity)
+    states, _ = search(emulator, u0, viscosity, **changes)
+    assert differs(states, reference)
+
+
+def test_the_size_of_batches_bounds_memory_and_changes_nothing_else(emulator, u0, viscosity):
+    """Noise is drawn batch by batch, so only what is not drawn can be compared: the operator's own steps."""
+    one, found = search(emulator, u0, viscosity, budget=0, max_batch=1)
+    many, _ = search(emulator, u0, viscosity, budget=0)
+    torch.testing.assert_close(one, many, rtol=0, atol=1e-6)
+    _, split = search(emulator, u0, viscosity, max_batch=5)
+    assert (split.spent > 0).all()
+
+
+@pytest.fixture(scope="module")
+def steps() -> tuple[torch.Tensor, torch.Tensor]:
+    law = Burgers(0.05)
+    values = solver.solve(
+        law, lambda x: torch.sin(2 * torch.pi * x)[None] + 0.5 * torch.cos(4 * torch.pi * x), np.arange(2) * 0.02, 128
+    ).values
+    return values[:, 0], values[:, 1]
+
+
+def test_the_true_step_is_rewarded_more_than_any_disturbed_one(steps):
+    before, after = steps
+    law, weights = Burgers(0.05), RewardWeights()
+    best = reward(law, before, after, 0.02, weights)
+    assert best > -1e-3
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        smooth = torch.fft.irfft(torch.fft.rfft(torch.randn(128, generator=generator))[:8], n=128)
+        assert reward(law, before, after + 0.05 * smooth, 0.02, weights) < best
+
+
+def test_mass_and_energy_are_weighed(steps):
+    before, after = steps
+    law = Burgers(0.05)
+    size = before.abs().mean().item()
+    plain, heavy = (reward(law, before, after + 0.1, 0.02, RewardWeights(mass=m, energy=0)) for m in (0, 2))
+    assert (plain - heavy).item() == pytest.approx(2 * 0.1 / size, rel=1e-3)
+    plain, heavy = (reward(law, before, 1.1 * before, 0.02, RewardWeights(mass=0, energy=e)) for e in (0, 2))
+    assert (plain - heavy).item() == pytest.approx(2 * 0.21, rel=1e-3)

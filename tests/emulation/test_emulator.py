@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.configuration import TestTimeConditioning
+from universal_simulator.emulation.emulator import decoded, deterministic, ensemble
+from universal_simulator.emulation.forecast import forecast
+from universal_simulator.emulation.protocols import pose
+from universal_simulator.errors import InputError
+from universal_simulator.fields.spectral import shift
+
+STEPS = 4
+
+
+def rollout(emulator, u0, viscosity, points=128):
+    start = emulator.start(u0, viscosity, 0.02)
+    return decoded(emulator, deterministic(emulator, start, STEPS), start, points)[:, 0]
+
+
+def test_mass_is_conserved_to_rounding(emulator, u0, viscosity):
+    mean = rollout(emulator, u0, viscosity).double().mean(-1)
+    torch.testing.assert_close(mean, u0.double().mean(-1)[:, None].expand(-1, STEPS), rtol=0, atol=1e-6)
+
+
+def test_a_field_lifted_by_a_constant_drifts_and_is_else_the_same(emulator, u0, viscosity):
+    """Galilean symmetry of Burgers: u + c moves with c."""
+    plain, lifted = rollout(emulator, u0, viscosity), rollout(emulator, u0 + 0.7, viscosity)
+    travelled = (0.7 * 0.02 * torch.arange(1, STEPS + 1)).expand(3, -1)
+    torch.testing.assert_close(lifted, shift(plain, travelled) + 0.7, rtol=0, atol=2e-5)
+
+
+def test_a_forecast_can_be_decoded_at_any_resolution(emulator, u0, viscosity):
+    fine, coarse = (rollout(emulator, u0, viscosity, n) for n in (384, 128))
+    torch.testing.assert_close(fine[..., 1::3], coarse, rtol=0, atol=1e-4)
+
+
+def test_the_first_frame_is_one_step_later_not_the_start(emulator, u0, viscosity):
+    start = emulator.start(u0, viscosity, 0.02)
+    states = deterministic(emulator, start, 2)
+    torch.testing.assert_close(states[:, 0, 0], emulator.step(start.z, start))
+    torch.testing.assert_close(states[:, 0, 1], emulator.step(states[:, 0, 0], start))
+
+
+def test_members_differ_from_each_other_and_repeat_with_the_seed(emulator, u0, viscosity):
+    start = emulator.start(u0, viscosity, 0.02)
+    first, again, other = (ensemble(emulator, start, 2, 3, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+    pairs = (first[:, 0] - first[:, 1]).abs().amax((-3, -2, -1)), (first[:, 1] - first[:, 2]).abs().amax((-3, -2, -1))
+    assert all((pair > 1e-4).all() for pair in pairs)
+
+
+TIMES = np.arange(61) * 0.01
+
+
+def field(samples=2, points=64):
+    """u[s, t, x] = s + t/100 + x/10000, so that every value says where it is from."""
+    return (
+        torch.arange(samples)[:, None, None] + torch.arange(61)[:, None] / 100 + torch.arange(points) / 10_000
+    ).float()
+
+
+def test_protocols_give_and_ask_for_the_snapshots_that_papers_do():
+    u, nu = field(), torch.ones(2)
+    whole = pose("rollout", u, nu, TIMES, 2, 10)
+    assert torch.equal(whole.starts, u[:, :1])
+    assert torch.equal(whole.truth, u[:, 2::2])
+    assert whole.time_step == pytest.approx(0.02)
+
+    bench = pose("pdebench", u, nu, TIMES, 2, 10)
+    assert torch.equal(bench.starts, u[:, 45:46, ::4])
+    assert torch.equal(bench.truth, u[:, 50::5, ::4])
+    assert bench.times == pytest.approx([0.5, 0.55, 0.6])
+    assert bench.time_step == pytest.approx(0.05)
+
+    single = pose("one_step", u, nu, TIMES, 2, 10)
+    assert torch.equal(single.starts, u[:, 0:59:20])
+    assert torch.equal(single.truth, u[:, 2:61:20])
+
+
+def test_a_protocol_that_the_data_are_too_short_for_is_refused():
+    with pytest.raises(InputError, match="pdebench: needs more than the 40 snapshots"):
+        pose("pdebench", field()[:, :40], torch.ones(2), TIMES[:40], 2, 10)
+
+
+def test_one_step_forecasts_every_frame_from_its_own_start(emulator, viscosity):
+    x = (torch.arange(128) + 0.5) / 128
+    amplitude = torch.linspace(0.2, 1.0, 61)
+    u = amplitude[None, :, None] * torch.sin(2 * torch.pi * (x + torch.tensor([0.1, 0.4])[:, None]))[:, None]
+    task = pose("one_step", u, torch.full((2,), 0.05), TIMES, 2, 5)
+    settings = TestTimeConditioning()
+    fields = forecast(emulator, task, "deterministic", 1, settings, torch.Generator())
+    for frame in range(task.truth.shape[1]):
+        start = emulator.start(task.starts[:, frame], task.viscosity, task.time_step)
+        alone = decoded(emulator, deterministic(emulator, start, 1), start, 128)
+        torch.testing.assert_close(fields[:, :, frame], alone[:, :, 0], rtol=0, atol=1e-5)
+    still = forecast(emulator, task, "persistence", 1, settings, torch.Generator())
+    assert torch.equal(still[:, 0], task.starts)

@@ -1,0 +1,119 @@
+"""What every network must do, whatever it is for."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from universal_simulator.networks.trained import Recipe, Trained
+
+STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")
+
+
+@pytest.fixture
+def build(statistics, latent, small, tiny_autoencoder) -> Callable[[str], nn.Module]:
+    """Networks with random weights everywhere: those that start at zero would hide a mistake."""
+
+    def make(stage: str) -> nn.Module:
+        settings = tiny_autoencoder if stage == "autoencoder" else small
+        torch.manual_seed(0)
+        network = Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics).build()
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, std=0.2)
+        return network
+
+    return make
+
+
+def _call(stage: str, network: nn.Module, samples: int = 3) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    z, after, noisy = (torch.randn(samples, 4, 8, generator=generator) for _ in range(3))
+    v = torch.randn(samples, 64, generator=generator)
+    viscosity = torch.linspace(0.001, 0.1, samples)
+    step = torch.full((samples,), 0.02)
+    match stage:
+        case "autoencoder":
+            return network.decode(network.encode(v - v.mean(-1, keepdim=True), viscosity), viscosity, 48)
+        case "operator":
+            return network(z, viscosity, step)
+        case _:
+            return network(noisy, torch.linspace(-1, 1, samples), z, after, viscosity, step)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_gradient_reaches_every_parameter(stage, build):
+    network = build(stage)
+    _call(stage, network).square().sum().backward()
+    untouched = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert untouched == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_members_of_a_batch_do_not_mix(stage, build):
+    network = build(stage)
+    with torch.no_grad():
+        whole, part = _call(stage, network, 3), None
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(1)
+        inputs = [torch.randn(3, 4, 8, generator=generator) for _ in range(3)]
+        v = torch.randn(3, 64, generator=generator)
+        viscosity, step = torch.linspace(0.001, 0.1, 3), torch.full((3,), 0.02)
+        one = slice(1, 2)
+        if stage == "autoencoder":
+            z = network.encode((v - v.mean(-1, keepdim=True))[one], viscosity[one])
+            part = network.decode(z, viscosity[one], 48)
+        elif stage == "operator":
+            part = network(inputs[0][one], viscosity[one], step[one])
+        else:
+            noise = torch.linspace(-1, 1, 3)
+            part = network(inputs[2][one], noise[one], inputs[0][one], inputs[1][one], viscosity[one], step[one])
+    torch.testing.assert_close(part, whole[one], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_was_saved_is_loaded_bit_by_bit(stage, build, statistics, latent, small, tiny_autoencoder):
+    settings = tiny_autoencoder if stage == "autoencoder" else small
+    recipe = Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics)
+    trained = Trained(recipe, build(stage), {"epochs": 3})
+    again = Trained.rebuild(
+        Recipe.model_validate_json(recipe.model_dump_json()), trained.network.state_dict(), trained.provenance
+    )
+    with torch.no_grad():
+        assert torch.equal(_call(stage, again.network), _call(stage, trained.network))
+    assert again.fingerprint == trained.fingerprint
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_one_changed_weight_changes_the_fingerprint(stage, build, statistics, latent, small, tiny_autoencoder):
+    settings = tiny_autoencoder if stage == "autoencoder" else small
+    network = build(stage)
+    trained = Trained(Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics), network)
+    before = trained.fingerprint
+    with torch.no_grad():
+        next(network.parameters()).flatten()[0] += 1e-6
+    assert trained.fingerprint != before
+
+
+@pytest.mark.parametrize("stage", ["operator", "diffusion_residual"])
+def test_every_condition_matters(stage, build):
+    network = build(stage)
+    z = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(3))
+    nu, step, noise = torch.full((2,), 0.01), torch.full((2,), 0.02), torch.zeros(2)
+
+    def out(z: Tensor = z, nu: Tensor = nu, step: Tensor = step, noise: Tensor = noise) -> Tensor:
+        if stage == "operator":
+            return network(z, nu, step) - z
+        return network(z, noise, z, 1.1 * z, nu, step)
+
+    with torch.no_grad():
+        reference = out()
+        changed = [out(nu=2 * nu), out(step=2 * step), out(z=2 * z)]
+        changed += [out(noise=noise + 1)] if stage != "operator" else []
+    for value in changed:
+        assert (value - reference).abs().max() > 1e-4
+
+
+def test_a_recipe_of_the_wrong_kind_is_refused(statistics, latent, small):
+    with pytest.raises(ValueError, match="does not describe a network of stage autoencoder"):
+        Recipe(stage="autoencoder", settings=small, latent=latent, statistics=statistics).build()

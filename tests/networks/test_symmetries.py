@@ -1,0 +1,117 @@
+"""Symmetries that are built in, hence exact whatever the weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from universal_simulator.fields.spectral import shift
+from universal_simulator.networks.attention import CircularAttention
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.training.objectives import relative_error
+
+SAMPLES, POINTS = 3, 128
+
+
+@pytest.fixture
+def autoencoder(tiny_autoencoder, latent, statistics) -> Autoencoder:
+    torch.manual_seed(0)
+    network = Autoencoder(tiny_autoencoder, latent, statistics).double()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+@pytest.fixture
+def smooth() -> torch.Tensor:
+    x = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS
+    k = torch.arange(1, 6, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(2)
+    phase = torch.rand(SAMPLES, 5, 1, generator=generator, dtype=torch.float64)
+    return torch.sin(2 * torch.pi * (k[:, None] * x + phase)).sum(1)
+
+
+NU = torch.full((SAMPLES,), 0.01, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("cells", [1, 5])
+def test_a_shifted_field_has_rolled_latents(autoencoder, smooth, cells):
+    with torch.no_grad():
+        z = autoencoder.encode(smooth, NU)
+        moved = autoencoder.encode(shift(smooth, torch.full((SAMPLES,), cells / 32, dtype=torch.float64)), NU)
+    torch.testing.assert_close(moved.flatten(1), z.flatten(1).roll(cells, dims=1), rtol=1e-9, atol=1e-9)
+
+
+def test_a_reflected_field_has_reflected_latents_and_back(autoencoder, smooth):
+    with torch.no_grad():
+        z = autoencoder.encode(smooth, NU).flatten(1)
+        mirrored = autoencoder.encode(-smooth.flip(-1), NU)
+        back = autoencoder.decode(mirrored, NU, POINTS)
+        there = autoencoder.decode(z.view_as(mirrored), NU, POINTS)
+    torch.testing.assert_close(mirrored.flatten(1), -z.flip(-1), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(back, -there.flip(-1), rtol=1e-9, atol=1e-9)
+
+
+def test_decoded_fields_have_no_mean_at_any_resolution(autoencoder, smooth):
+    with torch.no_grad():
+        z = autoencoder.encode(smooth, NU)
+        for points in (30, 64, 333):
+            assert autoencoder.decode(z, NU, points).mean(-1).abs().max() < 1e-12
+
+
+def test_two_resolutions_of_one_field_have_the_same_latents(autoencoder, smooth):
+    from universal_simulator.fields.spectral import resample
+
+    with torch.no_grad():
+        fine, coarse = (autoencoder.encode(resample(smooth, n), NU) for n in (256, 64))
+    torch.testing.assert_close(fine, coarse, rtol=1e-9, atol=1e-9)
+
+
+def test_before_training_the_autoencoder_is_spectral_truncation(tiny_autoencoder, latent, statistics, smooth):
+    network = Autoencoder(tiny_autoencoder, latent, statistics).double()
+    with torch.no_grad():
+        back = network.decode(network.encode(smooth, NU), NU, POINTS)
+    torch.testing.assert_close(back, smooth, rtol=1e-7, atol=1e-7)
+
+
+def test_an_encoder_of_random_weights_is_noticed(autoencoder, smooth):
+    """The first version of this system scored latents of an encoder that was never trained."""
+    with torch.no_grad():
+        back = autoencoder.decode(autoencoder.encode(smooth, NU), NU, POINTS)
+    assert relative_error(back - smooth, smooth, torch.zeros(SAMPLES)) > 0.1
+
+
+def test_the_operator_conserves_mass_and_commutes_with_rolls_of_whole_tokens(small, latent, statistics):
+    torch.manual_seed(0)
+    operator = LatentOperator(small, latent, statistics).double()
+    for parameter in operator.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    z = torch.randn(SAMPLES, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    step = torch.full((SAMPLES,), 0.02, dtype=torch.float64)
+    with torch.no_grad():
+        after = operator(z, NU, step)
+        rolled = operator(z.roll(1, dims=1), NU, step)
+    torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(rolled, after.roll(1, dims=1), rtol=1e-9, atol=1e-9)
+
+
+def test_attention_agrees_with_its_definition():
+    """Written out per head with complex rotations: an independent formulation of rotary attention on a circle."""
+    torch.manual_seed(0)
+    width, heads, positions = 8, 2, 5
+    attention = CircularAttention(width, heads).double()
+    nn.init.normal_(attention.out.weight)
+    x = torch.randn(1, positions, width, dtype=torch.float64)
+    q, k, v = attention.project(x)[0].view(positions, 3, heads, 4).permute(1, 2, 0, 3)
+    j = torch.arange(positions)
+    out = []
+    for head in range(heads):
+        turned = []
+        for part in (q[head], k[head]):
+            pairs = torch.complex(part[:, :2], part[:, 2:])
+            angle = 2 * torch.pi * j[:, None] * torch.tensor([1, 2]) / positions
+            turned.append(pairs * torch.exp(1j * angle))
+        weights = ((turned[0] @ turned[1].conj().T).real / 2).softmax(-1)
+        out.append(weights @ v[head])
+    expected = attention.out(torch.cat(out, dim=-1))
+    torch.testing.assert_close(attention(x)[0], expected)

@@ -1,0 +1,51 @@
+"""The balance over a step must accept the truth, at its order, and reject what is not a solution."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.physics import solver
+from universal_simulator.physics.balance import energy_growth, imbalance, mass_change
+from universal_simulator.physics.burgers import Burgers
+
+NU = 0.05
+
+
+@pytest.fixture(scope="module")
+def solution() -> torch.Tensor:
+    """A smooth field steepening, a snapshot every 0.0025."""
+    times = np.arange(41) * 0.0025
+    return solver.solve(Burgers(NU), lambda x: torch.sin(2 * math.pi * x)[None], times, 256, torch.float64).values[0]
+
+
+def test_a_true_step_balances_to_fourth_order(solution):
+    rest = [imbalance(Burgers(NU), solution[0], solution[n], 0.0025 * n).item() for n in (2, 4, 8)]
+    orders = [math.log2(b / a) for a, b in zip(rest, rest[1:], strict=False)]
+    assert orders == pytest.approx([4, 4], abs=0.2), f"imbalances {rest} fall at orders {orders}"
+
+
+@pytest.mark.parametrize("wrong", [Burgers(2 * NU), Burgers(NU / 2)])
+def test_a_step_of_another_viscosity_is_noticed(solution, wrong):
+    good = imbalance(Burgers(NU), solution[0], solution[8], 0.02)
+    assert imbalance(wrong, solution[0], solution[8], 0.02) > 20 * good
+
+
+def test_standing_still_and_going_backwards_are_bad(solution):
+    moved = imbalance(Burgers(NU), solution[0], solution[8], 0.02)
+    backwards = imbalance(Burgers(NU), solution[8], solution[0], 0.02)
+    still = imbalance(Burgers(NU), solution[0], solution[1], 0.02)
+    assert moved < 1e-4
+    assert backwards > 1
+    assert still > 1
+
+
+def test_energy_may_fall_but_not_grow(solution):
+    assert energy_growth(solution[0], solution[40]) == 0
+    assert energy_growth(solution[0], 1.1 * solution[0]).item() == pytest.approx(0.21)
+
+
+def test_mass_change_is_relative_to_the_field_s_size():
+    u = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    assert mass_change(u, u + 0.25).item() == pytest.approx(0.25)
