@@ -155,7 +155,7 @@ class ExperimentLoader(OmegaConfigLoader):
             OmegaConf.register_new_resolver(name, resolver, replace=True)
 
     def data_root(self) -> str:
-        """Return the absolute folder of all artefacts: ``data`` in the project, or where the environment says."""
+        """Return the absolute folder of all artefacts: ``data`` beside ``conf``, or where the environment says."""
         source = Path(self.conf_source)
         project = source.parent if source.is_dir() else Path.cwd()
         return str((project / os.environ.get(DATA_VARIABLE, "data")).absolute())
