@@ -1,5 +1,6 @@
 """On Gaussian data everything is known in closed form: the best denoiser, the flow, the samples."""
 
+import itertools
 import math
 
 import pytest
@@ -32,10 +33,10 @@ def test_samplers_converge_at_their_order(step, order):
     for count in (20, 40, 80):
         y = x
         levels = torch.linspace(2.0, 0.5, count + 1, dtype=torch.float64)
-        for sigma, lower in zip(levels, levels[1:], strict=False):
+        for sigma, lower in itertools.pairwise(levels):
             y = step(best, y, sigma[None], lower[None])
         errors.append((y - flow(x, 2.0, 0.5)).abs().item())
-    observed = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    observed = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert observed == pytest.approx([order, order], abs=0.1), f"errors {errors} fall at order {observed}, not {order}"
 
 

@@ -37,7 +37,7 @@ def test_without_doubt_or_without_budget_it_is_the_operator_alone(emulator, u0, 
 
 def test_searching_changes_the_path_and_never_for_a_worse_first_step(emulator, u0, viscosity):
     plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
-    states, found = search(emulator, u0, viscosity, beam=1)
+    states, _found = search(emulator, u0, viscosity, beam=1)
     assert differs(states, plain)
     law, start = Burgers(0.05), emulator.start(u0, viscosity, 0.02)
     before, own, best = (
@@ -77,7 +77,7 @@ def test_every_key_has_an_effect(emulator, u0, viscosity, changes):
 
 def test_the_size_of_batches_bounds_memory_and_changes_nothing_else(emulator, u0, viscosity):
     """Noise is drawn batch by batch, so only what is not drawn can be compared: the operator's own steps."""
-    one, found = search(emulator, u0, viscosity, budget=0, max_batch=1)
+    one, _found = search(emulator, u0, viscosity, budget=0, max_batch=1)
     many, _ = search(emulator, u0, viscosity, budget=0)
     torch.testing.assert_close(one, many, rtol=0, atol=1e-6)
     _, split = search(emulator, u0, viscosity, max_batch=5)

@@ -1,5 +1,6 @@
 """The balance over a step must accept the truth, at its order, and reject what is not a solution."""
 
+import itertools
 import math
 
 import numpy as np
@@ -22,7 +23,7 @@ def solution() -> torch.Tensor:
 
 def test_a_true_step_balances_to_fourth_order(solution):
     rest = [imbalance(Burgers(NU), solution[0], solution[n], 0.0025 * n).item() for n in (2, 4, 8)]
-    orders = [math.log2(b / a) for a, b in zip(rest, rest[1:], strict=False)]
+    orders = [math.log2(b / a) for a, b in itertools.pairwise(rest)]
     assert orders == pytest.approx([4, 4], abs=0.2), f"imbalances {rest} fall at orders {orders}"
 
 

@@ -119,7 +119,7 @@ def _receive(remote: Remote, goal: Path, patience: Patience) -> int:
         asked = error.wait if isinstance(error, Interrupted) else 0.0
         return max(asked, backoff(state)) if fruitless else 0.0
 
-    backoff = wait_exponential_jitter(patience.first_wait, patience.longest_wait, jitter=patience.first_wait)
+    backoff = wait_exponential_jitter(max=patience.longest_wait, jitter=patience.first_wait, multiplier=patience.first_wait)
     try:
         for attempt in Retrying(retry=retry_if_exception_type(Interrupted), stop=give_up, wait=wait, reraise=True):
             with attempt:
@@ -143,7 +143,7 @@ def _append(remote: Remote, goal: Path) -> Iterator[int]:
     if stream.total is not None:
         demand_space(goal.parent, stream.total - stream.start)
     with (
-        goal.open("r+b" if start else "wb") as file,
+        goal.open("r+b" if start else "wb", buffering=0) as file,
         progress(f"fetch {goal.stem}", stream.total or 0, stream.start, in_bytes=True) as advance,
     ):
         file.truncate(stream.start)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
+import urllib3
 
 from universal_simulator.acquisition.download import Interrupted, Stream
 from universal_simulator.errors import InputError
@@ -42,9 +43,11 @@ class WebFile:
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """Hand on whatever has come, at once: what waits in a buffer is lost when the connection or the process dies."""
     try:
-        yield from answer.iter_content(PIECE)
-    except requests.RequestException as error:
+        while piece := answer.raw.read1(PIECE):
+            yield piece
+    except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Interrupted(f"the connection was cut ({type(error).__name__})") from None
 
 

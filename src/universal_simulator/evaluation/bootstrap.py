@@ -55,7 +55,9 @@ def score_intervals(trajectory_scores: pd.DataFrame, confidence: float = CONFIDE
         resampled = dict(zip(names, resampled_means(values).T, strict=True))
         spreads = summary.scores(resampled, members)
         for metric, value in summary.scores(dict(zip(names, values.mean(0), strict=True)), members).items():
-            intervals[f"{protocol}/{variant}/{metric}"] = interval(float(value), spreads[metric], confidence)
+            intervals[f"{protocol}/{variant}/{metric}"] = interval(
+                float(value), np.asarray(spreads[metric]), confidence
+            )
     return intervals
 
 

@@ -15,6 +15,9 @@ from universal_simulator.evaluation import calibration
 AVERAGED = ("nrmse", "nrmse_frobenius", "rmse", "brmse", "conservation_gap", "boundary_violation", "crps")
 """Metrics that are the plain mean of their column."""
 
+Means = np.ndarray | np.floating
+"""One mean over trajectories, or many resampled ones."""
+
 COVERAGES = tuple(f"coverage_{round(100 * level)}" for level in calibration.LEVELS)
 
 
@@ -24,7 +27,7 @@ def columns(frame: pd.DataFrame) -> list[str]:
     return [name for name in wanted if name in frame and frame[name].notna().all()]
 
 
-def scores(means: Mapping[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
+def scores(means: Mapping[str, Means], members: int) -> dict[str, Means]:
     """Return every score that follows from column means; a mean may be a number or an array of resampled ones."""
     result = {name: means[name] for name in AVERAGED}
     if members == 1:

@@ -124,7 +124,7 @@ class Tally:
             return curves
         for name, level in _coverages().items():
             curves[name] = calibration.covered(members, truth, level).double().mean(-1)
-        curves["variance"] = members.var(-1).mean(-1)
+        curves["variance"] = calibration.variance(members).mean(-1)
         curves["square_error"] = (members.mean(-1) - truth).square().mean(-1)
         for one_members, one_truth in zip(members, truth, strict=True):
             self._ranks += calibration.rank_counts(one_members, one_truth)

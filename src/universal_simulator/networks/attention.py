@@ -35,7 +35,7 @@ class CircularAttention(nn.Module):
 def rotation(positions: int, channels: int) -> Float[Tensor, "2 {positions} pairs"]:
     """Return cosine and sine of every pair's angle at every position; pair p turns ``p + 1`` times round the circle."""
     harmonic = torch.arange(1, channels // 2 + 1, dtype=torch.float64)
-    angle = 2 * math.pi / positions * torch.arange(positions)[:, None] * harmonic
+    angle = 2 * math.pi / positions * torch.arange(positions, dtype=torch.float64)[:, None] * harmonic
     return torch.stack((angle.cos(), angle.sin()))
 
 
