@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ class BucketFile:
 
     def _pieces(self, start: int) -> Iterator[bytes]:
         while start < self.size:
-            piece = _asked(lambda: self.files.cat_file(self.address, start, min(start + PIECE, self.size)))  # noqa: B023
+            end = min(start + PIECE, self.size)
+            piece = _asked(partial(self.files.cat_file, self.address, start=start, end=end))
             start += len(piece)
             yield piece
 

@@ -119,7 +119,9 @@ def _receive(remote: Remote, goal: Path, patience: Patience) -> int:
         asked = error.wait if isinstance(error, Interrupted) else 0.0
         return max(asked, backoff(state)) if fruitless else 0.0
 
-    backoff = wait_exponential_jitter(max=patience.longest_wait, jitter=patience.first_wait, multiplier=patience.first_wait)
+    backoff = wait_exponential_jitter(
+        max=patience.longest_wait, jitter=patience.first_wait, multiplier=patience.first_wait
+    )
     try:
         for attempt in Retrying(retry=retry_if_exception_type(Interrupted), stop=give_up, wait=wait, reraise=True):
             with attempt:
