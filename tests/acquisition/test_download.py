@@ -112,7 +112,7 @@ def test_remains_of_another_file_are_thrown_away(tmp_path):
 
 def test_wrong_content_never_gets_the_name(tmp_path):
     path = tmp_path / "file"
-    with web_server(Behaviour(CONTENT[::-1])) as address, pytest.raises(InputError, match="md5 = .* must be"):
+    with web_server(Behaviour(CONTENT[::-1])) as address, pytest.raises(InputError, match=r"md5 = .* must be"):
         get(address, path)
     assert not path.exists()
     assert not part(path).exists()
