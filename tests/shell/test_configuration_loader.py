@@ -18,7 +18,7 @@ def test_without_a_name_the_experiment_is_golden(load):
 def test_an_override_wins_over_the_experiment_and_leaves_its_neighbours(load):
     tree = load(experiment="sota_v1", **{"operator.training.epochs": 3})
     assert tree["operator"]["training"]["epochs"] == 3
-    assert tree["operator"]["training"]["learning_rate"] == 3e-4
+    assert tree["operator"]["training"]["betas"] == [0.9, 0.95]
 
 
 def test_nested_and_dotted_overrides_mean_the_same(load):
