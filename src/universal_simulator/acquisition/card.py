@@ -30,9 +30,15 @@ def data_card(data: Data, manifest: dict[str, Any], statistics: Statistics) -> s
         "",
         "## Files",
         "",
-        "| file | samples × snapshots × points | u | mass drift | checksums | how it came |",
-        "|---|---|---|---|---|---|",
+        "| file | samples × snapshots × points | u | mass drift | checksums | CRC-32 of all | how it came |",
+        "|---|---|---|---|---|---|---|",
         *(_row(name, entry) for name, entry in manifest["files"].items()),
+        "",
+        *(
+            f"- {name} was made with {entry['settings']}"
+            for name, entry in manifest["files"].items()
+            if entry["settings"]
+        ),
         "",
         "Checked: layout, grid (uniform, periodic cell centres), time axis, parameter, every number finite, every "
         "checksum there is. Mass drift is the largest change of a spatial mean from the first snapshot to the last.",
@@ -56,5 +62,5 @@ def _row(name: str, entry: dict[str, Any]) -> str:
     came = ", ".join(f"{key} {value}" for key, value in how.items()) or "was there"
     return (
         f"| {name} | {found['samples']} × {found['snapshots']} × {found['points']} | {found['minimum']:.3g} … "
-        f"{found['maximum']:.3g} | {found['mass_drift']:.1e} | {found['checksums']} | {came} |"
+        f"{found['maximum']:.3g} | {found['mass_drift']:.1e} | {found['checksums']} | {found['content']} | {came} |"
     )

@@ -28,16 +28,19 @@ class Findings(BaseModel):
     """Largest increase of a sample's mean square over that time, relative to the first; below zero it fell for all."""
     checksums: str
     """How many trajectories have a checksum in the file, all of which agreed."""
+    content: str
+    """CRC-32 of all trajectories' bytes, to tell whether two files hold the same."""
 
 
 def check(layout: Layout) -> Findings:
     """Read the whole file, a bounded part at a time; refuse what is not a number or not what its checksum says."""
-    found = []
+    found, content = [], 0
     with progress(f"check {layout.path.name}", layout.shape[0]) as advance:
         for start, values in blocks(layout, SAMPLES_AT_ONCE):
             _refuse_non_finite(layout, start, values)
             _refuse_altered(layout, start, values)
             found.append(_summary(values))
+            content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
     lowest, highest, drift, growth = np.array(found).T
     some = 0 if layout.checksums is None else int((layout.checksums != 0).sum())
@@ -50,6 +53,7 @@ def check(layout: Layout) -> Findings:
         mass_drift=drift.max(),
         energy_growth=growth.max(),
         checksums=f"{some} of {layout.shape[0]}",
+        content=f"{content:08x}",
     )
 
 

@@ -60,11 +60,11 @@ def provide(
             return {"solved": 0, "seconds": 0.0}
         begun = time.monotonic()
         missing = _prepare(path, equation, source, samples, times, points)
-        _fill(part(path), equation, source, missing, times, points)
+        used = _fill(part(path), equation, source, missing, times, points)
         finish(path)
     seconds = time.monotonic() - begun
     logger.info("%s: %d trajectories solved in %.0f s", path.name, len(missing), seconds)
-    return {"solved": len(missing), "seconds": round(seconds, 1)}
+    return {"solved": len(missing), "seconds": round(seconds, 1)} | used
 
 
 def solve_block(equation: Equation, source: SolveSource, first: int, times: np.ndarray, points: int) -> solver.Solution:
@@ -148,8 +148,9 @@ def _copy(known: Path, new: Path) -> None:
 
 def _fill(
     path: Path, equation: Equation, source: SolveSource, missing: np.ndarray, times: np.ndarray, points: int
-) -> None:
-    """Solve the blocks in which something is missing, and save after each chunk of them."""
+) -> dict[str, object]:
+    """Solve the blocks in which something is missing, and save after each chunk; return the resolution it took."""
+    grid, steps, discarded = 0, 0, 0.0
     firsts = np.unique(missing // BLOCK) * BLOCK
     together = max(1, source.chunk // BLOCK)
     with h5py.File(path, "r") as file:
@@ -162,8 +163,12 @@ def _fill(
         for chunk in _slices(firsts, together):
             tasks = [pool.submit(solve_block, equation, source, int(first), times, points) for first in chunk]
             for first, task in zip(chunk, tasks, strict=True):
-                write(path, int(first), task.result().values[: samples - first].float().numpy())
+                found = task.result()
+                write(path, int(first), found.values[: samples - first].float().numpy())
+                grid, steps = max(grid, found.grid), max(steps, found.steps)
+                discarded = max(discarded, found.discarded)
                 advance(int(((missing >= first) & (missing < first + BLOCK)).sum()))
+    return {"points up to": grid, "steps per snapshot up to": steps, "discarded spectrum": f"{discarded:.1e}"}
 
 
 @contextmanager
