@@ -1,5 +1,6 @@
 """Downloads end in the right bytes, whatever the server, the network or a killer does."""
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -143,6 +144,15 @@ def test_without_room_on_the_disk_nothing_comes(tmp_path, monkeypatch):
     with web_server(Behaviour(CONTENT)) as address, pytest.raises(InputError, match="free space"):
         get(address, tmp_path / "file")
     assert list(tmp_path.glob("file*")) == []
+
+
+def test_a_disk_that_others_fill_meanwhile_is_told_in_one_line(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "_append", full)
+    with pytest.raises(InputError, match=r"free space = none left .*what is done is kept"):
+        get("http://127.0.0.1:9/nobody", tmp_path / "file")
 
 
 def test_an_outdated_published_file_is_refused_with_the_reason(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.reporting.data_page import figures, pictures
+from universal_simulator.reporting.data_page import figures, pictures, section
 
 TIMES = np.linspace(0, 1, 5)
 
@@ -30,6 +30,12 @@ def test_the_distributions_count_every_initial_condition(trajectories):
         assert sum(bar.get_height() for bar in drawn[name].axes[0].patches) == 10
     means = drawn["data_initial_mean"].axes[0].patches
     assert means[0].get_x() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_section_holds_every_picture_once(trajectories):
+    names = [picture.name for group in section(trajectories).groups for picture in group.pictures]
+    assert names == list(figures(trajectories))
+    assert len(set(names)) == len(names)
 
 
 def test_sample_fields_are_drawn_with_time_upwards(trajectories):

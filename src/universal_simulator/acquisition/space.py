@@ -1,5 +1,6 @@
 """Room on the disk, and the right to write a file alone."""
 
+import errno
 import fcntl
 import logging
 import shutil
@@ -28,7 +29,10 @@ def demand_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let one process at a time make this file; the others wait. A process that dies gives way at once."""
+    """Let one process at a time make this file; the others wait. A process that dies gives way at once.
+
+    A disk that others have filled meanwhile is the user's to hear of, in one line.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         try:
@@ -36,4 +40,11 @@ def alone(path: Path) -> Iterator[None]:
         except BlockingIOError:
             logger.info("another run is making %s: waiting for it", path.name)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(
+                f"{path}: free space = none left, must be enough; free some and run again, what is done is kept"
+            ) from error

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.reporting.sections import Group, Section
 from universal_simulator.reporting.style import FIELD, FIELDS, SPACE, TIME, Picture, canvas
 
 SAMPLES = 3
@@ -13,6 +14,18 @@ LOOKED_AT = 200
 """Trajectories behind a spectrum or a distribution."""
 COLUMNS = 256
 LINES = ("-", "--", "-.", ":")
+
+
+def section(trajectories: Trajectories) -> Section:
+    """Return the data's part of the report."""
+    drawn = pictures(trajectories)
+    maps, rest = drawn[:-3], drawn[-3:]
+    text = (
+        f"{len(trajectories)} training trajectories: some of them over space and time; energy over wave numbers, which "
+        "falls at short waves where the grid resolves the fronts; and what they begin with."
+    )
+    groups = (Group("Sample fields", tuple(maps)), Group("Spectrum and initial conditions", tuple(rest)))
+    return Section("trajectories", "Trajectories", text, groups)
 
 
 def figures(trajectories: Trajectories) -> dict[str, Figure]:

@@ -13,6 +13,8 @@ from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.errors import InputError
 from universal_simulator.evaluation import gates as gating
 from universal_simulator.evaluation.bootstrap import score_intervals
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.reporting import data_page
 from universal_simulator.reporting.page import render
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.sections import pictures, sections
@@ -49,6 +51,7 @@ def draw_report(
     timings: dict[str, Any],
     data_card: str,
     provenance: dict[str, str],
+    train_trajectories: Trajectories,
     **histories: pd.DataFrame,
 ) -> tuple[dict[str, bytes], str]:
     """Return the figures by name and the page that holds them all."""
@@ -65,7 +68,7 @@ def draw_report(
         data_card=data_card,
         provenance=provenance,
     )
-    parts = sections(results)
+    parts = [*sections(results), data_page.section(train_trajectories)]
     figures = {}
     for picture in track(list(pictures(parts)), "Drawing figures"):
         figures[picture.name], _ = (

@@ -17,6 +17,7 @@ ARTEFACTS = (
     "timings",
     "data_card",
     "provenance",
+    "train_trajectories",
 )
 
 
