@@ -14,7 +14,7 @@ from universal_simulator.physics.burgers import Burgers
 from universal_simulator.physics.cole_hopf import cole_hopf
 from universal_simulator.physics.equations import Equation, equation
 from universal_simulator.physics.initial_conditions import initial_condition
-from universal_simulator.physics.solver import Plan, plan, solve
+from universal_simulator.physics.solver import TAIL, Plan, plan, solve
 
 Field = Callable[[Tensor], Tensor]
 
@@ -148,6 +148,11 @@ def test_the_resolution_follows_the_front() -> None:
     """Half the viscosity: twice the points and twice the steps; a linear equation takes one step."""
     a, b = (plan(Burgers(viscosity), 4.0, 0.01, 2.0) for viscosity in (0.002, 0.001))
     assert (b.grid / a.grid, b.steps / a.steps) == (2, 2)
+    for viscosity in (0.0003, 0.001, 0.0013, 0.01, 1.0):
+        chosen = plan(Burgers(viscosity), 4.0, 0.01, 2.0)
+        highest = chosen.kept - 1
+        assert chosen.grid - 2 * highest > highest, "no product of kept modes may fall back onto a kept one"
+        assert highest >= TAIL / (math.pi**2 * Burgers(viscosity).front_width(4.0)), "the front is resolved"
     assert plan(equation("heat", 1.0), 4.0, 0.01, 0.01).steps == 1
 
 

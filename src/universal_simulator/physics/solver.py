@@ -72,7 +72,7 @@ def plan(equation: Equation, spread: float, interval: float, until: float) -> Pl
     modes = TAIL / (math.pi**2 * width)
     grid = _at_least(3 * modes, COARSEST)
     step = min(STEP * width / spread, until / TRANSIENT)
-    return Plan(grid, grid // 3 + 1, _at_least(interval / step, 1))
+    return Plan(grid, (grid - 1) // 3 + 1, _at_least(interval / step, 1))
 
 
 def solve(
