@@ -101,10 +101,18 @@ class ExperimentLoader(OmegaConfigLoader):
         """Return every named set of parameters, as its files state it."""
         return {name: self._read_experiment(name) for name in self._files()}
 
+    def complete(self, name: str) -> Tree:
+        """Return all parameters of an experiment, without this run's own overrides."""
+        return self._merged([name], {})
+
     def _load_parameters(self) -> Tree:
+        return self._merged(self.names, self.runtime_params)
+
+    def _merged(self, names: list[str], overrides: Tree) -> Tree:
+        """Lay the named sets and the overrides over the defaults, and validate the whole."""
         defaults = super().__getitem__("defaults")
-        named = nest({"experiment.name": "-".join(self.names)})
-        layers = [*map(self._read_experiment, self.names), named, self.runtime_params]
+        named = nest({"experiment.name": "-".join(names)})
+        layers = [*map(self._read_experiment, names), named, overrides]
         tree = reduce(overlay, layers, defaults)
         try:
             return Parameters.model_validate(tree).model_dump(mode="json")

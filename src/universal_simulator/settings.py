@@ -1,14 +1,21 @@
 """What Kedro is to use in this project. See https://docs.kedro.org/en/stable/configure/project_settings.html."""
 
 from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.hooks import ComputeHooks, ParameterHooks, ProvenanceHooks, TimingHooks, TrackingHooks
+from universal_simulator.hooks import (
+    ComputeHooks,
+    EstimateHooks,
+    ParameterHooks,
+    ProvenanceHooks,
+    TimingHooks,
+    TrackingHooks,
+)
 
 CONFIG_LOADER_CLASS = ExperimentLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
 
 # Kedro calls the last one first.
 _timings = TimingHooks()
-HOOKS = (TrackingHooks(_timings), _timings, ProvenanceHooks(), ComputeHooks(), ParameterHooks())
+HOOKS = (TrackingHooks(_timings), EstimateHooks(), _timings, ProvenanceHooks(), ComputeHooks(), ParameterHooks())
 
 # TrackingHooks own the MLflow run: the plugin's would log typed parameters as opaque strings, open the store for
 # `kedro viz` and `kedro catalog list` too, and leave interrupted runs FINISHED. Its commands and datasets stay.

@@ -19,7 +19,7 @@ from universal_simulator.emulation.emulator import Emulator, Start
 from universal_simulator.emulation.reward import reward
 from universal_simulator.physics.equations import Equation, equation
 
-NEVER = -1e9
+NEVER = -float("inf")
 """Score of a beam that does not exist (yet)."""
 
 
@@ -40,7 +40,7 @@ class Search:
     @property
     def alive(self) -> Bool[Tensor, "sample beam"]:
         """Return which beams exist."""
-        return self.score > NEVER / 2
+        return self.score > NEVER
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ class Judge:
 
     def fields(self, z: Tensor, start: Start) -> Float[Tensor, "state space"]:
         """Decode."""
-        decode = self.emulator.autoencoder.decode
-        return self._batched(lambda rows: decode(z[rows], start.viscosity[rows], self.points), len(z))
+        return self.emulator.shapes(z, start.viscosity, self.points)
 
     def _batched(self, function: Callable[[slice], Tensor], count: int) -> Tensor:
         size = self.settings.max_batch
@@ -181,7 +180,7 @@ def _select(
 ) -> Search:
     """Keep the best ``beam`` candidates where a search took place, every beam's own step elsewhere."""
     samples, beam, count = rewards.shape
-    living = rewards > NEVER / 2
+    living = rewards > NEVER
     total = torch.where(living, settings.discount * search.score[:, :, None] + rewards, NEVER).flatten(1)
     own = torch.arange(beam, device=z.device) * count
     kept = torch.where(searched[:, None], total.topk(beam, dim=1).indices, own)

@@ -7,6 +7,9 @@ from universal_simulator.configuration import RewardWeights
 from universal_simulator.physics.balance import energy_growth, imbalance, mass_change
 from universal_simulator.physics.equations import Equation
 
+WORST = 1e6
+"""Violation of a step that is no field at all."""
+
 
 def reward(
     equation: Equation,
@@ -21,4 +24,4 @@ def reward(
         + weights.mass * mass_change(before, after)
         + weights.energy * energy_growth(before, after)
     )
-    return -violation.to(before.dtype)
+    return -violation.nan_to_num(nan=WORST, posinf=WORST).clamp(max=WORST).to(before.dtype)

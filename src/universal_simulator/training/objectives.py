@@ -23,7 +23,7 @@ from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.residual import ResidualNetwork
 
 TINY = 1e-5
-SUBSTEPS = 3
+SUBSTEPS = 2
 """Heun steps of the teacher across one interval of the student."""
 
 
