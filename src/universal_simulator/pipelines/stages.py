@@ -56,14 +56,17 @@ def run_stage(
     continued = previous if previous.get("identity") == identity else None
     if previous and not continued:
         log.info("%s: earlier training was of other parameters or data; starting over", recipe.stage)
-    stage = equip(network, average)
-    last = continued
-    for epoch in train(stage, settings, stream(seed, recipe.stage, "batches"), continued):
-        last = {**epoch.state, "identity": identity, "sources": sources, "seed": seed}
+    rows = list(continued["rows"]) if continued else []
+    if continued:  # what is known is said again: this run's record must be whole
+        log.info("%s: going on after epoch %d, trained before", recipe.stage, continued["epoch"])
+        yield continued, pd.DataFrame(rows)
+    for epoch in train(equip(network, average), settings, stream(seed, recipe.stage, "batches"), continued):
+        rows = [*rows, epoch.row]
         _tell(recipe.stage, epoch.row, settings)
-        yield last, pd.DataFrame([epoch.row])
-    if last is continued and last is not None:
-        log.info("%s: already trained with these parameters and data", recipe.stage)
+        yield (
+            {**epoch.state, "rows": rows, "identity": identity, "sources": sources, "seed": seed},
+            pd.DataFrame([epoch.row]),
+        )
 
 
 def select(recipe: Recipe, state: State) -> Trained:
