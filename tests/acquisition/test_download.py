@@ -151,7 +151,7 @@ def test_a_disk_that_others_fill_meanwhile_is_told_in_one_line(tmp_path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(download, "_append", full)
-    with pytest.raises(InputError, match=r"free space = none left .*what is done is kept"):
+    with pytest.raises(InputError, match=r"free space = none left.*what is done is kept"):
         get("http://127.0.0.1:9/nobody", tmp_path / "file")
 
 
