@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
@@ -43,6 +43,7 @@ class Stream:
     pieces: Iterator[bytes]
 
 
+@runtime_checkable
 class Remote(Protocol):
     """A file elsewhere."""
 
