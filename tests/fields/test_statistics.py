@@ -55,4 +55,4 @@ def test_what_is_out_of_range_is_named() -> None:
     got = measure(Trajectories.of(waves(50), np.repeat([0.01, 0.1], 25), TIMES), 1)
     assert got.outside(got.minimum, got.maximum, 0.05) == []
     assert "amplitude" in got.outside(got.minimum, 3 * got.maximum, 0.05)[0]
-    assert "viscosity 0.5" in got.outside(0, 0, 0.5)[0]
+    assert "viscosity 0.5" in got.outside(0.0, 0.0, 0.5)[0]
