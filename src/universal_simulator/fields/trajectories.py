@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 from universal_simulator.errors import InputError
 
 
-@runtime_checkable
 @runtime_checkable
 class Snapshots(Protocol):
     """An array ``(sample, time, space)`` that is indexed point by point, as numpy does: ``a[rows, times]``.

@@ -1,6 +1,6 @@
 """The equations there are, by name. A new one is one file beside this one and one line below."""
 
-from typing import ClassVar, Protocol, runtime_checkable, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -13,7 +13,6 @@ from universal_simulator.physics.heat import Heat
 NAMES = ("burgers", "advection", "heat")
 
 
-@runtime_checkable
 @runtime_checkable
 class Equation(Protocol):
     """A scalar equation ``u_t = L u + N(u)`` on the periodic unit interval, with one number as its parameter.
