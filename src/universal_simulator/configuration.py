@@ -294,8 +294,8 @@ class Gate(Section):
     """What is demanded, in words."""
     experiments: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Whom it binds."""
-    metric: Annotated[str, Field(pattern=r"^[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9]+$")]
-    """Name of the score, ``<protocol>/<variant>/<metric>``."""
+    metric: Annotated[str, Field(pattern=r"^[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+$")]
+    """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several viscosities ``…_at_<viscosity>``."""
     direction: Literal["at_most", "below", "at_least", "above"] = "at_most"
     bound: float | None = None
     """The bound itself, or:"""

@@ -47,6 +47,20 @@ def test_searching_changes_the_path_and_never_for_a_worse_first_step(emulator, u
     assert (reward(law, before, best, 0.02, weights) >= reward(law, before, own, 0.02, weights) - 1e-5).all()
 
 
+def test_every_step_is_judged_by_the_equation_of_its_own_viscosity(emulator, u0):
+    """A batch of several viscosities is searched as each would be alone; noise, drawn in turn, is left out."""
+    viscosity = torch.tensor([0.05, 0.4, 0.05])
+    plain = {"candidates": 1, "beam": 1}
+    _, together = search(emulator, u0, viscosity, **plain)
+    alone = [search(emulator, u0[i : i + 1], viscosity[i : i + 1], **plain)[1].score for i in range(3)]
+    torch.testing.assert_close(together.score, torch.cat(alone), rtol=1e-4, atol=1e-4)
+
+
+def test_a_search_among_several_viscosities_may_concern_some_of_them_only(emulator, u0):
+    _, found = search(emulator, u0, torch.tensor([0.05, 0.4, 0.05]), threshold=58.0)
+    assert 0 < (found.spent > 0).sum() < 3
+
+
 def test_the_budget_bounds_what_is_spent(emulator, u0, viscosity):
     _, free = search(emulator, u0, viscosity)
     assert free.spent.tolist() == [3 + 4 * 2 * 3] * 3, "one beam, then two, three alternatives each, five steps"

@@ -48,6 +48,20 @@ def test_every_score_that_has_an_interval_lies_in_it_and_equals_the_scoreboards(
         assert interval.low <= interval.value <= interval.high or name.endswith("ece"), name
 
 
+def test_scores_of_each_viscosity_have_intervals_from_their_own_trajectories():
+    random = torch.Generator().manual_seed(0)
+    truth = torch.randn(30, 3, 16, generator=random)
+    viscosity = torch.tensor([0.01, 0.1]).repeat(15)
+    prediction = truth[:, None] + viscosity[:, None, None, None] * torch.randn(30, 6, 3, 16, generator=random)
+    board = Scoreboard()
+    board.add("rollout", "ensemble", truth, prediction, truth[:, 0], np.arange(3.0), viscosity)
+    scores, intervals = board.scores(), bootstrap.score_intervals(board.trajectory_scores())
+    for name, interval in intervals.items():
+        assert interval.value == pytest.approx(scores[name]), name
+    low, high = (intervals[f"rollout/ensemble/nrmse_at_{name}"] for name in ("0.01", "0.1"))
+    assert low.high < high.low
+
+
 def test_a_paired_gain_is_sure_of_a_small_constant_improvement_of_a_noisy_error():
     reference = np.random.default_rng(0).exponential(size=100)
     gain = bootstrap.paired_gain(0.95 * reference, reference)

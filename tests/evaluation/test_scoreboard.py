@@ -203,6 +203,50 @@ def test_viscosity_stands_beside_each_trajectory():
     assert result.trajectory_scores()["viscosity"].tolist() == pytest.approx([0.01, 0.1])
 
 
+def mixed(members: int = 1):
+    truth, prediction, initial = forecast(members, samples=9)
+    viscosity = torch.tensor([0.1, 0.001, 0.01]).repeat(3)
+    prediction += viscosity[:, None, None, None]  # so that each has an error of its own
+    return truth, prediction, initial, viscosity
+
+
+@pytest.mark.parametrize("members", [1, 5])
+@pytest.mark.parametrize("batch", [9, 4])
+def test_each_of_several_viscosities_is_scored_as_if_it_were_alone(members, batch):
+    truth, prediction, initial, viscosity = mixed(members)
+    together = Scoreboard()
+    for rows in torch.arange(9).split(batch):
+        together.add("rollout", "ttc", truth[rows], prediction[rows], initial[rows], TIMES, viscosity[rows])
+    scores = together.scores()
+    for value, name in ((0.001, "0.001"), (0.01, "0.01"), (0.1, "0.1")):
+        rows = viscosity == value
+        alone = board(truth[rows], prediction[rows], initial[rows], variant="ttc").scores()
+        apart = {key: scores[f"{key}_at_{name}"] for key in alone}
+        assert apart == pytest.approx(alone, rel=1e-6)
+    everything = board(truth, prediction, initial, variant="ttc").scores()
+    assert {key: scores[key] for key in everything} == pytest.approx(everything, rel=1e-6)
+    assert len(scores) == 4 * len(everything)
+
+
+def test_names_of_viscosities_are_accepted_by_mlflow():
+    from mlflow.utils.validation import _validate_metric_name
+
+    truth, prediction, initial, viscosity = mixed()
+    result = Scoreboard()
+    result.add("rollout", "ttc", truth, prediction, initial, TIMES, viscosity * 1e-7)
+    result.add("pdebench", "ttc", truth, prediction, initial, TIMES, viscosity * 1e9)
+    assert {"rollout/ttc/nrmse_at_1e-08", "pdebench/ttc/nrmse_at_1e08"} <= set(result.scores())
+    for name in result.scores():
+        _validate_metric_name(name)
+
+
+def test_one_viscosity_needs_no_scores_of_its_own():
+    truth, prediction, initial, viscosity = mixed()
+    result = Scoreboard()
+    result.add("rollout", "ttc", truth, prediction, initial, TIMES, torch.full_like(viscosity, 0.01))
+    assert not any("_at_" in name for name in result.scores())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

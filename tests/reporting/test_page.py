@@ -4,8 +4,10 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 
+from universal_simulator.reporting import tables
 from universal_simulator.reporting.page import render
 from universal_simulator.reporting.sections import pictures, sections
 
@@ -84,6 +86,26 @@ def test_the_data_card_becomes_headings_and_tables(page):
 def test_scores_stand_with_their_intervals(results, page):
     interval = results.intervals["rollout/deterministic/nrmse"]
     assert f"{results.scores['rollout/deterministic/nrmse']:.3g}<small>{interval.low:.3g} – {interval.high:.3g}" in page
+
+
+def test_several_viscosities_have_a_table_of_their_own(results):
+    frame = results.trajectory_scores
+    viscosity = np.where(frame["trajectory"] % 2, 0.01, 0.1)
+    apart = {
+        f"rollout/{variant}/nrmse_at_{name}": value
+        for variant in results.variants("rollout")
+        for name, value in (("0.01", 0.0123), ("0.1", 0.456))
+    }
+    several = replace(results, trajectory_scores=frame.assign(viscosity=viscosity), scores={**results.scores, **apart})
+    (table,) = tables.apart(several, "rollout")
+    assert table.caption == "Rollout, each viscosity ν apart"
+    assert [row.heading for row in table.rows] == ["viscosity ν = 0.01", "viscosity ν = 0.1"]
+    assert [row.cells[0].text for row in table.rows] == ["0.0123", "0.456"]
+    assert all(cell.note for row in table.rows for cell in row.cells), "each with its interval"
+    assert "Rollout, each viscosity ν apart" in render(several, [])
+    assert tables.apart(results, "rollout") == []
+    speeds = replace(several, parameters={**results.parameters, "data": {"equation": "advection"}})
+    assert tables.apart(speeds, "rollout")[0].rows[0].heading == "speed β = 0.01"
 
 
 def test_scores_of_no_forecast_stand_apart(results):

@@ -17,7 +17,7 @@ from torch import Tensor
 from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator, Start
 from universal_simulator.emulation.reward import reward
-from universal_simulator.physics.equations import Equation, equation
+from universal_simulator.physics.equations import equation
 
 NEVER = -float("inf")
 """Score of a beam that does not exist (yet)."""
@@ -49,7 +49,8 @@ class Judge:
 
     emulator: Emulator
     settings: TestTimeConditioning
-    law: Equation
+    parameters: tuple[float, ...]
+    """All that occur: the equation's parameter may differ from sample to sample."""
     points: int
     generator: torch.Generator
 
@@ -83,12 +84,21 @@ class Judge:
     ) -> tuple[Float[Tensor, " state"], Float[Tensor, "state space"]]:
         """Return the reward of stepping from field ``v`` to state ``z``, averaged over the horizon, and z's field."""
         first = later = self.fields(z, start)
-        total = reward(self.law, v, first, start.time_step, self.settings.reward)
+        total = self.reward(v, first, start)
         for _ in range(self.settings.horizon - 1):
             z = self.step(z, start)
             earlier, later = later, self.fields(z, start)
-            total = total + reward(self.law, earlier, later, start.time_step, self.settings.reward)
+            total = total + self.reward(earlier, later, start)
         return total / self.settings.horizon, first
+
+    def reward(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, " state"]:
+        """Return the reward of every step by the equation of its own parameter."""
+        rewards = torch.zeros_like(after[:, 0])
+        for parameter in self.parameters:
+            law = equation(self.emulator.equation, parameter)
+            rows = start.viscosity == parameter if len(self.parameters) > 1 else slice(None)
+            rewards[rows] = reward(law, before[rows], after[rows], start.time_step, self.settings.reward)
+        return rewards
 
     def fields(self, z: Tensor, start: Start) -> Float[Tensor, "state space"]:
         """Decode."""
@@ -109,7 +119,7 @@ def conditioned(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "sample 1 time token dim"], Search]:
     """Return the states of the best path of every sample, and the search that found it."""
-    judge = Judge(emulator, settings, equation(emulator.equation, float(start.viscosity[0])), points, generator)
+    judge = Judge(emulator, settings, tuple(start.viscosity.unique().tolist()), points, generator)
     search = _begin(judge, start)
     for _ in range(steps):
         search = _advance(search, judge, start)

@@ -49,16 +49,19 @@ def score_intervals(trajectory_scores: pd.DataFrame, confidence: float = CONFIDE
     """
     intervals: dict[str, Interval] = {}
     for (protocol, variant), frame in trajectory_scores.groupby(["protocol", "variant"], sort=False):
-        names = summary.columns(frame)
-        values = frame[names].to_numpy(np.float64)
-        members = int(frame["members"].iloc[0])
-        resampled = dict(zip(names, resampled_means(values).T, strict=True))
-        spreads = summary.scores(resampled, members)
-        for metric, value in summary.scores(dict(zip(names, values.mean(0), strict=True)), members).items():
-            intervals[f"{protocol}/{variant}/{metric}"] = interval(
-                float(value), np.asarray(spreads[metric]), confidence
-            )
+        for suffix, rows in summary.apart(frame):
+            found = _intervals(rows, confidence)
+            intervals |= {f"{protocol}/{variant}/{metric}{suffix}": one for metric, one in found.items()}
     return intervals
+
+
+def _intervals(frame: pd.DataFrame, confidence: float) -> dict[str, Interval]:
+    """Return the intervals of one forecast's scores by metric."""
+    names, members = summary.columns(frame), int(frame["members"].iloc[0])
+    values = frame[names].to_numpy(np.float64)
+    spreads = summary.scores(dict(zip(names, resampled_means(values).T, strict=True)), members)
+    means = summary.scores(dict(zip(names, values.mean(0), strict=True)), members)
+    return {metric: interval(float(value), np.asarray(spreads[metric]), confidence) for metric, value in means.items()}
 
 
 def paired_gain(

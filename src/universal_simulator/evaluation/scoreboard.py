@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.errors import InputError
-from universal_simulator.evaluation import summary
 from universal_simulator.evaluation.tally import Tally
 
 
@@ -45,19 +44,16 @@ class Scoreboard:
             self._tallies[key].add(truth, prediction, initial, viscosity)
 
     def scores(self) -> dict[str, float]:
-        """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number; ``diverged`` counts trajectories."""
-        flat: dict[str, float] = {}
-        for (protocol, variant), tally in self._tallies.items():
-            frame = tally.trajectories()
-            means = {name: frame[name].to_numpy().mean() for name in summary.columns(frame)}
-            values = {
-                **summary.scores(means, tally.members),
-                **tally.pooled(),
-                "max_error": frame["max_error"].max(),
-                "diverged": frame["diverged"].sum(),
-            }
-            flat |= {f"{protocol}/{variant}/{metric}": float(value) for metric, value in values.items()}
-        return flat
+        """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number; ``diverged`` counts trajectories.
+
+        Where trajectories of several parameters were scored, each metric stands there for all of them, and as
+        ``<metric>_at_<parameter>`` for each.
+        """
+        return {
+            f"{protocol}/{variant}/{metric}": value
+            for (protocol, variant), tally in self._tallies.items()
+            for metric, value in tally.scores().items()
+        }
 
     def trajectory_scores(self) -> pd.DataFrame:
         """Return one row per protocol, variant and trajectory, with the number of ``members`` of the forecast."""

@@ -4,7 +4,7 @@ Every score here is a function of column means over trajectories, so that one re
 for all of them (``bootstrap``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,27 @@ Means = np.ndarray | np.floating
 """One mean over trajectories, or many resampled ones."""
 
 COVERAGES = tuple(f"coverage_{round(100 * level)}" for level in calibration.LEVELS)
+
+
+def parameter(viscosity: float) -> str:
+    """Return a parameter as it stands in the names of scores: six digits, in characters that MLflow accepts."""
+    return f"{viscosity:g}".replace("+", "")
+
+
+def parameters(frame: pd.DataFrame) -> pd.Series:
+    """Return the parameter of every trajectory as it stands in the names of scores."""
+    return frame["viscosity"].map(parameter)
+
+
+def apart(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield suffix and rows of every score to be given: all trajectories, then those of each of several parameters."""
+    yield "", frame
+    if "viscosity" not in frame:
+        return
+    of = parameters(frame)
+    names = frame["viscosity"].groupby(of).min().sort_values().index
+    for name in names if len(names) > 1 else ():
+        yield f"_at_{name}", frame[of == name]
 
 
 def columns(frame: pd.DataFrame) -> list[str]:

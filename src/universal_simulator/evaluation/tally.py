@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from universal_simulator.errors import InputError
-from universal_simulator.evaluation import calibration, metrics
+from universal_simulator.evaluation import calibration, metrics, summary
 
 DIVERGED = 10.0
 """A value that is wrong by this many times the trajectory's own size has left the problem; it counts as that far away.
@@ -51,11 +51,11 @@ class Tally:
 
     def __init__(self, members: int, times: Float[np.ndarray, " time"], points: int) -> None:
         self.members, self.times, self.points = members, times, points
-        self.samples = 0
         self._columns: list[pd.DataFrame] = []
         self._curves: dict[str, list[np.ndarray]] = {}
         modes = points // 2 + 1
-        self._spectral_error = torch.zeros(len(times), modes, dtype=torch.float64)
+        self._no_error = torch.zeros(len(times), modes, dtype=torch.float64)
+        self._spectral_error: dict[str, Tensor] = {}  # of each parameter
         self._ranks = torch.zeros(len(times), members + 1, dtype=torch.float64)
 
     def add(
@@ -96,7 +96,11 @@ class Tally:
             **self._physics(prediction, truth, initial),
         }
         curves = {"nrmse": frame_nrmse, "mass_error": metrics.mass_error(point, truth)}
-        self._spectral_error += metrics.spectral_error(point, truth)
+        names = summary.parameters(pd.DataFrame({"viscosity": columns["viscosity"].numpy()}))
+        for name in names.unique():
+            rows = torch.tensor((names == name).tolist())
+            known = self._spectral_error.get(name, self._no_error)
+            self._spectral_error[name] = known + metrics.spectral_error(point[rows], truth[rows])
         uncertainty = self._uncertainty(prediction, truth)
         columns["crps"] = uncertainty["crps"].mean(1)
         if self.members > 1:
@@ -104,7 +108,6 @@ class Tally:
         self._columns.append(pd.DataFrame({name: values.numpy() for name, values in columns.items()}))
         for name, values in (curves | uncertainty).items():
             self._curves.setdefault(name, []).append(values.float().numpy())
-        self.samples += len(truth)
 
     def _physics(self, prediction: Tensor, truth: Tensor, initial: Tensor) -> dict[str, Tensor]:
         """Score each member by itself and average: a mean can conserve what none of its members does."""
@@ -141,12 +144,28 @@ class Tally:
         """Return one of the curves over time."""
         return np.concatenate(self._curves[name]).astype(np.float64)
 
-    def pooled(self) -> dict[str, float]:
+    def scores(self) -> dict[str, float]:
+        """Return every metric over all trajectories and, of several parameters, ``<metric>_at_<parameter>`` of each."""
+        flat: dict[str, float] = {}
+        for suffix, frame in summary.apart(self.trajectories()):
+            means = {name: frame[name].to_numpy().mean() for name in summary.columns(frame)}
+            values = {
+                **summary.scores(means, self.members),
+                **self._pooled(frame),
+                "max_error": frame["max_error"].max(),
+                "diverged": frame["diverged"].sum(),
+            }
+            flat |= {metric + suffix: float(value) for metric, value in values.items()}
+        return flat
+
+    def _pooled(self, frame: pd.DataFrame) -> dict[str, float]:
         """Return the metrics whose root is taken over samples, so that no average of trajectories gives them."""
-        mass = torch.from_numpy(self.curve("mass_error"))
+        mass = torch.from_numpy(self.curve("mass_error")[frame["trajectory"]])
+        of = summary.parameters(frame).unique()
+        spectral_error = sum((self._spectral_error[name] for name in of), self._no_error)
         return {
             "crmse": float(metrics.crmse(mass)),
-            **metrics.frmse(self._spectral_error, self.samples, self.points),
+            **metrics.frmse(spectral_error, len(frame), self.points),
         }
 
     def growth(self) -> pd.DataFrame:

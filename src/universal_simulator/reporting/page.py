@@ -26,7 +26,7 @@ def render(results: Results, parts: list[Section]) -> str:
         verdict=verdict(results),
         keys=key_numbers(results),
         gates=tables.gates(results),
-        scores=[tables.scores(results, protocol) for protocol in results.protocols],
+        scores=[table for protocol in results.protocols for table in score_tables(results, protocol)],
         other_scores={name: number(value) for name, value in results.other_scores.items()},
         sections=parts,
         timings=tables.timings(results),
@@ -36,6 +36,11 @@ def render(results: Results, parts: list[Section]) -> str:
         parameters=tables.parameters(results.parameters),
         provenance=results.provenance,
     )
+
+
+def score_tables(results: Results, protocol: str) -> list[tables.Table]:
+    """Return one protocol's scores over all trajectories and, where there are several parameters, for each."""
+    return [tables.scores(results, protocol), *tables.apart(results, protocol)]
 
 
 def key_numbers(results: Results) -> list[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from universal_simulator.evaluation import summary
 from universal_simulator.evaluation.bootstrap import Interval, score_intervals
 
 HEADLINE = ("rollout", "one_step", "pdebench")
@@ -56,6 +57,17 @@ class Results:
         frame = self.trajectory_scores
         found = set(frame.loc[frame["protocol"] == protocol, "variant"])
         return [variant for variant in order if variant in found] + sorted(found - set(order))
+
+    @property
+    def parameter_words(self) -> str:
+        """Return what the equation's parameter is called."""
+        equation = self.parameters.get("data", {}).get("equation")
+        return "speed β" if equation == "advection" else "viscosity ν"
+
+    @cached_property
+    def several(self) -> list[str]:
+        """Return the parameters as scores are named after them, in rising order; none where there is but one."""
+        return [suffix.removeprefix("_at_") for suffix, _rows in summary.apart(self.trajectory_scores) if suffix]
 
     @property
     def other_scores(self) -> dict[str, float]:

@@ -139,5 +139,5 @@ def _has(results: Results) -> bool:
 
 
 def _label(results: Results, sample: int) -> str:
-    viscosity = results.examples["viscosity"][sample]
-    return f"Example {sample + 1}, viscosity ν = {viscosity:g}"
+    parameter = results.examples["viscosity"][sample]
+    return f"Example {sample + 1}, {results.parameter_words} = {parameter:g}"

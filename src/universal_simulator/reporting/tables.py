@@ -37,6 +37,15 @@ METRICS: dict[str, dict[str, str]] = {
 }
 """Metrics in the order of the page, by the question they answer."""
 
+SET_APART = ("nrmse", "max_error", "diverged", "frmse_high", "conservation_gap", "boundary_violation", "crps", "ece")
+"""Metrics of the table that tells the equation's parameters apart."""
+
+CAPTIONS = {
+    "rollout": "Rollout: from one snapshot over the whole horizon",
+    "one_step": "One step: from each true snapshot to the next",
+    "pdebench": "PDEBench protocol: ten of 41 snapshots given, the rest rolled out, 256 points",
+}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -75,12 +84,29 @@ def scores(results: Results, protocol: str) -> Table:
             if any(name in results.scores for name in names):
                 rows.append(Row(words, tuple(_score(results, name) for name in names), opening))
                 opening = ""
-    caption = {
-        "rollout": "Rollout: from one snapshot over the whole horizon",
-        "one_step": "One step: from each true snapshot to the next",
-        "pdebench": "PDEBench protocol: ten of 41 snapshots given, the rest rolled out, 256 points",
-    }.get(protocol, protocol)
-    return Table(caption, tuple(WORDS.get(variant, variant) for variant in variants), tuple(rows))
+    columns = tuple(WORDS.get(variant, variant) for variant in variants)
+    return Table(CAPTIONS.get(protocol, protocol), columns, tuple(rows))
+
+
+def apart(results: Results, protocol: str) -> list[Table]:
+    """Return one protocol's scores for each value of the equation's parameter, a group of rows per metric."""
+    variants, words = (
+        results.variants(protocol),
+        {name: text for group in METRICS.values() for name, text in group.items()},
+    )
+    rows = []
+    for metric in SET_APART:
+        opening = words[metric]
+        for parameter in results.several:
+            names = [f"{protocol}/{variant}/{metric}_at_{parameter}" for variant in variants]
+            if any(name in results.scores for name in names):
+                heading = f"{results.parameter_words} = {parameter}"
+                rows.append(Row(heading, tuple(_score(results, name) for name in names), opening))
+                opening = ""
+    if not rows:
+        return []
+    caption = f"{CAPTIONS.get(protocol, protocol).partition(':')[0]}, each {results.parameter_words} apart"
+    return [Table(caption, tuple(WORDS.get(variant, variant) for variant in variants), tuple(rows))]
 
 
 def gates(results: Results) -> list[dict[str, Any]]:
@@ -141,7 +167,7 @@ def _score(results: Results, name: str) -> Cell:
     value, interval = results.score(name), results.intervals.get(name)
     if value is None:
         return Cell("–")
-    if name.endswith("/diverged"):
+    if name.split("/")[-1].startswith("diverged"):
         return Cell(f"{value:.0f}")
     return Cell(number(value), f"{number(interval.low)} – {number(interval.high)}" if interval else "")
 
