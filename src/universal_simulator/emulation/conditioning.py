@@ -49,8 +49,6 @@ class Judge:
 
     emulator: Emulator
     settings: TestTimeConditioning
-    parameters: tuple[float, ...]
-    """All that occur: the equation's parameter may differ from sample to sample."""
     points: int
     generator: torch.Generator
 
@@ -94,9 +92,8 @@ class Judge:
     def reward(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, " state"]:
         """Return the reward of every step by the equation of its own parameter."""
         rewards = torch.zeros_like(after[:, 0])
-        for parameter in self.parameters:
-            law = equation(self.emulator.equation, parameter)
-            rows = start.viscosity == parameter if len(self.parameters) > 1 else slice(None)
+        for parameter in start.viscosity.unique().tolist():
+            law, rows = equation(self.emulator.equation, parameter), start.viscosity == parameter
             rewards[rows] = reward(law, before[rows], after[rows], start.time_step, self.settings.reward)
         return rewards
 
@@ -119,7 +116,7 @@ def conditioned(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "sample 1 time token dim"], Search]:
     """Return the states of the best path of every sample, and the search that found it."""
-    judge = Judge(emulator, settings, tuple(start.viscosity.unique().tolist()), points, generator)
+    judge = Judge(emulator, settings, points, generator)
     search = _begin(judge, start)
     for _ in range(steps):
         search = _advance(search, judge, start)
