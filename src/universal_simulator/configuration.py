@@ -4,7 +4,7 @@
 receives its section as one of these models, validated before any node runs.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -86,7 +86,7 @@ class Data(Section):
     """Snapshots (0.01 time units apart) per step of the models."""
 
     @model_validator(mode="after")
-    def _balanced(self) -> Self:
+    def _balanced(self) -> "Data":
         n = len(self.viscosities)
         if len(set(self.viscosities)) != n:
             raise ValueError(f"viscosities must differ from each other, got {self.viscosities}; drop the repeated one")
@@ -124,7 +124,7 @@ class Training(Section):
     validation_windows: Count = 256
 
     @model_validator(mode="after")
-    def _decays(self) -> Self:
+    def _decays(self) -> "Training":
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate = {self.final_learning_rate} must not exceed "
@@ -143,7 +143,7 @@ class ConvolutionalAutoencoder(Section):
     """How much finer than the latent grid the decoder works, to draw fronts that fall between latent points."""
 
     @model_validator(mode="after")
-    def _centred(self) -> Self:
+    def _centred(self) -> "ConvolutionalAutoencoder":
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel = {self.kernel} must be odd, to be centred; take {self.kernel + 1}")
         return self
@@ -167,7 +167,7 @@ class UTransformer(Section):
     """Channels normalised together."""
 
     @model_validator(mode="after")
-    def _divides(self) -> Self:
+    def _divides(self) -> "UTransformer":
         for name in ("heads", "group_size"):
             if self.hidden_width % getattr(self, name):
                 raise ValueError(
@@ -247,7 +247,7 @@ class TestTimeConditioning(Section):
     """States in one network call, which bounds memory."""
 
     @model_validator(mode="after")
-    def _beam_fits(self) -> Self:
+    def _beam_fits(self) -> "TestTimeConditioning":
         if self.beam > self.candidates:
             raise ValueError(f"beam = {self.beam} must not exceed candidates = {self.candidates}; lower it")
         return self
@@ -308,7 +308,7 @@ class Gate(Section):
     """Only ``minimum`` gates are enforced; ``strong`` ones are an ambition."""
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Self:
+    def _one_bound(self) -> "Gate":
         if (self.bound is None) == (self.relative_to is None):
             raise ValueError(
                 f"bound = {self.bound} and relative_to = {self.relative_to}: exactly one must be set; drop or add one"

@@ -2,6 +2,7 @@
 
 from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.hooks import (
+    ArtefactHooks,
     ComputeHooks,
     EstimateHooks,
     ParameterHooks,
@@ -15,7 +16,15 @@ CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
 
 # Kedro calls the last one first.
 _timings = TimingHooks()
-HOOKS = (TrackingHooks(_timings), EstimateHooks(), _timings, ProvenanceHooks(), ComputeHooks(), ParameterHooks())
+HOOKS = (
+    TrackingHooks(_timings),
+    EstimateHooks(),
+    _timings,
+    ProvenanceHooks(),
+    ComputeHooks(),
+    ArtefactHooks(),
+    ParameterHooks(),
+)
 
 # TrackingHooks own the MLflow run: the plugin's would log typed parameters as opaque strings, open the store for
 # `kedro viz` and `kedro catalog list` too, and leave interrupted runs FINISHED. Its commands and datasets stay.

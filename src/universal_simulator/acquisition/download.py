@@ -15,10 +15,10 @@ from typing import Protocol, runtime_checkable
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
-from universal_simulator.acquisition.progress import progress
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import finish, part
 from universal_simulator.errors import InputError
+from universal_simulator.progress import progress
 
 logger = logging.getLogger(__name__)
 

@@ -27,5 +27,8 @@ class FinishedScoresDataset(AbstractDataset[None, dict[str, dict[str, float]]]):
         """Refuse: each experiment saves its own."""
         raise InputError(f"{self._folder} = must not be saved to as a whole; save `scores` of one experiment")
 
+    def _exists(self) -> bool:
+        return True
+
     def _describe(self) -> dict[str, Any]:
         return {"path": str(self._folder)}

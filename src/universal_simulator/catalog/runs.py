@@ -53,6 +53,9 @@ class FinishedRunsDataset(AbstractDataset[None, list[FinishedRun]]):
         """Refuse: a run records itself."""
         raise InputError(f"{self._experiment} = runs must not be saved to; they are recorded while they run")
 
+    def _exists(self) -> bool:
+        return True
+
     def _describe(self) -> dict[str, Any]:
         return {"experiment": self._experiment}
 

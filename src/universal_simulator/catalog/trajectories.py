@@ -29,6 +29,9 @@ class RawStoreDataset(AbstractDataset[None, RawStore]):
         """Refuse: raw files come from the acquire node alone."""
         raise InputError(f"{self._folder} = raw files must not be saved by a node; they are acquired into the folder")
 
+    def _exists(self) -> bool:
+        return True
+
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
 

@@ -1,8 +1,16 @@
 """What happens around a pipeline: parameters checked, threads set, stages timed, everything recorded in MLflow."""
 
 from universal_simulator.hooks.estimating import EstimateHooks
-from universal_simulator.hooks.preparation import ComputeHooks, ParameterHooks
+from universal_simulator.hooks.preparation import ArtefactHooks, ComputeHooks, ParameterHooks
 from universal_simulator.hooks.recording import ProvenanceHooks, TrackingHooks
 from universal_simulator.hooks.timing import TimingHooks
 
-__all__ = ["ComputeHooks", "EstimateHooks", "ParameterHooks", "ProvenanceHooks", "TimingHooks", "TrackingHooks"]
+__all__ = [
+    "ArtefactHooks",
+    "ComputeHooks",
+    "EstimateHooks",
+    "ParameterHooks",
+    "ProvenanceHooks",
+    "TimingHooks",
+    "TrackingHooks",
+]

@@ -1,10 +1,13 @@
-"""Before anything runs: good parameters, and threads for the numerical libraries."""
+"""Before anything runs: good parameters, artefacts of the stages before, threads for the numerical libraries."""
 
 import logging
 import os
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
 
 from universal_simulator import provenance
 from universal_simulator.configuration_loader import Tree
@@ -20,6 +23,20 @@ class ParameterHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Merge and validate the whole tree."""
         context.config_loader["parameters"]
+
+
+class ArtefactHooks:
+    """Refuses to begin where an earlier stage has left nothing to go on with."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Look for what other pipelines make. What no node makes comes from the hooks, and may be absent."""
+        artefacts = {name for name in pipeline.inputs() if name != "parameters" and not name.startswith("params:")}
+        missing = {name for name in artefacts if not catalog.exists(name)}
+        for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
+            for name in sorted(missing & made):
+                remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
+                raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 
 
 class ComputeHooks:

@@ -10,7 +10,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from universal_simulator.configuration_loader import Tree
-from universal_simulator.pipeline_registry import STAGES
+from universal_simulator.pipeline_registry import PIPELINES, STAGES
 
 log = logging.getLogger(__name__)
 
@@ -84,5 +84,5 @@ def duration(seconds: float) -> str:
 
 
 def stage_of(node: Node) -> str:
-    """Return the stage that a node belongs to, by its tag."""
-    return next((stage for stage in STAGES if stage in node.tags), "other")
+    """Return the stage that a node belongs to, by its tag; outside an experiment, the pipeline."""
+    return next((name for name in PIPELINES if name in node.tags), "other")

@@ -5,9 +5,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import nn
 
 from universal_simulator.configuration import (
@@ -18,8 +20,9 @@ from universal_simulator.configuration import (
     Training,
 )
 from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.progress import Advance, progress
 from universal_simulator.training.device import choose
-from universal_simulator.training.loop import Stage, train
+from universal_simulator.training.loop import Batch, Epoch, Stage, train
 from universal_simulator.training.seeding import fresh_weights, stream
 
 log = logging.getLogger(__name__)
@@ -27,11 +30,12 @@ log = logging.getLogger(__name__)
 TrainedSection = Autoencoder | Operator | DiffusionResidual | ConsistencyDistillation
 State = dict[str, Any]
 Kept = Iterator[tuple[State, pd.DataFrame]]
+Equip = Callable[[nn.Module, nn.Module], Stage]
 
 
 def run_stage(
     recipe: Recipe,
-    equip: Callable[[nn.Module, nn.Module], Stage],
+    equip: Equip,
     section: TrainedSection,
     seed: int,
     sources: dict[str, str],
@@ -44,14 +48,6 @@ def run_stage(
     ``equip`` joins network and weight average with objective and batches. ``sources`` are fingerprints of what it
     learns from; a previous state is continued only if recipe, parameters, seed and sources are the same.
     """
-    place, settings = choose(device), section.training
-    if initial is None:
-        with fresh_weights(seed, recipe.stage):
-            network = recipe.build()
-    else:
-        network = deepcopy(initial).requires_grad_(True)
-    network = network.to(place).train()
-    average = deepcopy(network).requires_grad_(False)
     identity = identify(recipe, section, seed, sources)
     continued = previous if previous.get("identity") == identity else None
     if previous and not continued:
@@ -60,13 +56,12 @@ def run_stage(
     if continued:  # what is known is said again: this run's record must be whole
         log.info("%s: going on after epoch %d, trained before", recipe.stage, continued["epoch"])
         yield continued, pd.DataFrame(rows)
-    for epoch in train(equip(network, average), settings, stream(seed, recipe.stage, "batches"), continued):
+    network = _network(recipe, seed, initial).to(choose(device)).train()
+    stage = equip(network, deepcopy(network).requires_grad_(False))
+    for epoch in _epochs(stage, recipe.stage, section.training, seed, continued):
         rows = [*rows, epoch.row]
-        _tell(recipe.stage, epoch.row, settings)
-        yield (
-            {**epoch.state, "rows": rows, "identity": identity, "sources": sources, "seed": seed},
-            pd.DataFrame([epoch.row]),
-        )
+        kept = {**epoch.state, "rows": rows, "identity": identity, "sources": sources, "seed": seed}
+        yield kept, pd.DataFrame([epoch.row])
 
 
 def select(recipe: Recipe, state: State) -> Trained:
@@ -86,9 +81,32 @@ def identify(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[s
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _tell(stage: str, row: dict[str, float], settings: Training) -> None:
-    left = (settings.epochs - row["epoch"]) * row["seconds"]
-    log.info(
-        "%s: epoch %d of %d, training loss %.5f, validation loss %.5f, %.0f s left",
-        stage, row["epoch"], settings.epochs, row["train_loss"], row["validation_loss"], left,
-    )  # fmt: skip
+def _network(recipe: Recipe, seed: int, initial: nn.Module | None) -> nn.Module:
+    """Return fresh weights, or a copy of those to begin from."""
+    if initial is not None:
+        return deepcopy(initial).requires_grad_(True)
+    with fresh_weights(seed, recipe.stage):
+        return recipe.build()
+
+
+def _epochs(stage: Stage, name: str, settings: Training, seed: int, continued: State | None) -> Iterator[Epoch]:
+    """Train, and say how far it is."""
+    steps = max(1, settings.windows_per_epoch // settings.batch_size)
+    done = continued["epoch"] * steps if continued else 0
+    with progress(f"{name}: steps", settings.epochs * steps, done) as advance:
+        for epoch in train(_counted(stage, advance), settings, stream(seed, name, "batches"), continued):
+            log.info(
+                "%s: epoch %d of %d, training loss %.5f, validation loss %.5f",
+                name, epoch.row["epoch"], settings.epochs, epoch.row["train_loss"], epoch.row["validation_loss"],
+            )  # fmt: skip
+            yield epoch
+
+
+def _counted(stage: Stage, advance: Advance) -> Stage:
+    """Return the stage, counting every training batch it draws."""
+
+    def draw(generator: torch.Generator) -> Batch:
+        advance(1)
+        return stage.draw(generator)
+
+    return replace(stage, draw=draw)

@@ -1,7 +1,5 @@
 """Forecast the test split and score decoded fields against the truth."""
 
-import logging
-import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from universal_simulator.configuration import (
     DiffusionResidual,
     Evaluation,
     TestTimeConditioning,
+    Variant,
 )
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.emulator import Emulator, ResidualSampler
@@ -26,12 +25,11 @@ from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
+from universal_simulator.progress import progress
 from universal_simulator.training.device import choose
 from universal_simulator.training.reconstruction import reconstruction_errors
 from universal_simulator.training.seeding import stream
 from universal_simulator.training.windows import draw_snapshots
-
-log = logging.getLogger(__name__)
 
 Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -62,27 +60,24 @@ def evaluate(
     compute: Compute,
 ) -> Results:
     """Return flat scores, scores per trajectory, error over time, and calibration tables."""
-    board, started, device = Scoreboard(), time.monotonic(), choose(compute.device)
-    for first in range(0, len(test), evaluation.batch_size):
-        part = test.subset(slice(first, first + evaluation.batch_size))
-        for task in _tasks(part, evaluation, data, device):
-            for variant in evaluation.variants:
-                generator = stream(seed, "evaluation", task.protocol, variant, first)
-                fields = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
-                board.add(
-                    task.protocol,
-                    variant,
-                    task.truth.cpu(),
-                    fields.cpu(),
-                    task.initial.cpu(),
-                    task.times,
-                    task.viscosity.cpu(),
-                )
-        done = min(first + evaluation.batch_size, len(test))
-        left = (time.monotonic() - started) / done * (len(test) - done)
-        log.info("evaluation: %d of %d trajectories, %.0f s left", done, len(test), left)
+    board, device = Scoreboard(), choose(compute.device)
+    forecasts = len(test) * len(evaluation.protocols) * len(evaluation.variants)
+    with progress("evaluation: forecasts", forecasts) as advance:
+        for first in range(0, len(test), evaluation.batch_size):
+            part = test.subset(slice(first, first + evaluation.batch_size))
+            for task in _tasks(part, evaluation, data, device):
+                for variant in evaluation.variants:
+                    generator = stream(seed, "evaluation", task.protocol, variant, first)
+                    fields = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
+                    _add(board, task, variant, fields)
+                    advance(len(part))
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
+
+
+def _add(board: Scoreboard, task: Task, variant: Variant, fields: torch.Tensor) -> None:
+    truth, initial, viscosity = (value.cpu() for value in (task.truth, task.initial, task.viscosity))
+    board.add(task.protocol, variant, truth, fields.cpu(), initial, task.times, viscosity)
 
 
 def keep_examples(

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic_core import to_jsonable_python
-from rich.progress import track
 
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.errors import InputError
 from universal_simulator.evaluation import gates as gating
 from universal_simulator.evaluation.bootstrap import score_intervals
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.progress import progress
 from universal_simulator.reporting import data_page
 from universal_simulator.reporting.page import render
 from universal_simulator.reporting.results import Results
@@ -69,12 +69,12 @@ def draw_report(
         provenance=provenance,
     )
     parts = [*sections(results), data_page.section(train_trajectories)]
-    figures = {}
-    for picture in track(list(pictures(parts)), "Drawing figures"):
-        figures[picture.name], _ = (
-            picture.png(),
-            picture.svg,
-        )  # drawn here, so that the page has only to be put together
+    figures, drawn = {}, list(pictures(parts))
+    with progress("report: figures", len(drawn)) as advance:
+        for picture in drawn:
+            figures[picture.name] = picture.png()
+            picture.svg  # noqa: B018 - drawn once, here, where somebody is told
+            advance(1)
     for sentence in verdict(results):
         log.info("%s", sentence)
     return figures, render(results, parts)
