@@ -111,8 +111,11 @@ def test_a_run_whose_process_vanished_is_marked_by_the_next_one(finished, shell)
     assert {run.info.run_id: run.info.status for run in shell.runs()}[vanished.info.run_id] == "KILLED"
 
 
-def test_a_missing_artefact_is_told_in_one_line(finished, shell):
+def test_a_missing_artefact_is_told_in_one_line_before_any_work(finished, shell):
+    before = len(shell.runs())
     result = shell.run("--pipelines=reporting", "--params=sota_v2")
     assert result.returncode == 1
-    assert "Error: scores = " in result.stderr
-    assert "must exist; run the stages before this one" in result.stderr
+    assert "Error: scores = missing" in result.stderr
+    assert "run --pipeline=evaluation with the same --params first" in result.stderr
+    assert len(shell.runs()) == before
+    assert not (shell.folder / "08_reporting/sota_v2").exists()
