@@ -1,6 +1,8 @@
 """After a dry run: what each full experiment would take and cost on this machine."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -31,6 +33,7 @@ class EstimateHooks:
         names = run_params.get("pipeline_names") or ["__default__"]
         rehearsed = DRY_RUN in self._loader["parameters"]["experiment"]["tags"]
         if rehearsed and names in (["full"], ["__default__"]) and "estimates" in catalog:
+            log.info("Now a few steps of each experiment, to see what it would take here")
             catalog.save("estimates", {name: self._estimate(p) for name, p in self._experiments().items()})
 
     def _experiments(self) -> dict[str, Parameters]:
@@ -40,9 +43,22 @@ class EstimateHooks:
     def _estimate(self, parameters: Parameters) -> dict[str, float]:
         from universal_simulator.pipelines.estimate import estimate
 
-        seconds = estimate(parameters)
+        with _quietly():
+            seconds = estimate(parameters)
         total = sum(seconds.values())
         cost = total / 3600 * parameters.compute.hourly_rate_usd
         parts = ", ".join(f"{stage} {duration(value)}" for stage, value in seconds.items())
         log.info("Here %s would take %s, $%.2f: %s", parameters.experiment.name, duration(total), cost, parts)
         return {**{stage: round(value, 1) for stage, value in seconds.items()}, "cost_usd": round(cost, 4)}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the stages from telling of epochs that are none."""
+    package = logging.getLogger("universal_simulator")
+    level = package.level
+    package.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        package.setLevel(level)

@@ -68,6 +68,8 @@ def learning(stage: str, history: pd.DataFrame) -> Picture:
                 **style,
             )
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        if len(history) == 1:  # an axis around one epoch has no other whole number
+            axes.set_xticks(history[axis])
         _logarithmic(axes)
         legend_above(axes)
         return Picture(f"learning-{stage}", figure, f"Losses of {stage} over training")
