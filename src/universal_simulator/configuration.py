@@ -230,8 +230,17 @@ class RewardWeights(Section):
     energy: Annotated[float, Field(ge=0)] = 0.15
 
 
+class Guidance(Section):
+    """Correction of every step by the equation's balance, before it is scored."""
+
+    modes: Annotated[int, Field(ge=0)] = 8
+    """Longest waves that the balance prescribes; 0 switches guidance off."""
+    iterations: Count = 3
+    """Fixed-point iterations of the implicit balance."""
+
+
 class TestTimeConditioning(Section):
-    """Search among candidate steps, scored by physics the networks did not see."""
+    """Guide each step by physics the networks did not see, and search among candidate steps that physics scores."""
 
     candidates: Count = 8
     beam: Count = 3
@@ -243,6 +252,7 @@ class TestTimeConditioning(Section):
     noise_std: Annotated[float, Field(ge=0)] = 0.015
     noise_schedule: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.03, 0.015, 0.005)
     reward: RewardWeights = RewardWeights()
+    guidance: Guidance = Guidance()
     max_batch: Count = 512
     """States in one network call, which bounds memory."""
 

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.configuration import RewardWeights, TestTimeConditioning
+from universal_simulator.configuration import Guidance, RewardWeights, TestTimeConditioning
 from universal_simulator.emulation.conditioning import conditioned
 from universal_simulator.emulation.emulator import deterministic
 from universal_simulator.emulation.reward import reward
 from universal_simulator.physics import solver
+from universal_simulator.physics.balance import imbalance
 from universal_simulator.physics.burgers import Burgers
 
-BASE = TestTimeConditioning(candidates=4, beam=2, horizon=1, threshold=0.0, budget=1000, noise_schedule=(0.1, 0.05))
+UNGUIDED = Guidance(modes=0)
+BASE = TestTimeConditioning(
+    guidance=UNGUIDED, candidates=4, beam=2, horizon=1, threshold=0.0, budget=1000, noise_schedule=(0.1, 0.05)
+)
 STEPS = 5
 
 
@@ -85,6 +89,7 @@ def test_the_budget_bounds_what_is_spent(emulator, u0, viscosity):
         {"budget": 5},
         {"noise_std": 0.5},
         {"noise_schedule": (2.0,)},
+        {"guidance": Guidance(modes=4)},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -131,3 +136,15 @@ def test_mass_and_energy_are_weighed(steps):
     assert (plain - heavy).item() == pytest.approx(2 * 0.1 / size, rel=1e-3)
     plain, heavy = (reward(law, before, 1.1 * before, 0.02, RewardWeights(mass=0, energy=e)) for e in (0, 2))
     assert (plain - heavy).item() == pytest.approx(2 * 0.21, rel=1e-3)
+
+
+def test_guidance_makes_every_step_more_physical_and_keeps_mass(emulator, u0, viscosity):
+    start = emulator.start(u0, viscosity, 0.02)
+    plain = deterministic(emulator, start, 1)
+    guided, _ = search(emulator, u0, viscosity, budget=0, guidance=Guidance(modes=6, iterations=4))
+    law, before = Burgers(0.05), emulator.shapes(start.z, viscosity, 64)
+    own, better = (imbalance(law, before, emulator.shapes(s[:, 0, 0], viscosity, 64), 0.02, 6) for s in (plain, guided))
+    assert (better < 0.1 * own).all()
+    torch.testing.assert_close(
+        guided.mean((-2, -1)), start.z.mean((-2, -1))[:, None, None].expand(-1, 1, STEPS), rtol=0, atol=1e-6
+    )

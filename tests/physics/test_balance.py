@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from universal_simulator.physics import solver
-from universal_simulator.physics.balance import energy_growth, imbalance, mass_change
+from universal_simulator.physics.balance import balanced, energy_growth, imbalance, mass_change
 from universal_simulator.physics.burgers import Burgers
 
 NU = 0.05
@@ -50,3 +50,29 @@ def test_energy_may_fall_but_not_grow(solution):
 def test_mass_change_is_relative_to_the_field_s_size():
     u = torch.tensor([1.0, -1.0, 1.0, -1.0])
     assert mass_change(u, u + 0.25).item() == pytest.approx(0.25)
+
+
+def test_a_disturbed_step_is_brought_back_where_the_balance_speaks(solution):
+    """Long waves return to the truth to the balance's own accuracy; short ones and the mean stay as they were."""
+    before, truth = solution[0], solution[8]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.fft.irfft(torch.fft.rfft(torch.randn(256, generator=generator, dtype=torch.float64))[:30], n=256)
+    after = truth + 0.02 * noise
+    right = balanced(Burgers(NU), before, after, 0.02, modes=6, iterations=6)
+    error, left = (torch.fft.rfft(u - truth).abs() for u in (after, right))
+    assert left[1:7].max() < 0.15 * error[1:7].max(), "what remains comes from the waves that were not corrected"
+    torch.testing.assert_close(left[7:], error[7:])
+    assert left[0] == pytest.approx(error[0])
+
+
+def test_the_true_step_is_left_almost_as_it_is(solution):
+    right = balanced(Burgers(NU), solution[0], solution[8], 0.02, modes=8, iterations=3)
+    assert (right - solution[8]).abs().max() < 1e-5
+
+
+def test_where_the_iteration_would_diverge_nothing_is_changed(solution):
+    fast = 40 * solution
+    right = balanced(Burgers(NU), fast[0], fast[8], 0.5, modes=12, iterations=5)
+    worse = imbalance(Burgers(NU), fast[0], fast[8], 0.5, 12)
+    assert imbalance(Burgers(NU), fast[0], right, 0.5, 12) <= worse
+    assert right.isfinite().all()

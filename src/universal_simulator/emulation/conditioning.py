@@ -1,10 +1,12 @@
-"""Test-time conditioning: a beam search among sampled steps, scored by physics.
+"""Test-time conditioning: every step is guided by physics, and a beam search goes on among sampled steps where needed.
 
-Every step of every beam is first taken by the operator. Where its violation of the equation exceeds ``threshold`` and
-the trajectory's ``budget`` lasts, ``candidates - 1`` alternatives to each beam's step are drawn from the residual's
-sampler, jittered by the noise schedule; the best ``beam`` of all candidates live on. A path's score is its reward plus
-``discount`` times the score it had. With a ``horizon`` above one a candidate also answers for the operator's next steps
-from it. Physics is judged in the co-moving frame, where the equation reads the same.
+Guidance replaces the longest waves of a step by what the equation's balance demands (``physics/balance.py``); the
+operator's shorter waves stay. Every step of every beam is first taken by the operator and guided. Where its violation
+of the equation still exceeds ``threshold`` and the trajectory's ``budget`` lasts, ``candidates - 1`` alternatives are
+drawn from the residual's sampler, jittered by the noise schedule, and guided too; the best ``beam`` of all candidates
+live on. A path's score is its reward plus ``discount`` times the score it had. With a ``horizon`` above one a candidate
+also answers for the operator's next steps from it. Physics is judged in the co-moving frame, where the equation reads
+the same.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,8 @@ from torch import Tensor
 from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator, Start
 from universal_simulator.emulation.reward import reward
-from universal_simulator.physics.equations import equation
+from universal_simulator.physics.balance import balanced
+from universal_simulator.physics.equations import Equation, equation
 
 NEVER = -float("inf")
 """Score of a beam that does not exist (yet)."""
@@ -52,9 +55,22 @@ class Judge:
     points: int
     generator: torch.Generator
 
-    def step(self, z: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
-        """Let the operator advance states; ``start`` has one row for each."""
-        return self._batched(lambda rows: self.emulator.step(z[rows], _rows(start, rows)), len(z))
+    def step(self, z: Tensor, v: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+        """Let the operator advance states z with fields v, guided; ``start`` has one row for each."""
+        after = self._batched(lambda rows: self.emulator.step(z[rows], _rows(start, rows)), len(z))
+        return self.guide(v, after, start)
+
+    def guide(self, v: Tensor, after: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+        """Correct a step from field v: let the balance of the equation prescribe the longest waves."""
+        guidance = self.settings.guidance
+        if not guidance.modes:
+            return after
+        encode, fields = self.emulator.autoencoder.encode, self.fields(after, start)
+        right = self._by_law(
+            lambda law, u0, u1: balanced(law, u0, u1, start.time_step, guidance.modes, guidance.iterations),
+            v, fields, start,
+        )  # fmt: skip
+        return after + encode(right, start.viscosity) - encode(fields, start.viscosity)
 
     def draw(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
         """Return alternatives to ``after``: a draw of the operator's error, and jitter by the noise schedule."""
@@ -84,22 +100,31 @@ class Judge:
         first = later = self.fields(z, start)
         total = self.reward(v, first, start)
         for _ in range(self.settings.horizon - 1):
-            z = self.step(z, start)
+            z = self.step(z, later, start)
             earlier, later = later, self.fields(z, start)
             total = total + self.reward(earlier, later, start)
         return total / self.settings.horizon, first
 
     def reward(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, " state"]:
         """Return the reward of every step by the equation of its own parameter."""
-        rewards = torch.zeros_like(after[:, 0])
-        for parameter in start.viscosity.unique().tolist():
-            law, rows = equation(self.emulator.equation, parameter), start.viscosity == parameter
-            rewards[rows] = reward(law, before[rows], after[rows], start.time_step, self.settings.reward)
-        return rewards
+        weights = self.settings.reward
+        return self._by_law(lambda law, u0, u1: reward(law, u0, u1, start.time_step, weights), before, after, start)
 
     def fields(self, z: Tensor, start: Start) -> Float[Tensor, "state space"]:
         """Decode."""
         return self.emulator.shapes(z, start.viscosity, self.points)
+
+    def _by_law(
+        self, function: Callable[[Equation, Tensor, Tensor], Tensor], before: Tensor, after: Tensor, start: Start
+    ) -> Tensor:
+        """Apply ``function(law, before, after)`` to the steps of each parameter of the equation."""
+        parameters, group = start.viscosity.unique(return_inverse=True)
+        order = group.argsort(stable=True)
+        parts = [
+            function(equation(self.emulator.equation, parameter), before[group == i], after[group == i])
+            for i, parameter in enumerate(parameters.tolist())
+        ]
+        return torch.cat(parts)[order.argsort()]
 
     def _batched(self, function: Callable[[slice], Tensor], count: int) -> Tensor:
         size = self.settings.max_batch
@@ -147,7 +172,7 @@ def _advance(search: Search, judge: Judge, start: Start) -> Search:
     rewards = search.score.new_full((samples, beam, count), NEVER)
 
     living = _rows(start, row[alive])
-    own = judge.step(search.z[alive], living)
+    own = judge.step(search.z[alive], search.v[alive], living)
     z[alive, 0] = own
     rewards[alive, 0], v[alive, 0] = judge.score(search.v[alive], own, living)
 
@@ -170,7 +195,7 @@ def _alternatives(
     wide = start.repeat(drawn)
     old, new, v = (value.repeat_interleave(drawn, 0) for value in (before, after, fields))
     old = old + judge.settings.noise_std * judge.noise(old)
-    z = judge.draw(old, new, wide)
+    z = judge.guide(v, judge.draw(old, new, wide), wide)
     rewards, v = judge.score(v, z, wide)
     shape = (len(before), drawn)
     return z.unflatten(0, shape), v.unflatten(0, shape), rewards.unflatten(0, shape)

@@ -7,7 +7,7 @@ in one step, so there the balance is sharp; short ones are left out.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from universal_simulator.fields.spectral import wave_numbers
@@ -27,15 +27,51 @@ def imbalance(
 
     0 is a perfect step, 1 as bad as no step at all. Computed in double precision.
     """
-    k = wave_numbers(before.shape[-1]).to(before.device)
+    first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
+    return _unexplained(first, last, _explained(equation, first, last, time_step), modes)
+
+
+def balanced(
+    equation: Equation,
+    before: Float[Tensor, "*batch space"],
+    after: Float[Tensor, "*batch space"],
+    time_step: float,
+    modes: int,
+    iterations: int,
+) -> Float[Tensor, "*batch space"]:
+    """Return ``after`` with its ``modes`` longest waves replaced by what the balance demands of them.
+
+    The balance is implicit in ``after``; it is solved by fixed-point iteration from ``after`` itself, whose shorter
+    waves stay as they are. Where the iteration does not lower the imbalance, as for long steps of fast flow, ``after``
+    is returned unchanged. The mean is never touched.
+    """
+    first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
+    explained = _explained(equation, first, last, time_step)
+    best, least = last, _unexplained(first, last, explained, modes)
+    for _ in range(iterations):
+        last = torch.cat((last[..., :1], (first + explained)[..., 1 : modes + 1], last[..., modes + 1 :]), dim=-1)
+        explained = _explained(equation, first, last, time_step)
+        rest = _unexplained(first, last, explained, modes)
+        best = torch.where((rest < least)[..., None], last, best)
+        least = torch.minimum(rest, least)
+    return torch.fft.irfft(best, n=after.shape[-1]).to(after.dtype)
+
+
+def _explained(
+    equation: Equation, first: Complex[Tensor, "*batch mode"], last: Complex[Tensor, "*batch mode"], time_step: float
+) -> Complex[Tensor, "*batch mode"]:
+    """Return the integral of ``g`` over the step by the end-corrected trapezoidal rule."""
+    k = wave_numbers(2 * (first.shape[-1] - 1)).to(first.device)
 
     def rate(spectrum: Tensor) -> Tensor:
         return equation.linear(k) * spectrum + equation.nonlinear(spectrum, k)
 
-    first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
     g0, slope0 = torch.func.jvp(rate, (first,), (rate(first),))  # type: ignore[misc]
     g1, slope1 = torch.func.jvp(rate, (last,), (rate(last),))  # type: ignore[misc]
-    explained = time_step / 2 * (g0 + g1) + time_step**2 / 12 * (slope0 - slope1)
+    return time_step / 2 * (g0 + g1) + time_step**2 / 12 * (slope0 - slope1)
+
+
+def _unexplained(first: Tensor, last: Tensor, explained: Tensor, modes: int) -> Float[Tensor, "*batch"]:
     change = (last - first)[..., 1 : modes + 1]
     rest = change - explained[..., 1 : modes + 1]
     return torch.linalg.vector_norm(rest, dim=-1) / torch.linalg.vector_norm(change, dim=-1).clamp(min=1e-9)

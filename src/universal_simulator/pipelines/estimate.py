@@ -36,7 +36,7 @@ from universal_simulator.pipelines.stages import State
 
 STEPS = 4
 """Training steps timed, after as many for warming up."""
-TRAJECTORIES = 8
+TRAJECTORIES = 4
 SNAPSHOTS, POINTS = 201, 1024
 
 
