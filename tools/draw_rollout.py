@@ -1,0 +1,55 @@
+"""Draw the picture of README.md from a finished experiment: truth, forecast and error of one unseen trajectory.
+
+python tools/draw_rollout.py golden docs/rollout.png
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from universal_simulator.reporting.fields import WIDEST
+from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE
+
+DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
+
+
+def draw(examples: dict[str, np.ndarray], sample: int) -> Figure:
+    """Return three maps over space and time; the error's colours are finer, and its title says how much."""
+    every = max(1, examples["x"].size // WIDEST)
+    truth, forecast = (examples[name][sample][:, ::every] for name in ("truth", "deterministic"))
+    error = forecast - truth
+    reach, err = (float(np.quantile(np.abs(values), 0.999)) for values in (truth, error))
+    finer = float(f"{max(reach / err, 1):.0e}")
+    maps = {
+        "Truth": (truth, reach, FIELDS),
+        "Forecast from the snapshot at t = 0": (forecast, reach, FIELDS),
+        f"Error, on a scale {finer:g} times finer": (error, reach / finer, ERRORS),
+    }
+    figure = Figure(figsize=(10, 3))
+    for axes, (title, (values, limit, colours)) in zip(figure.subplots(1, 3, sharey=True), maps.items(), strict=True):
+        axes.grid(visible=False)
+        edges = (0, 1, 0, examples["time"][-1])
+        image = axes.imshow(values, cmap=colours, vmin=-limit, vmax=limit, extent=edges, origin="lower", aspect="auto")
+        axes.set(title=title, xlabel="x")
+        figure.colorbar(image, ax=axes, pad=0.02, aspect=24).outline.set_visible(False)
+    figure.axes[0].set_ylabel("t")
+    return figure
+
+
+def main() -> None:
+    """Read what the experiment kept, and write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiment")
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--sample", type=int, default=0, help="which of the kept trajectories")
+    given = parser.parse_args()
+    with np.load(DATA / "07_model_output" / given.experiment / "examples.npz") as stored, mpl.rc_context(STYLE):
+        draw(dict(stored), given.sample).savefig(given.picture, dpi=110, pil_kwargs={"optimize": True})
+
+
+if __name__ == "__main__":
+    main()
