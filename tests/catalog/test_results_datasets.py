@@ -53,6 +53,7 @@ def test_before_anything_ran_there_are_no_scores(tmp_path):
     assert FinishedScoresDataset(str(tmp_path / "nothing")).load() == {}
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_finished_scores_cannot_be_saved_together(tmp_path):
     with pytest.raises(DatasetError, match="must not be saved to as a whole"):
         FinishedScoresDataset(str(tmp_path)).save({"golden": {}})

@@ -58,6 +58,7 @@ def test_asking_leaves_the_processs_own_store_alone(uri):
     assert mlflow.get_tracking_uri() == before
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_runs_cannot_be_saved_from_here(uri):
     with pytest.raises(DatasetError, match="must not be saved to"):
         FinishedRunsDataset(uri, "universal_simulator").save([])

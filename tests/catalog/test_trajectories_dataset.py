@@ -62,6 +62,7 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "train.json").read_text())["fingerprint"]
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_raw_folder_need_not_exist(tmp_path: Path) -> None:
     """Loading only gives a handle; nothing can be saved to it."""
     dataset = RawStoreDataset(str(tmp_path / "nowhere"))

@@ -78,6 +78,7 @@ def test_a_worse_candidate_has_a_negative_gain():
     assert bootstrap.paired_gain(np.array([2.0, 4.0]), np.array([1.0, 2.0])).value == pytest.approx(-1)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_pairs_of_different_length_are_refused():
     with pytest.raises(InputError, match="candidate = 2 trajectories"):
         bootstrap.paired_gain(np.ones(2), np.ones(3))

@@ -247,6 +247,7 @@ def test_one_viscosity_needs_no_scores_of_its_own():
     assert not any("_at_" in name for name in result.scores())
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

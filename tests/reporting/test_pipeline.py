@@ -11,6 +11,7 @@ from kedro_datasets.text import TextDataset
 
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.errors import InputError
+from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.reporting import create_pipeline
 from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
@@ -31,6 +32,7 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
         "timings": results.timings,
         "data_card": results.data_card,
         "provenance": results.provenance,
+        "train_trajectories": Trajectories.of(results.examples["truth"], 0.01, results.examples["time"]),
         **{f"{stage}_history": results.histories[stage] for stage in TRAINED},
     }
     catalog = DataCatalog(tables | {name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -28,7 +29,7 @@ class EstimateHooks:
         self._loader = context.config_loader
 
     @hook_impl(tryfirst=True)
-    def after_pipeline_run(self, catalog: CatalogProtocol, run_params: dict[str, list[str]]) -> None:
+    def after_pipeline_run(self, catalog: CatalogProtocol, run_params: dict[str, Any]) -> None:
         """Estimate, where the whole chain was rehearsed."""
         names = run_params.get("pipeline_names") or ["__default__"]
         rehearsed = DRY_RUN in self._loader["parameters"]["experiment"]["tags"]
