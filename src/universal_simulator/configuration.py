@@ -183,6 +183,9 @@ class Operator(Section):
     training: Training
     time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
     """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
+    start_exponent: Annotated[float, Field(ge=1)] = 1.0
+    """Where in time training windows start, as a power of a uniform share: above 1 the eventful beginning, where most
+    of a roll-out's error arises, is seen more often."""
     unroll: Count = 1
     """Steps rolled out inside the objective."""
     spectral_loss_weight: Annotated[float, Field(ge=0)] = 0.05

@@ -35,6 +35,14 @@ def test_drawn_windows_reach_both_ends_and_never_leave_the_trajectory(latents):
     assert set(window.z[:, 0, 0, 0].int().tolist()) == set(range(5))
 
 
+def test_a_larger_exponent_starts_earlier_by_the_known_mean(latents):
+    """The mean of r³ is a quarter, of r a half."""
+    for exponent, share in ((1.0, 1 / 2), (3.0, 1 / 4)):
+        window = draw_windows(latents, 20_000, 2, (1,), torch.Generator().manual_seed(0), exponent)
+        starts = (window.z[:, 0, 0, 0] % 1 * 100).round()
+        assert starts.mean().item() + 0.5 == pytest.approx(share * (TIMES - 1), rel=0.03)
+
+
 def test_augmentation_rolls_all_times_alike_and_reflects_with_a_change_of_sign():
     values = torch.arange(12.0).view(1, 1, TOKENS, DIM).repeat(400, 2, 1, 1)
     window = windows_at(

@@ -57,16 +57,23 @@ class Window:
 
 
 def draw_windows(
-    latents: Latents, count: int, length: int, strides: tuple[int, ...], generator: torch.Generator
+    latents: Latents,
+    count: int,
+    length: int,
+    strides: tuple[int, ...],
+    generator: torch.Generator,
+    start_exponent: float = 1.0,
 ) -> Window:
     """Draw ``count`` windows of ``length`` states, a random one of ``strides`` snapshots apart.
 
-    Every trajectory, start and stride is equally likely.
+    Every trajectory and stride is equally likely. A window starts at the share ``rᵖ`` of the time there is, r uniform:
+    with ``start_exponent`` p = 1 every start is equally likely, a larger one prefers early starts.
     """
     sample = _integers(len(latents), count, generator)
     stride = np.asarray(strides)[_integers(len(strides), count, generator)]
     starts = len(latents.times) - (length - 1) * stride
-    start = (torch.rand(count, generator=generator, dtype=torch.float64).numpy() * starts).astype(np.int64)
+    share = torch.rand(count, generator=generator, dtype=torch.float64).numpy() ** start_exponent
+    start = (share * starts).astype(np.int64)
     return windows_at(latents, sample, start, stride, length)
 
 

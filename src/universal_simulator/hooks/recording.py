@@ -13,11 +13,9 @@ from kedro.io import CatalogProtocol, DataCatalog
 
 from universal_simulator import provenance
 from universal_simulator.configuration_loader import Tree, fingerprint
-from universal_simulator.hooks.timing import TimingHooks
+from universal_simulator.hooks.timing import HISTORY, TimingHooks
+from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.tracking import Run, reachable, sweep
-
-HISTORY = "_history"
-"""A dataset of this ending holds a stage's epochs: a frame with a column ``step``."""
 
 
 class ProvenanceHooks:
@@ -59,7 +57,8 @@ class TrackingHooks:
         """Open the store and the run."""
         if self._run:  # interrupted earlier in this same process, as in a notebook
             self._run.end("KILLED")
-        pipelines = run_params.get("pipeline_names") or ["full"]
+        asked = run_params.get("pipeline_names") or ["full"]
+        pipelines = [name for name in PIPELINES if name in asked]  # Kedro gives them in any order
         tags = self._tags(pipelines)
         address = self._settings.server.mlflow_tracking_uri
         with reachable(address):
@@ -121,9 +120,10 @@ class TrackingHooks:
     def _close(self, status: str, catalog: DataCatalog) -> None:
         if not self._run:
             return
-        for stage, seconds in self._timings.seconds.items():
+        paid = self._timings.paid()
+        for stage, seconds in paid.items():
             self._run.metrics.add(f"time/{stage}_s", seconds, 0)
-        total = sum(self._timings.seconds.values())
+        total = sum(paid.values())
         self._run.metrics.add("time/total_s", total, 0)
         self._run.metrics.add("cost/usd", self._timings.cost(total), 0)
         for name in sorted(self._saved | {"timings"}):  # which no node saves

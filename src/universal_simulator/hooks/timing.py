@@ -2,7 +2,9 @@
 
 import logging
 import time
+from typing import Any
 
+import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -14,6 +16,9 @@ from universal_simulator.pipeline_registry import PIPELINES, STAGES
 
 log = logging.getLogger(__name__)
 
+HISTORY = "_history"
+"""A dataset of this ending holds a stage's epochs: a frame with a column ``step``."""
+
 
 class TimingHooks:
     """Clocks each stage and keeps the sums in the catalog's ``timings``, for a run that is resumed too."""
@@ -21,6 +26,8 @@ class TimingHooks:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         """Wall-clock of each stage in this run. The time from one node's start to the next is the first one's."""
+        self.trained: dict[str, float] = {}
+        """Seconds of all epochs of a stage, also of those that an earlier run trained and this one goes on from."""
         self._stage, self._since = "", 0.0
 
     @hook_impl
@@ -31,7 +38,7 @@ class TimingHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin with what earlier runs of this experiment left."""
-        self.seconds, self._stage = {}, ""
+        self.seconds, self.trained, self._stage = {}, {}, ""
         self._nodes, self._begun = len(pipeline.nodes), 0
         stored = catalog.load("timings") if "timings" in catalog and catalog.exists("timings") else {}
         self._earlier = stored.get("seconds", {})
@@ -44,6 +51,13 @@ class TimingHooks:
         self._begun += 1
         log.info("%d of %d: %s: %s", self._begun, self._nodes, self._stage, node.func.__name__.replace("_", " "))
 
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Add the epochs that a stage tells of; it begins with those that it goes on from."""
+        stage = dataset_name.removesuffix(HISTORY)
+        if stage != dataset_name and isinstance(data, pd.DataFrame) and "seconds" in data:
+            self.trained[stage] = self.trained.get(stage, 0.0) + float(data["seconds"].sum())
+
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, catalog: CatalogProtocol) -> None:
         """Close the last stage."""
@@ -55,6 +69,10 @@ class TimingHooks:
     def on_pipeline_error(self, catalog: CatalogProtocol) -> None:
         """Count the time of a stage that failed, too: it was paid for."""
         self._close(catalog)
+
+    def paid(self) -> dict[str, float]:
+        """Return what the stages took in all: a training that was resumed was paid for from its first epoch."""
+        return {stage: max(value, self.trained.get(stage, 0.0)) for stage, value in self.seconds.items()}
 
     def cost(self, seconds: float) -> float:
         """Return dollars."""
@@ -69,7 +87,7 @@ class TimingHooks:
             catalog.save("timings", self._table())
 
     def _table(self) -> Tree:
-        seconds = {stage: round(value, 3) for stage, value in (self._earlier | self.seconds).items()}
+        seconds = {stage: round(value, 3) for stage, value in (self._earlier | self.paid()).items()}
         total = sum(seconds.values())
         prices = {"cost_usd": round(self.cost(total), 4), "hourly_rate_usd": self._hourly_rate}
         return {"seconds": seconds, "total_seconds": round(total, 3), **prices}

@@ -9,6 +9,8 @@ from universal_simulator.reporting.results import Results
 
 ROUNDING = 1e-12
 """Scores below this are what double precision leaves of zero."""
+NOTHING = 1e-3
+"""A relative change below this is none, however sure."""
 
 
 def percent(value: float) -> str:
@@ -67,7 +69,7 @@ def accuracy(results: Results, protocol: str) -> str:
         return text
     ratio = nothing / error
     if ratio > 1:
-        return f"{text} That of predicting no change is {percent(nothing)}, {ratio:.2g} times as much."
+        return f"{text} That of predicting no change is {percent(nothing)}, {float(f'{ratio:.2g}'):g} times as much."
     return f"{text} That is no better than predicting no change at all ({percent(nothing)})."
 
 

@@ -23,9 +23,10 @@ def draw_latents(
     reflect: bool,
     device: torch.device,
     generator: torch.Generator,
+    start_exponent: float = 1.0,
 ) -> Window:
     """Draw augmented windows for training."""
-    window = draw_windows(latents, count, length, strides, generator)
+    window = draw_windows(latents, count, length, strides, generator, start_exponent)
     return augment(window, generator, reflect=reflect).to(device)
 
 
@@ -62,10 +63,17 @@ def latent_batches(
     strides: tuple[int, ...],
     reflect: bool,
     device: torch.device,
+    start_exponent: float = 1.0,
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return what draws training windows, and what gives the validation windows."""
     draw = partial(
-        draw_latents, length=length, strides=strides, count=settings.batch_size, reflect=reflect, device=device
+        draw_latents,
+        length=length,
+        strides=strides,
+        count=settings.batch_size,
+        reflect=reflect,
+        device=device,
+        start_exponent=start_exponent,
     )
     return (
         lambda generator: draw(train, generator=generator),

@@ -41,6 +41,7 @@ def train_operator(
             strides=operator.time_strides,
             reflect=equation(data.equation, 1.0).reflects,
             device=choose(compute.device),
+            start_exponent=operator.start_exponent,
         )
         return Stage(network, average, partial(step_error, spectral=operator.spectral_loss_weight), draw, same)
 
