@@ -166,6 +166,7 @@ class RecodedOperator(nn.Module):
         return 7 * self.inner(z / 7, viscosity, time_step)
 
 
+@pytest.mark.usefixtures("unchecked")  # stand-ins of another type
 def test_scores_do_not_depend_on_how_latents_are_coded(chain):
     """A metric taken on latents instead of decoded fields would be seven times as large."""
     inner = chain.emulator
