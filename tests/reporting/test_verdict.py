@@ -62,6 +62,13 @@ def test_the_headline_compares_with_persistence(results):
     assert "20 times as much" in text
 
 
+def test_a_large_factor_is_written_out(results):
+    text = words.accuracy(
+        rescored(results, rollout__deterministic__nrmse=0.0089, rollout__persistence__nrmse=1.55), "rollout"
+    )
+    assert "170 times as much" in text
+
+
 def test_a_forecast_worse_than_persistence_is_called_that(results):
     text = words.accuracy(
         rescored(results, rollout__deterministic__nrmse=2.0, rollout__persistence__nrmse=1.0), "rollout"
@@ -87,6 +94,7 @@ def with_errors(results, ttc):
     ("change", "text"),
     [
         (lambda e: 0.8 * e, f"lowers the error by 20{SPACE}%"),
+        (lambda e: (1 - 1e-6) * e, f"changes the error by less than 0.10{SPACE}%"),
         (lambda e: 1.3 * e, f"makes it worse by 30{SPACE}%"),
         (lambda e: e * np.where(np.arange(len(e)) % 2, 1.1, 0.9), "makes no measurable difference"),
     ],

@@ -128,3 +128,11 @@ def test_a_duration_reads_like_speech(seconds, words):
 def test_a_node_belongs_to_the_stage_of_its_tag():
     assert stage_of(node(len, "a", "b", tags=["operator", "gpu"])) == "operator"
     assert stage_of(node(len, "a", "b")) == "other"
+
+
+def test_a_resumed_training_is_paid_for_from_its_first_epoch():
+    hooks = TimingHooks()
+    hooks.seconds = {"operator": 3.0, "latents": 2.0}
+    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [1, 2], "seconds": [70.0, 80.0]}))
+    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [3], "seconds": [75.0]}))
+    assert hooks.paid() == {"operator": 225.0, "latents": 2.0}

@@ -68,3 +68,30 @@ def test_results_lie_where_scripts_look_for_them(folder):
         assert (folder / f"06_models/dry_run/{name}.pt").is_file()
     assert (folder / "08_reporting/dry_run/report.html").is_file()
     assert list((folder / "01_raw").glob("1D_Burgers_Sols_Nu0.01*.hdf5"))
+
+
+LOOK = """
+import json, sys
+cells = json.loads(open("tour.ipynb", encoding="utf-8").read())["cells"]
+there = {}
+for cell in cells:
+    if cell["cell_type"] == "code":
+        exec("".join(cell["source"]), there)
+print(sorted(there["scores"].index.levels[0]), len(there["plt"].get_fignums()))
+"""
+
+
+def test_the_tour_opens_a_finished_experiment_and_changes_nothing(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "MPLBACKEND": "Agg"}
+    result = subprocess.run(
+        [sys.executable, "-c", LOOK], cwd=PROJECT / "notebooks", env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "['one_step', 'pdebench', 'reconstruction', 'rollout'] 5" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_tour_is_kept_without_its_outputs():
+    cells = json.loads((PROJECT / "notebooks/tour.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert not [cell["id"] for cell in cells if cell.get("outputs") or cell.get("execution_count")]

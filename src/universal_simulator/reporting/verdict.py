@@ -116,6 +116,8 @@ def conditioning(results: Results, protocol: str) -> str:
     change = conditioning_gain(results, protocol)
     if change is None:
         return ""
+    if max(abs(change.low), abs(change.high)) < NOTHING:
+        return f"Test-time conditioning changes the error by less than {percent(NOTHING)}."
     sure = f"(95 % interval {percent(change.low)} to {percent(change.high)})"
     if change.low > 0:
         return f"Test-time conditioning lowers the error by {percent(change.value)} {sure}."
