@@ -10,6 +10,7 @@ from universal_simulator.configuration import Training
 from universal_simulator.fields.frame import spatial_mean
 from universal_simulator.fields.latents import Latents, Window, augment, draw_windows
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.training.holdout import held_out
 from universal_simulator.training.objectives import Snapshots
 
 VALIDATION_SEED = 20_001
@@ -40,6 +41,21 @@ def draw_snapshots(
     mean = spatial_mean(u)
     viscosity = torch.from_numpy(np.asarray(trajectories.viscosity[sample], np.float32))
     return Snapshots((u - mean[:, None]).to(device), mean.to(device), viscosity.to(device))
+
+
+def residual_batches(
+    train: Latents,
+    validation: Latents,
+    settings: Training,
+    *,
+    holdout: float,
+    stride: int,
+    reflect: bool,
+    device: torch.device,
+) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
+    """Return single steps of trajectories that the operator was not fitted to, for those who learn its errors."""
+    kept = held_out(train, holdout)
+    return latent_batches(kept, validation, settings, length=2, strides=(stride,), reflect=reflect, device=device)
 
 
 def fixed(draw: Callable[[torch.Generator], object], settings: Training) -> Callable[[], Iterator]:

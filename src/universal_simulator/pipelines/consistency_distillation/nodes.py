@@ -13,10 +13,9 @@ from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.stages import Kept, State, run_stage, select
 from universal_simulator.training.device import choose
-from universal_simulator.training.holdout import held_out
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import distillation
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.windows import residual_batches
 
 
 def train_consistency_student(
@@ -35,12 +34,12 @@ def train_consistency_student(
     device = choose(compute.device)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        draw, same = latent_batches(
-            held_out(train, diffusion.holdout),
+        draw, same = residual_batches(
+            train,
             validation,
             distill.training,
-            length=2,
-            strides=(data.time_stride,),
+            holdout=diffusion.holdout,
+            stride=data.time_stride,
             reflect=equation(data.equation, 1.0).reflects,
             device=device,
         )
