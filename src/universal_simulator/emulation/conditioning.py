@@ -65,7 +65,7 @@ class Judge:
         guidance = self.settings.guidance
         if not guidance.modes:
             return after
-        encode, fields = self.emulator.autoencoder.encode, self.fields(after, start)
+        encode, fields = self.emulator.states, self.fields(after, start)
         right = self._by_law(
             lambda law, u0, u1: balanced(law, u0, u1, start.time_step, guidance.modes, guidance.iterations),
             v, fields, start,

@@ -92,6 +92,13 @@ class Emulator:
         pieces = zip(z.split(DECODED_AT_ONCE), viscosity.split(DECODED_AT_ONCE), strict=True)
         return torch.cat([self.autoencoder.decode(state, parameter, points) for state, parameter in pieces])
 
+    def states(
+        self, v: Float[Tensor, "state space"], viscosity: Float[Tensor, " state"]
+    ) -> Float[Tensor, "state token dim"]:
+        """Encode fields of zero mean in the co-moving frame."""
+        pieces = zip(v.split(DECODED_AT_ONCE), viscosity.split(DECODED_AT_ONCE), strict=True)
+        return torch.cat([self.autoencoder.encode(field, parameter) for field, parameter in pieces])
+
     def step(self, z: Float[Tensor, "sample token dim"], start: Start) -> Float[Tensor, "sample token dim"]:
         """Advance by the operator alone."""
         return self.operator(z, start.viscosity, self._time_step(start))

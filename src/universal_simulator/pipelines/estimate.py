@@ -1,7 +1,8 @@
 """What an experiment would take on this machine: a few real steps of every stage, timed on invented data.
 
 The very training and evaluation nodes run, with the experiment's own networks and batches, so whatever makes them slow
-is in the estimate. Early stopping may make the truth shorter.
+is in the estimate. Early stopping may make the truth shorter. Test-time conditioning is counted without its search,
+which a trained network seldom needs and an untrained one always.
 """
 
 import time
@@ -149,6 +150,7 @@ def _evaluation_seconds(p: Parameters, trajectories: Trajectories, trained: dict
         p.data,
         p.compute,
     )
+    guided = p.ttc.model_copy(update={"budget": 0})
     started = time.monotonic()
-    evaluate(emulator, trajectories, p.evaluation, p.ttc, p.data, p.seed, p.compute)
+    evaluate(emulator, trajectories, p.evaluation, guided, p.data, p.seed, p.compute)
     return (time.monotonic() - started) / len(trajectories) * p.data.test
