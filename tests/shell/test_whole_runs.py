@@ -76,16 +76,22 @@ cells = json.loads(open("tour.ipynb", encoding="utf-8").read())["cells"]
 there = {}
 for cell in cells:
     if cell["cell_type"] == "code":
-        exec("".join(cell["source"]), there)
+        source = "".join(cell["source"])
+        exec(source.replace("CHANGES: dict = {}", "CHANGES = " + sys.argv[1]), there)
 print(sorted(there["scores"].index.levels[0]), len(there["plt"].get_fignums()))
 """
 
 
 def test_the_tour_opens_a_finished_experiment_and_changes_nothing(folder):
+    changes = {"data.train": 8, "data.validation": 2, "data.test": 2}
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "MPLBACKEND": "Agg"}
     result = subprocess.run(
-        [sys.executable, "-c", LOOK], cwd=PROJECT / "notebooks", env=environment, capture_output=True, text=True
+        [sys.executable, "-c", LOOK, str(changes)],
+        cwd=PROJECT / "notebooks",
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert "['one_step', 'pdebench', 'reconstruction', 'rollout'] 5" in result.stdout
