@@ -45,7 +45,7 @@ class ResidualSampler:
     calls: int
     """Network calls per draw."""
     inflation: float = 1.0
-    """Calibration: factor on the drawn residual, fitted on validation data."""
+    """Factor on the drawn residual; 1 draws as trained. No calibration is fitted yet."""
 
     def draw(
         self, before: Tensor, after: Tensor, viscosity: Tensor, time_step: Tensor, generator: torch.Generator
