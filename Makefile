@@ -11,10 +11,10 @@ run: .venv/installed    ## Set up, then run the whole chain on a small sample
 	$(BIN)/kedro run --pipeline=full --params=dry_run
 
 test: .venv/developing  ## Set up, then run the tests
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not slow"
 
 slow: .venv/developing  ## Run the tests that run whole pipelines
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 --dist loadscope -m slow
 
 lint: .venv/developing  ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .
