@@ -14,6 +14,16 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
+HABITS = ("save_every_s",)
+"""Parameters that no result depends on: changing one makes nothing stale."""
+
+
+def without_habits(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter tree without what no result depends on."""
+    kept = {name: value for name, value in tree.items() if name not in HABITS}
+    return {name: without_habits(value) if isinstance(value, dict) else value for name, value in kept.items()}
+
+
 class Section(BaseModel):
     """One node of the parameter tree."""
 
@@ -122,6 +132,9 @@ class Training(Section):
     patience: Count = 10
     """Epochs without a better validation loss before the stage stops."""
     validation_windows: Count = 256
+    save_every_s: Positive = 60.0
+    """Seconds of training between saved states, from which it goes on after anything; one is saved at the end of every
+    epoch, too. The result does not depend on it."""
 
     @model_validator(mode="after")
     def _decays(self) -> "Training":
@@ -359,6 +372,10 @@ class Parameters(Section):
 
     experiment: Experiment
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    resume: bool = True
+    """Whether a stage goes on from its last saved state; false starts its training over."""
+    force: bool = False
+    """Whether everything but the raw files is made again, also what is there and fits."""
     data: Data
     latent: Latent
     autoencoder: Autoencoder

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from universal_simulator.configuration import Parameters
+from universal_simulator.configuration import Parameters, without_habits
 from universal_simulator.errors import InputError
 from universal_simulator.refusals import explain, parameter_paths, suggestion
 
@@ -65,7 +65,8 @@ def select(tree: Tree, path: str) -> Any:
 
 def fingerprint(parameters: Tree, *paths: str) -> str:
     """Name the content of some parameter sections: 8 hex digits that change when any value in them does."""
-    content = json.dumps({path: select(parameters, path) for path in paths}, sort_keys=True, separators=(",", ":"))
+    sections = without_habits({path: select(parameters, path) for path in paths})
+    content = json.dumps(sections, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
@@ -157,10 +158,15 @@ class ExperimentLoader(OmegaConfigLoader):
             "artifact_location": self._artifact_location,
             "params": lambda path: select(self["parameters"], path),
             "experiment": lambda: self["parameters"]["experiment"]["name"],
+            "resume": self._resume,
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():
             OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+    def _resume(self) -> bool:
+        """Return whether earlier trainings may be gone on with."""
+        return self["parameters"]["resume"] and not self["parameters"]["force"]
 
     def data_root(self) -> str:
         """Return the absolute folder of all artefacts: ``data`` beside ``conf``, or where the environment says."""

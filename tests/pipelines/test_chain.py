@@ -213,6 +213,46 @@ def test_a_trained_stage_is_not_trained_again_and_other_data_start_over(chain):
     assert again["identity"] != state["identity"]
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"training": short(3, 2e-3)}, "training.learning_rate was 0.001, is 0.002"),
+        ({"unroll": 2}, "unroll was 1, is 2"),
+        ({}, 'code was "older", is '),
+    ],
+)
+def test_a_state_of_another_kind_is_not_gone_on_with_and_the_reason_is_said(chain, change, reason, caplog):
+    section = Operator(network=UTransformer(hidden_width=16, heads=2), training=short(3, 1e-3), time_strides=(5,))
+    caplog.set_level("INFO")
+
+    def run(previous: dict[str, Any], of: Operator) -> dict[str, Any]:
+        *_, (state, _) = train_operator(
+            chain.latents, chain.latents, chain.autoencoder, of, 0.1, DATA, SEED, COMPUTE, previous
+        )
+        return state
+
+    first = run({}, section)
+    if not change:
+        first = {**first, "facts": {**first["facts"], "code": '"older"'}}
+    again = run(first, section.model_copy(update=change))
+    assert again is not first
+    assert f"operator: starting over: the earlier training is of another kind ({reason}" in caplog.text
+
+
+def test_how_often_states_are_saved_makes_nothing_stale(chain):
+    section = Operator(network=UTransformer(hidden_width=16, heads=2), training=short(3, 1e-3), time_strides=(5,))
+    often = section.model_copy(update={"training": section.training.model_copy(update={"save_every_s": 1e-9})})
+    given = (chain.latents, chain.latents, chain.autoencoder)
+    saved = list(train_operator(*given, often, 0.1, DATA, SEED, COMPUTE, {}))
+    assert [len(rows) for _, rows in saved] == [0, 0, 0, 1]
+    ((same, _),) = train_operator(*given, section, 0.1, DATA, SEED, COMPUTE, saved[-1][0])
+    assert same is saved[-1][0]
+    *_, (resumed, rows) = train_operator(*given, section, 0.1, DATA, SEED, COMPUTE, saved[1][0])
+    for name, value in same["best"].items():
+        assert torch.equal(resumed["best"][name], value)
+    assert len(rows) == 1
+
+
 def test_latents_of_another_encoder_are_refused_and_fresh_ones_not_made_again(chain):
     stale = replace(chain.latents, fingerprint="data-of-another-encoder")
     with pytest.raises(ValueError, match="run --pipeline=latents"):

@@ -1,5 +1,6 @@
 """The loop is tested on a problem whose answer is known: least squares."""
 
+import signal
 from copy import deepcopy
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from universal_simulator.configuration import Training
+from universal_simulator.interruption import deferred
 from universal_simulator.training.loop import DivergenceError, Stage, train
 from universal_simulator.training.schedule import follow, learning_rate
 from universal_simulator.training.seeding import derive, fresh_weights, stream
@@ -83,10 +85,124 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best():
     assert torch.equal(_weights(epochs[-1].state), epochs[1].state["average"]["weight"])
 
 
-def test_a_loss_that_is_not_finite_stops_with_what_to_lower():
-    stage = replace(_stage(), objective=lambda network, batch, progress, generator: network.weight.sum() * torch.inf)
-    with pytest.raises(DivergenceError, match=r"must be finite; lower learning_rate \(now 0.05\)"):
-        next(train(stage, SETTINGS, stream(1)))
+def test_a_training_killed_between_any_two_steps_ends_bit_identical_with_the_same_history():
+    whole = list(train(_stage(), SETTINGS, stream(1)))
+    often = SETTINGS.model_copy(update={"save_every_s": 1e-9})
+    saved = [deepcopy(checkpoint.state) for checkpoint in train(_stage(), often, stream(1))]
+    assert len(saved) == 6 * 41, "after every step, and after every epoch"
+    for state in saved[::23]:
+        resumed = list(train(_stage(), SETTINGS, stream(99), state))
+        assert _equal(resumed[-1].state, whole[-1].state)
+        rows = [{**end.row, "seconds": 0} for end in whole][-len(resumed) :]
+        assert [{**end.row, "seconds": 0} for end in resumed] == rows
+
+
+def _equal(one, two):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(_equal(one[key], two[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(_equal, one, two))
+    return one == two
+
+
+def _spoiled(*calls):
+    """Return a stage whose loss is not finite at these calls of the objective, counted over all training."""
+    stage, count = _stage(), iter(range(10**6))
+
+    def objective(network, batch, progress, generator):
+        loss = stage.objective(network, batch, progress, generator)
+        return loss * torch.inf if torch.is_grad_enabled() and next(count) in calls else loss
+
+    return replace(stage, objective=objective)
+
+
+def test_an_epoch_with_a_loss_that_is_not_finite_is_begun_again_at_half_the_rate(caplog):
+    first, back, *rest = train(_spoiled(53), SETTINGS, stream(1))
+    assert back.row is None
+    assert "step 54 of epoch 2: loss = inf" in back.state["retried"]
+    assert "Going back to the beginning of epoch 2 at half the learning rate" in caplog.text
+    assert torch.equal(back.state["network"]["weight"], first.state["network"]["weight"])
+    assert [end.row["epoch"] for end in rest] == [2, 3, 4, 5, 6]
+    assert rest[0].row["learning_rate"] == pytest.approx(0.5 * learning_rate(SETTINGS, 79 / 240))
+    assert rest[-1].row["validation_loss"] < 0.1 * first.row["validation_loss"]
+
+
+def test_a_retry_does_not_depend_on_when_states_were_saved():
+    plain = list(train(_spoiled(53), SETTINGS, stream(1)))
+    often = SETTINGS.model_copy(update={"save_every_s": 1e-9})
+    middle = [at for at in train(_stage(), often, stream(1)) if len(at.state.get("partial", {}).get("losses", [])) == 8]
+    resumed = list(train(_spoiled(5), SETTINGS, stream(3), deepcopy(middle[1].state)))
+    assert _equal(resumed[-1].state["network"], plain[-1].state["network"])
+
+
+def test_a_second_loss_that_is_not_finite_stops_with_step_rate_norms_and_what_to_lower():
+    told = r"step 49 of epoch 2: loss = inf, gradient norm = (inf|nan) at learning rate 0.02\d* \(norms before: .*, .*, .*\), "
+    told += (
+        r"must be finite; lower learning_rate \(now 0.05\) or gradient_clip \(now 10.0\); half the rate has been tried"
+    )
+    with pytest.raises(DivergenceError, match=told):  # calls from the 81st on begin with step 41 again
+        list(train(_spoiled(53, 88), SETTINGS, stream(1)))
+
+
+def test_a_validation_loss_that_is_not_finite_counts_too():
+    def objective(network, batch, progress, generator):
+        return network.weight.square().sum() if torch.is_grad_enabled() else torch.tensor(torch.nan)
+
+    with pytest.raises(DivergenceError, match="loss = nan"):
+        list(train(replace(_stage(), objective=objective), SETTINGS, stream(1)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_waits_for_the_step_and_loses_nothing(number):
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    whole = list(train(_stage(), SETTINGS, stream(1)))
+    stage, count = _stage(), iter(range(10**6))
+
+    def draw(generator):
+        if next(count) == 57:
+            signal.raise_signal(number)
+        return stage.draw(generator)
+
+    kept, handlers = [], {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(Stopped):
+            kept.extend(map(deepcopy, train(replace(stage, draw=draw), SETTINGS, stream(1))))
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    assert len(kept[-1].state["partial"]["losses"]) == 18
+    resumed = list(train(_stage(), SETTINGS, stream(99), kept[-1].state))
+    assert _equal(resumed[-1].state, whole[-1].state)
+
+
+def test_a_second_signal_is_obeyed_at_once():
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    def twice():
+        with deferred() as asked:
+            signal.raise_signal(signal.SIGTERM)
+            assert asked()
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("not reached")
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Stopped):
+            twice()
+        assert signal.getsignal(signal.SIGTERM) is stop
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def test_the_rate_warms_up_peaks_and_ends_where_it_was_told():

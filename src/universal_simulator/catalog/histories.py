@@ -10,7 +10,7 @@ from universal_simulator.catalog.writing import replace
 
 
 class HistoryDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """CSV with a column ``step``. Saving adds rows; rows from that step on, of an earlier training, are dropped."""
+    """CSV with a column ``step``. Saving adds rows; rows of an earlier training, from that step on, are dropped."""
 
     def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(filepath)
@@ -21,8 +21,10 @@ class HistoryDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         return pd.read_csv(self._path)
 
     def save(self, data: pd.DataFrame) -> None:
-        """Add rows."""
-        if self._path.is_file():
+        """Add rows, if there are any; those of a first epoch begin the table anew."""
+        if data.empty:
+            return
+        if self._path.is_file() and not _begins(data):
             earlier = self.load()
             data = pd.concat([earlier[earlier["step"] < data["step"].min()], data], ignore_index=True)
         replace(self._path, lambda part: data.to_csv(part, index=False))
@@ -32,3 +34,7 @@ class HistoryDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
+
+
+def _begins(rows: pd.DataFrame) -> bool:
+    return "epoch" in rows and bool(rows["epoch"].min() == 1)

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from kedro.io import AbstractDataset
 
-from universal_simulator.catalog.writing import replace
+from universal_simulator.catalog.tensors import read_tensors, write_tensors
 from universal_simulator.errors import InputError
 from universal_simulator.networks.trained import Recipe, Trained
 
@@ -38,22 +37,10 @@ class NetworkDataset(AbstractDataset[Trained, Trained]):
             "provenance": json.dumps(data.provenance),
             "weights": {name: value.detach().cpu() for name, value in data.network.state_dict().items()},
         }
-        replace(self._path, lambda part: torch.save(content, part))
+        write_tensors(self._path, content)
 
     def _exists(self) -> bool:
         return self._path.is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
-
-
-def read_tensors(path: Path) -> dict[str, Any]:
-    """Return what ``torch.save`` wrote, refusing anything but tensors and plain values."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on broken or hostile files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} = unreadable ({reason}); delete it and run the stage again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} = {type(content).__name__} must be a mapping; delete it and run the stage again")
-    return content

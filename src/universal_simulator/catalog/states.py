@@ -1,29 +1,44 @@
 """Where a training stands, so that it can go on exactly from there after anything."""
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from kedro.io import AbstractDataset
 
-from universal_simulator.catalog.networks import read_tensors
-from universal_simulator.catalog.writing import replace
+from universal_simulator.catalog.tensors import read_tensors, write_tensors
+from universal_simulator.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
-class StateDataset(AbstractDataset[dict[str, Any], dict[str, Any] | None]):
-    """Tensors and plain values. Loading a state that does not exist yet gives None: training begins."""
+class StateDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
+    """Tensors and plain values, and beside them the state before this one, for the day when this one is damaged."""
 
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, filepath: str, resume: bool = True, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(filepath)
+        self._older = self._path.with_name(self._path.name + ".older")
+        self._resume = resume
         self.metadata = metadata
 
     def load(self) -> dict[str, Any]:
-        """Return the last saved state; an empty one where there is none."""
-        return read_tensors(self._path) if self._path.is_file() else {}
+        """Return the last saved state that is whole; an empty one where there is none, or none is wanted."""
+        for path in (self._path, self._older) if self._resume else ():
+            try:
+                return read_tensors(path)
+            except FileNotFoundError:
+                continue
+            except InputError as error:
+                log.warning("Not used: %s", error)
+        return {}
 
     def save(self, data: dict[str, Any]) -> None:
-        """Replace the state."""
-        replace(self._path, lambda part: torch.save(data, part))
+        """Replace the state, and keep the one before."""
+        if self._path.is_file():
+            self._older.unlink(missing_ok=True)
+            os.link(self._path, self._older)
+        write_tensors(self._path, data)
 
     def _exists(self) -> bool:
         return True

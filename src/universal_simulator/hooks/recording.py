@@ -17,6 +17,9 @@ from universal_simulator.hooks.timing import HISTORY, TimingHooks
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.tracking import Run, reachable, sweep
 
+STATE = "_state"
+"""A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
+
 
 class ProvenanceHooks:
     """Writes beside the scores where they came from."""
@@ -78,6 +81,8 @@ class TrackingHooks:
         self._saved.add(dataset_name)
         if dataset_name.endswith(HISTORY) and isinstance(data, pd.DataFrame):
             self._send_history(dataset_name.removesuffix(HISTORY), data)
+        elif dataset_name.endswith(STATE) and isinstance(data, dict) and data.get("retried"):
+            self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
         elif dataset_name == "scores":
             for name, value in data.items():
                 self._run.metrics.add(name, float(value), 0)

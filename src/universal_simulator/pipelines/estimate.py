@@ -95,6 +95,7 @@ def _training_seconds(section: Any, training: Training, run: Callable[[Any], Ite
             "validation_windows": training.batch_size,
             "learning_rate": 1e-6,
             "final_learning_rate": 0.0,
+            "save_every_s": float("inf"),
         }
     )
     *_, (_, last) = run(section.model_copy(update={"training": short}))

@@ -1,4 +1,4 @@
-"""What every training node does: go on from the last state, keep what each epoch leaves, and pick the best weights."""
+"""What every training node does: go on from the last state, keep where it stands, and pick the best weights."""
 
 import hashlib
 import json
@@ -18,17 +18,18 @@ from universal_simulator.configuration import (
     DiffusionResidual,
     Operator,
     Training,
+    without_habits,
 )
+from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.progress import Advance, progress
 from universal_simulator.training.device import choose
-from universal_simulator.training.loop import Batch, Epoch, Stage, train
+from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
 from universal_simulator.training.seeding import fresh_weights, stream
 
 log = logging.getLogger(__name__)
 
 TrainedSection = Autoencoder | Operator | DiffusionResidual | ConsistencyDistillation
-State = dict[str, Any]
 Kept = Iterator[tuple[State, pd.DataFrame]]
 Equip = Callable[[nn.Module, nn.Module], Stage]
 
@@ -43,25 +44,26 @@ def run_stage(
     initial: nn.Module | None = None,
     device: str = "auto",
 ) -> Kept:
-    """Train a stage and yield its state and one row of its history after every epoch.
+    """Train a stage; yield its state and the new rows of its history, of which there are none within an epoch.
 
     ``equip`` joins network and weight average with objective and batches. ``sources`` are fingerprints of what it
-    learns from; a previous state is continued only if recipe, parameters, seed and sources are the same.
+    learns from; a previous state is continued only if recipe, parameters, seed, sources and code are the same.
     """
+    facts = _facts(recipe, section, seed, sources, code_fingerprint(equip.__module__))
     identity = identify(recipe, section, seed, sources)
-    continued = previous if previous.get("identity") == identity else None
-    if previous and not continued:
-        log.info("%s: earlier training was of other parameters or data; starting over", recipe.stage)
+    continued = _continued(recipe.stage, previous, facts, identity, section.training)
     rows = list(continued["rows"]) if continued else []
     if continued:  # what is known is said again: this run's record must be whole
-        log.info("%s: going on after epoch %d, trained before", recipe.stage, continued["epoch"])
         yield continued, pd.DataFrame(rows)
+        if _is_finished(continued, section.training):
+            return
     network = _network(recipe, seed, initial).to(choose(device)).train()
     stage = equip(network, deepcopy(network).requires_grad_(False))
-    for epoch in _epochs(stage, recipe.stage, section.training, seed, continued):
-        rows = [*rows, epoch.row]
-        kept = {**epoch.state, "rows": rows, "identity": identity, "sources": sources, "seed": seed}
-        yield kept, pd.DataFrame([epoch.row])
+    for checkpoint in _checkpoints(stage, recipe.stage, section.training, seed, continued):
+        new = [checkpoint.row] if checkpoint.row else []
+        rows = [*rows, *new]
+        facts_of_state = {"rows": rows, "identity": identity, "facts": facts, "sources": sources, "seed": seed}
+        yield {**checkpoint.state, **facts_of_state}, pd.DataFrame(new)
 
 
 def select(recipe: Recipe, state: State) -> Trained:
@@ -77,8 +79,56 @@ def select(recipe: Recipe, state: State) -> Trained:
 
 def identify(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[str, str]) -> str:
     """Return 16 hex digits that name a training: what is trained, how, on what."""
-    text = json.dumps([recipe.model_dump(mode="json"), section.model_dump(mode="json"), seed, sources], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    content = [recipe.model_dump(mode="json"), without_habits(section.model_dump(mode="json")), seed, sources]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _facts(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[str, str], code: str) -> dict[str, str]:
+    """Return everything that the weights depend on, by name."""
+    tree = {
+        "network": recipe.model_dump(mode="json"),
+        "": without_habits(section.model_dump(mode="json")),
+        "seed": seed,
+        "made from": sources,
+        "code": code,
+    }
+    return dict(_leaves(tree))
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        path = f"{prefix}.{key}".strip(".")
+        if isinstance(value, dict):
+            yield from _leaves(value, path)
+        else:
+            yield path, json.dumps(value)
+
+
+def _continued(stage: str, previous: State, facts: dict[str, str], identity: str, settings: Training) -> State | None:
+    """Return the state to go on from, or None; say why."""
+    if not previous:
+        return None
+    known = previous.get("facts")
+    if known is None:  # saved by an earlier version: whole trainings are good, halves are not gone on with
+        reason = (
+            "" if previous.get("identity") == identity and _is_finished(previous, settings) else "an earlier version"
+        )
+    else:
+        differing = [name for name in sorted(facts.keys() | known.keys()) if facts.get(name) != known.get(name)]
+        changes = [f"{name} was {known.get(name)}, is {facts.get(name)}" for name in differing[:3]]
+        reason = "; ".join(changes)
+    if reason:
+        log.info("%s: starting over: the earlier training is of another kind (%s)", stage, reason)
+        return None
+    if _is_finished(previous, settings):
+        log.info("%s: trained before, epochs: %d", stage, previous["epoch"])
+    else:
+        log.info("%s: going on after epoch %d and %d steps", stage, previous["epoch"], _taken(previous))
+    return previous
+
+
+def _is_finished(state: State, settings: Training) -> bool:
+    return state["epoch"] >= settings.epochs or state["waited"] >= settings.patience
 
 
 def _network(recipe: Recipe, seed: int, initial: nn.Module | None) -> nn.Module:
@@ -89,17 +139,25 @@ def _network(recipe: Recipe, seed: int, initial: nn.Module | None) -> nn.Module:
         return recipe.build()
 
 
-def _epochs(stage: Stage, name: str, settings: Training, seed: int, continued: State | None) -> Iterator[Epoch]:
+def _checkpoints(
+    stage: Stage, name: str, settings: Training, seed: int, continued: State | None
+) -> Iterator[Checkpoint]:
     """Train, and say how far it is."""
     steps = max(1, settings.windows_per_epoch // settings.batch_size)
-    done = continued["epoch"] * steps if continued else 0
+    done = continued["epoch"] * steps + _taken(continued) if continued else 0
     with progress(f"{name}: steps", settings.epochs * steps, done) as advance:
-        for epoch in train(_counted(stage, advance), settings, stream(seed, name, "batches"), continued):
-            log.info(
-                "%s: epoch %d of %d, training loss %.5f, validation loss %.5f",
-                name, epoch.row["epoch"], settings.epochs, epoch.row["train_loss"], epoch.row["validation_loss"],
-            )  # fmt: skip
-            yield epoch
+        for checkpoint in train(_counted(stage, advance), settings, stream(seed, name, "batches"), continued):
+            if row := checkpoint.row:
+                log.info(
+                    "%s: epoch %d of %d, training loss %.5f, validation loss %.5f",
+                    name, row["epoch"], settings.epochs, row["train_loss"], row["validation_loss"],
+                )  # fmt: skip
+            yield checkpoint
+
+
+def _taken(state: State) -> int:
+    """Return the steps taken since the last whole epoch."""
+    return len(state["partial"]["losses"]) if "partial" in state else 0
 
 
 def _counted(stage: Stage, advance: Advance) -> Stage:

@@ -1,5 +1,6 @@
-"""The one training loop. It is a generator: it yields after every epoch, and whoever drives it keeps what it yields."""
+"""The one training loop. It is a generator: it yields where it stands, and whoever drives it keeps what it yields."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -10,10 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from universal_simulator.configuration import Training
+from universal_simulator.errors import InputError
+from universal_simulator.interruption import deferred
 from universal_simulator.training.schedule import follow, learning_rate
 
 Batch = Any
 Objective = Callable[[nn.Module, Batch, float, torch.Generator], Tensor]
+State = dict[str, Any]
+Asked = Callable[[], bool]
+
+CHECK_EVERY = 50
+"""Steps between looks at whether all numbers are finite; on a GPU every look waits for it."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,123 +40,209 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch leaves behind."""
+class Checkpoint:
+    """Where training stands: at the end of an epoch, or in the middle of one."""
 
-    row: dict[str, float]
-    """step, epoch, train_loss, validation_loss, grad_norm, learning_rate, seconds."""
-    state: dict[str, Any]
+    state: State
     """Everything needed to go on exactly from here; tensors and plain values only."""
+    row: dict[str, float] | None = None
+    """At the end of an epoch: step, epoch, train_loss, validation_loss, grad_norm, learning_rate, seconds."""
 
 
-class DivergenceError(RuntimeError):
-    """Training met a number that is not finite."""
+class DivergenceError(InputError):
+    """Training met a number that is not finite, again."""
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """What stays the same over a training."""
+
+    stage: Stage
+    optimizer: torch.optim.Optimizer
+    settings: Training
+    generator: torch.Generator
+
+    @property
+    def steps(self) -> int:
+        """Return the steps of an epoch."""
+        return max(1, self.settings.windows_per_epoch // self.settings.batch_size)
 
 
 def train(
-    stage: Stage, settings: Training, generator: torch.Generator, state: dict[str, Any] | None = None
-) -> Iterator[Epoch]:
+    stage: Stage, settings: Training, generator: torch.Generator, state: State | None = None
+) -> Iterator[Checkpoint]:
     """Train until the epochs are used up or validation has not improved for ``patience`` epochs.
 
-    Continues from ``state`` where one is given, and then ends with the very weights of an uninterrupted training.
+    Yields at the end of every epoch, every ``save_every_s`` seconds, and when asked to stop by a signal, which is
+    obeyed once the driver has kept that last checkpoint. Continues from ``state`` where one is given, and then ends
+    with the very weights of an uninterrupted training. Where a number is not finite, the epoch is begun once more at
+    half the learning rate.
     """
     optimizer = torch.optim.AdamW(
         stage.network.parameters(), settings.learning_rate, settings.betas, weight_decay=settings.weight_decay
     )
-    state = state or _begin(stage, optimizer, generator)
-    _restore(stage, optimizer, generator, state)
-    steps = max(1, settings.windows_per_epoch // settings.batch_size)
-    while state["epoch"] < settings.epochs and state["waited"] < settings.patience:
-        started = time.monotonic()
-        losses, norms = _epoch(stage, optimizer, settings, generator, state["epoch"], steps)
-        loss = validation_loss(stage, generator.device)
-        row = {
-            "step": (state["epoch"] + 1) * steps,
-            "epoch": state["epoch"] + 1,
-            "train_loss": losses,
-            "validation_loss": loss,
-            "grad_norm": norms,
-            "learning_rate": optimizer.param_groups[0]["lr"],
-            "seconds": time.monotonic() - started,
-        }
-        state = _advance(state, stage, optimizer, generator, loss)
-        yield Epoch(row, state)
+    loop = _Loop(stage, optimizer, settings, generator)
+    state = state or _begin(loop)
+    _restore(loop, state)
+    with deferred() as asked:
+        while state["epoch"] < settings.epochs and state["waited"] < settings.patience and not asked():
+            begun = state.get("begun") or state
+            try:
+                for checkpoint in _epoch(loop, begun, state.get("partial"), asked):
+                    state = checkpoint.state
+                    yield checkpoint
+            except DivergenceError as error:
+                state = _halved(loop, begun, error)
+                yield Checkpoint(state)
 
 
 def validation_loss(stage: Stage, device: torch.device) -> float:
     """Return the averaged weights' mean objective over the held-out batches, with the same noise every time."""
+    return _validate(stage, device, lambda: False)
+
+
+def _validate(stage: Stage, device: torch.device, asked: Asked) -> float:
+    """Return the validation loss; give up half-way, with NaN, when asked to stop."""
     generator = torch.Generator(device).manual_seed(0)
+    losses = []
     with torch.no_grad():
-        losses = [stage.objective(stage.average, batch, 1.0, generator) for batch in stage.validation()]
+        for batch in stage.validation():
+            if asked():
+                return float("nan")
+            losses.append(stage.objective(stage.average, batch, 1.0, generator))
     return torch.stack(losses).mean().item()
 
 
-def _epoch(
-    stage: Stage,
-    optimizer: torch.optim.Optimizer,
-    settings: Training,
-    generator: torch.Generator,
-    epoch: int,
-    steps: int,
-) -> tuple[float, float]:
-    """Take ``steps`` steps; return the mean loss and the mean gradient norm before clipping."""
-    losses, norms = [], []
-    for step in range(epoch * steps, (epoch + 1) * steps):
-        progress = step / (settings.epochs * steps)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(settings, progress)
-        loss = stage.objective(stage.network, stage.draw(generator), progress, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(stage.network.parameters(), settings.gradient_clip)
-        optimizer.step()
-        follow(stage.average, stage.network, settings.ema_decay, step)
-        losses.append(loss.detach())
+def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> Iterator[Checkpoint]:
+    """Take the steps of an epoch that ``partial`` leaves, and validate; yield now and then, and at the end."""
+    losses, norms = ([*partial["losses"]], [*partial["norms"]]) if partial else ([], [])
+    earlier = partial["seconds"] if partial else 0.0
+    saved = started = time.monotonic()
+
+    def here() -> Checkpoint:
+        _demand_finite(loop, begun, losses, norms)
+        seconds = earlier + time.monotonic() - started
+        taken = {"losses": torch.stack(losses), "norms": torch.stack(norms), "seconds": seconds}
+        return Checkpoint({**begun, **_snapshot(loop), "begun": begun, "partial": taken})
+
+    while len(losses) < loop.steps:
+        loss, norm = _step(loop, begun, begun["epoch"] * loop.steps + len(losses))
+        losses.append(loss)
         norms.append(norm)
-    mean_loss, mean_norm = torch.stack(losses).mean().item(), torch.stack(norms).mean().item()
-    if not torch.tensor([mean_loss, mean_norm]).isfinite().all():
-        raise DivergenceError(
-            f"training loss = {mean_loss}, gradient norm = {mean_norm} in epoch {epoch + 1} must be finite; "
-            f"lower learning_rate (now {settings.learning_rate}) or gradient_clip (now {settings.gradient_clip})"
-        )
-    return mean_loss, mean_norm
+        if len(losses) % CHECK_EVERY == 0:
+            _demand_finite(loop, begun, losses, norms)
+        if time.monotonic() - saved >= loop.settings.save_every_s or asked():
+            yield here()
+            saved = time.monotonic()
+            if asked():
+                return
+    _demand_finite(loop, begun, losses, norms)
+    validation = _validate(loop.stage, loop.generator.device, asked)
+    if asked():
+        yield here()
+        return
+    _demand_finite(loop, begun, [*losses, torch.tensor(validation)], norms)
+    yield _finished(
+        loop, begun, torch.stack(losses), torch.stack(norms), validation, earlier + time.monotonic() - started
+    )
 
 
-def _begin(stage: Stage, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, Any]:
+def _step(loop: _Loop, begun: State, step: int) -> tuple[Tensor, Tensor]:
+    """Take one step; return the loss and the gradient norm before clipping."""
+    stage, settings = loop.stage, loop.settings
+    progress = step / (settings.epochs * loop.steps)
+    for group in loop.optimizer.param_groups:
+        group["lr"] = begun["rate_factor"] * learning_rate(settings, progress)
+    loss = stage.objective(stage.network, stage.draw(loop.generator), progress, loop.generator)
+    loop.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(stage.network.parameters(), settings.gradient_clip)
+    loop.optimizer.step()
+    follow(stage.average, stage.network, settings.ema_decay, step)
+    return loss.detach(), norm
+
+
+def _finished(
+    loop: _Loop, begun: State, losses: Tensor, norms: Tensor, validation: float, seconds: float
+) -> Checkpoint:
+    """Return what the epoch leaves."""
+    better, now = validation < begun["best_loss"], _snapshot(loop)
+    row = {
+        "step": (begun["epoch"] + 1) * loop.steps,
+        "epoch": begun["epoch"] + 1,
+        "train_loss": losses.mean().item(),
+        "validation_loss": validation,
+        "grad_norm": norms.mean().item(),
+        "learning_rate": loop.optimizer.param_groups[0]["lr"],
+        "seconds": seconds,
+    }
+    state = {
+        **begun,
+        **now,
+        "epoch": begun["epoch"] + 1,
+        "waited": 0 if better else begun["waited"] + 1,
+        "best_loss": validation if better else begun["best_loss"],
+        "best": now["average"] if better else begun["best"],
+    }
+    return Checkpoint(state, row)
+
+
+def _demand_finite(loop: _Loop, begun: State, losses: list[Tensor], norms: list[Tensor]) -> None:
+    """Refuse a loss or a gradient that is not finite; say where it came first."""
+    values = torch.stack([torch.stack([loss.float().cpu() for loss in losses]), _padded(norms, len(losses))])
+    bad = (~values.isfinite()).any(0).nonzero()
+    if not len(bad):
+        return
+    first, settings = int(bad[0]), loop.settings
+    step = begun["epoch"] * loop.steps + first
+    rate = begun["rate_factor"] * learning_rate(settings, min(1.0, step / (settings.epochs * loop.steps)))
+    before = ", ".join(f"{norm:.3g}" for norm in values[1, max(0, first - 3) : first]) or "none"
+    raise DivergenceError(
+        f"step {step + 1} of epoch {begun['epoch'] + 1}: loss = {values[0, first]:g}, gradient norm = "
+        f"{values[1, first]:g} at learning rate {rate:.3g} (norms before: {before}), must be finite; lower "
+        f"learning_rate (now {settings.learning_rate}) or gradient_clip (now {settings.gradient_clip})"
+    )
+
+
+def _padded(norms: list[Tensor], length: int) -> Tensor:
+    """Return the norms; a validation loss has none of its own."""
+    values = [norm.float().cpu() for norm in norms]
+    return torch.stack(values + [torch.zeros(())] * (length - len(values)))
+
+
+def _halved(loop: _Loop, begun: State, error: DivergenceError) -> State:
+    """Go back to the beginning of the epoch, at half the learning rate; give up where that was tried before."""
+    if begun.get("retried"):
+        raise DivergenceError(f"{error}; half the rate has been tried") from error
+    log.warning("Going back to the beginning of epoch %d at half the learning rate: %s", begun["epoch"] + 1, error)
+    state = {**begun, "rate_factor": 0.5 * begun["rate_factor"], "retried": str(error)}
+    _restore(loop, state)
+    return state
+
+
+def _begin(loop: _Loop) -> State:
+    best = _copy(loop.stage.average)
     return {
-        "epoch": 0,
-        "waited": 0,
-        "best_loss": float("inf"),
-        "best": _copy(stage.average),
-        "network": _copy(stage.network),
-        "average": _copy(stage.average),
-        "optimizer": optimizer.state_dict(),
-        "generator": generator.get_state(),
+        **_snapshot(loop), "epoch": 0, "waited": 0, "best_loss": float("inf"), "best": best,
+        "rate_factor": 1.0, "retried": "",
+    }  # fmt: skip
+
+
+def _snapshot(loop: _Loop) -> State:
+    """Return copies of everything that a step changes."""
+    return {
+        "network": _copy(loop.stage.network),
+        "average": _copy(loop.stage.average),
+        "optimizer": deepcopy(loop.optimizer.state_dict()),
+        "generator": loop.generator.get_state(),
     }
 
 
-def _restore(stage: Stage, optimizer: torch.optim.Optimizer, generator: torch.Generator, state: dict[str, Any]) -> None:
-    stage.network.load_state_dict(state["network"])
-    stage.average.load_state_dict(state["average"])
-    optimizer.load_state_dict(deepcopy(state["optimizer"]))
-    generator.set_state(state["generator"])
-
-
-def _advance(
-    state: dict[str, Any], stage: Stage, optimizer: torch.optim.Optimizer, generator: torch.Generator, loss: float
-) -> dict[str, Any]:
-    better = loss < state["best_loss"]
-    average = _copy(stage.average)
-    return {
-        "epoch": state["epoch"] + 1,
-        "waited": 0 if better else state["waited"] + 1,
-        "best_loss": loss if better else state["best_loss"],
-        "best": average if better else state["best"],
-        "network": _copy(stage.network),
-        "average": average,
-        "optimizer": optimizer.state_dict(),
-        "generator": generator.get_state(),
-    }
+def _restore(loop: _Loop, state: State) -> None:
+    loop.stage.network.load_state_dict(state["network"])
+    loop.stage.average.load_state_dict(state["average"])
+    loop.optimizer.load_state_dict(deepcopy(state["optimizer"]))
+    loop.generator.set_state(state["generator"])
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,80 @@
+"""Name code by what it does: a digest over a module and all modules of the project that it reaches by imports.
+
+Comments, docstrings and layout do not count. Parameters, the command line and how things look do not either: values of
+parameters are compared as such, and the rest decides no number.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = __package__
+SILENT = ("configuration", "errors", "progress", "interruption", "fingerprints", "refusals", "catalog", "reporting")
+"""Modules and rooms that change no number."""
+
+
+@cache
+def code_fingerprint(module: str) -> str:
+    """Return 16 hex digits that change when the code behind ``module`` does."""
+    digest = hashlib.sha256()
+    for name in sorted(_closure(module)):
+        digest.update(name.encode() + _content(name).encode())
+    return digest.hexdigest()[:16]
+
+
+def _closure(module: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and _source(name):
+            found.add(name)
+            waiting += [other for other in _imports(name) if not _is_silent(other)]
+    return found
+
+
+def _is_silent(name: str) -> bool:
+    return not name.startswith(f"{PACKAGE}.") or name.split(".")[1] in SILENT
+
+
+def _imports(name: str) -> Iterator[str]:
+    """Yield what a module imports; of ``from a import b`` both a and a.b, one of which is a module."""
+    for statement in ast.walk(_tree(name)):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+@cache
+def _content(name: str) -> str:
+    tree = _tree(name)
+    for part in ast.walk(tree):
+        body = getattr(part, "body", None)
+        if isinstance(body, list):  # a text on a line of its own is a docstring, of a module, function or field
+            part.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+
+
+def _tree(name: str) -> ast.Module:
+    source = _source(name)
+    assert source, name
+    return ast.parse(source.read_bytes())
+
+
+@cache
+def _source(name: str) -> Path | None:
+    """Return a module's file; None for what is no module of Python's."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None

@@ -1,0 +1,48 @@
+"""Code is named by what it does, with all that it reaches."""
+
+import pytest
+
+from universal_simulator import fingerprints
+from universal_simulator.fingerprints import code_fingerprint
+
+CODE = """
+from universal_simulator.fields import frame
+
+def double(x: int) -> int:
+    return 2 * x
+"""
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """Return the fingerprint of a module with this text."""
+    monkeypatch.syspath_prepend(tmp_path)
+    numbers = iter(range(100))
+
+    def fingerprint(text: str) -> str:
+        for cached in (code_fingerprint, fingerprints._content, fingerprints._source):
+            cached.cache_clear()
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        (folder / "stage_of_a_test.py").write_text(text)
+        monkeypatch.syspath_prepend(folder)
+        return code_fingerprint("stage_of_a_test")
+
+    return fingerprint
+
+
+def test_words_and_layout_do_not_count(named):
+    commented = CODE.replace("    return", '    """Twice."""\n\n    # two\n    return').replace("2 * x", "(2 * x)")
+    assert named(CODE) == named(commented)
+
+
+@pytest.mark.parametrize("change", [("2 * x", "3 * x"), ("fields import frame", "fields import spectral")])
+def test_what_it_does_and_what_it_imports_count(named, change):
+    assert named(CODE) != named(CODE.replace(*change))
+
+
+def test_a_stage_reaches_its_network_and_the_loop_but_not_the_reports():
+    reached = fingerprints._closure("universal_simulator.pipelines.operator.nodes")
+    for name in ("training.loop", "networks.u_transformer", "fields.latents", "pipelines.stages"):
+        assert f"universal_simulator.{name}" in reached
+    assert not [name for name in reached if "reporting" in name or "configuration" in name or "evaluation" in name]
