@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-HABITS = ("save_every_s",)
+HABITS = ("save_every_s", "resume", "force")
 """Parameters that no result depends on: changing one makes nothing stale."""
 
 

@@ -159,6 +159,7 @@ class ExperimentLoader(OmegaConfigLoader):
             "params": lambda path: select(self["parameters"], path),
             "experiment": lambda: self["parameters"]["experiment"]["name"],
             "resume": self._resume,
+            "trusted": lambda: not self["parameters"]["force"],
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():

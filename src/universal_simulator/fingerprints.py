@@ -1,7 +1,7 @@
 """Name code by what it does: a digest over a module and all modules of the project that it reaches by imports.
 
-Comments, docstrings and layout do not count. Parameters, the command line and how things look do not either: values of
-parameters are compared as such, and the rest decides no number.
+Comments, docstrings and layout do not count. Nor do the declarations of parameters, whose values are compared, and
+how artefacts are stored.
 """
 
 import ast
@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = __package__
-SILENT = ("configuration", "errors", "progress", "interruption", "fingerprints", "refusals", "catalog", "reporting")
+SILENT = ("configuration", "errors", "progress", "interruption", "fingerprints", "refusals", "catalog")
 """Modules and rooms that change no number."""
 
 

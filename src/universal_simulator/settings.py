@@ -5,6 +5,7 @@ from universal_simulator.hooks import (
     ArtefactHooks,
     ComputeHooks,
     EstimateHooks,
+    LockHooks,
     ParameterHooks,
     ProvenanceHooks,
     TimingHooks,
@@ -22,6 +23,7 @@ HOOKS = (
     _timings,
     ProvenanceHooks(),
     ComputeHooks(),
+    LockHooks(),
     ArtefactHooks(),
     ParameterHooks(),
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from universal_simulator.locking import ExperimentLock
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -119,3 +121,28 @@ def test_a_missing_artefact_is_told_in_one_line_before_any_work(finished, shell)
     assert "run --pipeline=evaluation with the same --params first" in result.stderr
     assert len(shell.runs()) == before
     assert not (shell.folder / "08_reporting/sota_v2").exists()
+
+
+def test_a_second_run_of_a_finished_experiment_repeats_nothing_and_its_record_is_whole(finished, shell):
+    result = shell.run("--pipeline=full", "--params=sota_v1,seed=3")
+    assert "Finished before, and nothing it depends on has" in result.stdout
+    again = shell.runs()[0]
+    assert again.info.status == "FINISHED"
+    assert again.data.metrics["rollout/deterministic/nrmse"] == 3.5
+    assert again.data.metrics["time/evaluation_s"] == pytest.approx(
+        finished.data.metrics["time/evaluation_s"], abs=1e-3
+    )
+    assert (Path(again.info.artifact_uri.removeprefix("file://")) / "report.html").is_file()
+
+
+def test_an_experiment_that_is_being_run_is_refused_before_anything_is_recorded(finished, shell):
+    before = len(shell.runs())
+    lock = ExperimentLock(shell.folder / "06_models/golden", "golden")
+    lock.acquire()
+    try:
+        result = shell.run("--params=golden")
+    finally:
+        lock.release()
+    assert result.returncode == 1
+    assert f"experiment = golden: must be run once at a time, and is run by process {os.getpid()}" in result.stderr
+    assert len(shell.runs()) == before

@@ -6,7 +6,8 @@ import sys
 
 import pandas as pd
 import pytest
-from kedro.pipeline import node
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline, node
 
 from universal_simulator import provenance
 from universal_simulator.errors import InputError
@@ -131,8 +132,26 @@ def test_a_node_belongs_to_the_stage_of_its_tag():
 
 
 def test_a_resumed_training_is_paid_for_from_its_first_epoch():
-    hooks = TimingHooks()
+    hooks, trained = TimingHooks(), node(len, "a", "b", tags=["operator"])
     hooks.seconds = {"operator": 3.0, "latents": 2.0}
-    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [1, 2], "seconds": [70.0, 80.0]}))
-    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [3], "seconds": [75.0]}))
+    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [1, 2], "seconds": [70.0, 80.0]}), trained)
+    hooks.after_dataset_saved("operator_history", pd.DataFrame({"step": [3], "seconds": [75.0]}), trained)
     assert hooks.paid() == {"operator": 225.0, "latents": 2.0}
+
+
+def test_a_stage_that_is_not_repeated_counts_with_what_it_took():
+    hooks = TimingHooks()
+    hooks._earlier, hooks.seconds = {"operator": 150.0, "latents": 9.0}, {"latents": 2.0}
+    hooks.after_dataset_saved("operator", None, node(len, "a", "b", tags=["operator"]))
+    assert hooks.paid() == {"operator": 150.0, "latents": 2.0}
+
+
+def test_timings_that_are_damaged_are_not_used(tmp_path, caplog):
+    (tmp_path / "timings.json").write_text('{"seconds": {"oper')
+    catalog = DataCatalog.from_config(
+        {"timings": {"type": "json.JSONDataset", "filepath": str(tmp_path / "timings.json")}}
+    )
+    hooks = TimingHooks()
+    hooks.before_pipeline_run(Pipeline([]), catalog)
+    assert hooks._earlier == {}
+    assert "Timings of earlier runs are not used" in caplog.text

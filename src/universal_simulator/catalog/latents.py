@@ -1,17 +1,22 @@
 """A store of latent trajectories: a memory-mapped array, and beside it what it was made from."""
 
 import json
+import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from kedro.io import AbstractDataset
 
-from universal_simulator.catalog.writing import replace
+from universal_simulator.catalog.digests import file_digest
 from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
+
+log = logging.getLogger(__name__)
 
 VALUES, FRAME, STORE = "values.npy", "frame.npz", "store.json"
 
@@ -26,7 +31,10 @@ class LatentsChunk:
 
 
 class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
-    """A folder. It counts as existing once ``store.json`` is there, which is written after everything else."""
+    """A folder, written beside its place and moved there once it is complete: there is the old store or the new one.
+
+    ``store.json`` holds checksums of the other files.
+    """
 
     def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._folder = Path(filepath)
@@ -36,30 +44,31 @@ class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
         """Open the store; values stay on disk."""
         if not self._exists():
             raise InputError(f"{self._folder} = missing: latents must be computed first; run --pipeline=latents")
-        store = json.loads((self._folder / STORE).read_text())
+        store = _read(self._folder)
         values = np.load(self._folder / VALUES, mmap_mode="r", allow_pickle=False)
         with np.load(self._folder / FRAME, allow_pickle=False) as frame:
             return Latents(values, frame["mean"], frame["viscosity"], frame["times"], store["fingerprint"])
 
     def save(self, data: LatentsChunk) -> None:
-        """Add a chunk; the first one clears what was there, the last one makes the store valid."""
+        """Add a chunk, in order; the last one makes the store valid."""
         part = data.part
+        new = self._folder.with_name(f".{self._folder.name}.{os.getpid()}.part")
         if data.first == 0:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir(parents=True)
-            shape = (data.total, *part.values.shape[1:])
-            np.lib.format.open_memmap(self._folder / VALUES, "w+", np.float32, shape)
+            _remove_leavings(self._folder)
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+            _begin(new / VALUES, (data.total, *part.values.shape[1:]))
             self._mean = np.zeros(data.total, np.float32)
             self._viscosity = np.zeros(data.total, np.float64)
         rows = slice(data.first, data.first + len(part))
-        values = np.lib.format.open_memmap(self._folder / VALUES, "r+")
-        values[rows] = part.values
-        values.flush()
+        with (new / VALUES).open("ab") as file:  # mapped memory would end the process on a full disk
+            file.write(np.ascontiguousarray(part.values, np.float32).data)
         self._mean[rows], self._viscosity[rows] = part.mean, part.viscosity
         if rows.stop == data.total:
-            np.savez(self._folder / FRAME, mean=self._mean, viscosity=self._viscosity, times=part.times)
-            content = json.dumps({"fingerprint": part.fingerprint})
-            replace(self._folder / STORE, lambda file: file.write_text(content))
+            np.savez(new / FRAME, mean=self._mean, viscosity=self._viscosity, times=part.times)
+            content = {"fingerprint": part.fingerprint, "checksums": _checksums(new)}
+            (new / STORE).write_text(json.dumps(content))
+            _move(new, self._folder)
 
     def _exists(self) -> bool:
         return (self._folder / STORE).is_file()
@@ -71,13 +80,20 @@ class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
 class LatentsFingerprintDataset(AbstractDataset[None, str]):
     """The fingerprint of the store in a folder; empty where there is none."""
 
-    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, filepath: str, trusted: bool = True, metadata: dict[str, Any] | None = None) -> None:
         self._store = Path(filepath) / STORE
+        self._trusted = trusted
         self.metadata = metadata
 
     def load(self) -> str:
-        """Read it."""
-        return str(json.loads(self._store.read_text())["fingerprint"]) if self._store.is_file() else ""
+        """Read it; a store that is damaged, or not to be trusted, counts as none."""
+        if not self._trusted or not self._store.is_file():
+            return ""
+        try:
+            return str(_read(self._store.parent)["fingerprint"])
+        except InputError as error:
+            log.warning("Made again: %s", error)
+            return ""
 
     def save(self, data: None) -> None:
         """Refuse: the store itself writes it."""
@@ -88,3 +104,49 @@ class LatentsFingerprintDataset(AbstractDataset[None, str]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._store)}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return what a store says of itself, once its files agree with their checksums."""
+    try:
+        store = dict(json.loads((folder / STORE).read_text()))
+        said, found = store.get("checksums"), _checksums(folder)  # stores of earlier versions say none
+        fingerprint = store["fingerprint"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{folder} = unreadable ({error}); delete it and run --pipeline=latents") from error
+    for name, sum_ in (said or {}).items():
+        if found.get(name) != sum_:
+            raise InputError(
+                f"{folder / name} = damaged: must agree with its checksum; delete it and run --pipeline=latents"
+            )
+    return {**store, "fingerprint": fingerprint}
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {name: file_digest(folder / name) for name in (VALUES, FRAME)}
+
+
+def _begin(path: Path, shape: tuple[int, ...]) -> None:
+    """Write the header of an array whose rows are to follow."""
+    description = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, description)
+
+
+def _move(new: Path, folder: Path) -> None:
+    """Bring a complete store to the disk and to its place. Who has the old one open keeps reading it."""
+    for path in new.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old.part")
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leavings(folder: Path) -> None:
+    """Remove what processes that are gone have left."""
+    for left in folder.parent.glob(f".{folder.name}.*.part"):
+        if not psutil.pid_exists(int(left.name.removeprefix(f".{folder.name}.").split(".")[0])):
+            shutil.rmtree(left, ignore_errors=True)

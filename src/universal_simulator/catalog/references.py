@@ -1,11 +1,13 @@
 """Scores of all finished experiments, for gates that are relative to another one."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 
+from universal_simulator.catalog.digests import file_digest
 from universal_simulator.errors import InputError
 
 
@@ -22,6 +24,11 @@ class FinishedScoresDataset(AbstractDataset[None, dict[str, dict[str, float]]]):
             file.parent.name: json.loads(file.read_text(encoding="utf-8"))
             for file in sorted(self._folder.glob("*/scores.json"))
         }
+
+    def fingerprint(self) -> str:
+        """Name the content."""
+        files = sorted(self._folder.glob("*/scores.json"))
+        return hashlib.sha256("".join(f"{file}{file_digest(file)}" for file in files).encode()).hexdigest()[:16]
 
     def save(self, data: None) -> None:
         """Refuse: each experiment saves its own."""

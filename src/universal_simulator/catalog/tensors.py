@@ -1,6 +1,7 @@
 """Tensors and plain values in one file, with a checksum of all of them; reading runs no code from the file."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ CHECKSUM = "checksum"
 
 
 def write_tensors(path: Path, content: dict[str, Any]) -> None:
-    """Write atomically."""
-    replace(path, lambda part: torch.save({**content, CHECKSUM: checksum(content)}, part))
+    """Write atomically. In memory first: torch hides from its own files that a disk is full."""
+    memory = io.BytesIO()
+    torch.save({**content, CHECKSUM: checksum(content)}, memory)
+    replace(path, lambda part: part.write_bytes(memory.getbuffer()))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from universal_simulator.acquisition.store import Part, RawStore, Selection
+from universal_simulator.catalog.writing import replace
 from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Trajectories
 
@@ -51,11 +52,8 @@ class TrajectoriesDataset(AbstractDataset[Selection, Trajectories]):
     def save(self, data: Selection) -> None:
         """Store the selection; files are named from this one, so that a project may be moved."""
         marked = data.model_copy(update={"fingerprint": data.fingerprint or data.open().fingerprint})
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_name(self._path.name + ".part")
         relative = _with_files(marked, lambda file: os.path.relpath(file, self._path.parent))
-        new.write_text(relative.model_dump_json(), encoding="utf-8")
-        os.replace(new, self._path)
+        replace(self._path, lambda part: part.write_text(relative.model_dump_json(), encoding="utf-8"))
 
     def _exists(self) -> bool:
         return self._path.is_file()

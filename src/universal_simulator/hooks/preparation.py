@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -10,8 +11,10 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from universal_simulator import provenance
-from universal_simulator.configuration_loader import Tree
+from universal_simulator.configuration_loader import ExperimentLoader, Tree
 from universal_simulator.errors import InputError
+from universal_simulator.locking import ExperimentLock
+from universal_simulator.pipeline_registry import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,43 @@ class ArtefactHooks:
             for name in sorted(missing & made):
                 remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
                 raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
+
+
+class LockHooks:
+    """Lets one process at a time run the stages of an experiment."""
+
+    def __init__(self) -> None:
+        self._lock: ExperimentLock | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember whose folder is to be locked."""
+        assert isinstance(context.config_loader, ExperimentLoader)
+        self._name: str = context.config_loader["parameters"]["experiment"]["name"]
+        self._folder = Path(context.config_loader.data_root()) / "06_models" / self._name
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Take the lock, or say who has it."""
+        self._release()
+        if any(set(STAGES) & node.tags for node in pipeline.nodes):
+            self._lock = ExperimentLock(self._folder, self._name)
+            self._lock.acquire()
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Give it back."""
+        self._release()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Give it back."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.release()
+        self._lock = None
 
 
 class ComputeHooks:

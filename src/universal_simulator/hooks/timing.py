@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
@@ -28,6 +28,9 @@ class TimingHooks:
         """Wall-clock of each stage in this run. The time from one node's start to the next is the first one's."""
         self.trained: dict[str, float] = {}
         """Seconds of all epochs of a stage, also of those that an earlier run trained and this one goes on from."""
+        self._earlier: dict[str, float] = {}
+        self._reused: dict[str, float] = {}
+        """What stages took in an earlier run that need not be repeated."""
         self._stage, self._since = "", 0.0
 
     @hook_impl
@@ -38,22 +41,23 @@ class TimingHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin with what earlier runs of this experiment left."""
-        self.seconds, self.trained, self._stage = {}, {}, ""
-        self._nodes, self._begun = len(pipeline.nodes), 0
-        stored = catalog.load("timings") if "timings" in catalog and catalog.exists("timings") else {}
-        self._earlier = stored.get("seconds", {})
+        self.seconds, self.trained, self._reused, self._stage = {}, {}, {}, ""
+        self._numbers = {node.name: number for number, node in enumerate(pipeline.nodes, 1)}
+        self._earlier = _stored(catalog).get("seconds", {})
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
         """Close the stage before, open this one, and keep the file up to date for the report."""
         self._close(catalog)
         self._stage, self._since = stage_of(node), time.monotonic()
-        self._begun += 1
-        log.info("%d of %d: %s: %s", self._begun, self._nodes, self._stage, node.func.__name__.replace("_", " "))
+        number, name = self._numbers.get(node.name, 1), node.func.__name__.replace("_", " ")
+        log.info("%d of %d: %s: %s", number, len(self._numbers), self._stage, name)
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Add the epochs that a stage tells of; it begins with those that it goes on from."""
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
+        """Add the epochs that a stage tells of, beginning with earlier ones; note stages that are not repeated."""
+        if self._stage != (owner := stage_of(node)) and owner in self._earlier:
+            self._reused[owner] = self._earlier[owner]
         stage = dataset_name.removesuffix(HISTORY)
         if stage != dataset_name and isinstance(data, pd.DataFrame) and "seconds" in data:
             self.trained[stage] = self.trained.get(stage, 0.0) + float(data["seconds"].sum())
@@ -72,7 +76,8 @@ class TimingHooks:
 
     def paid(self) -> dict[str, float]:
         """Return what the stages took in all: a training that was resumed was paid for from its first epoch."""
-        return {stage: max(value, self.trained.get(stage, 0.0)) for stage, value in self.seconds.items()}
+        took = {stage: max(value, self.trained.get(stage, 0.0)) for stage, value in self.seconds.items()}
+        return self._reused | took
 
     def cost(self, seconds: float) -> float:
         """Return dollars."""
@@ -91,6 +96,15 @@ class TimingHooks:
         total = sum(seconds.values())
         prices = {"cost_usd": round(self.cost(total), 4), "hourly_rate_usd": self._hourly_rate}
         return {"seconds": seconds, "total_seconds": round(total, 3), **prices}
+
+
+def _stored(catalog: CatalogProtocol) -> Tree:
+    """Return what earlier runs left; nothing where the file is damaged."""
+    try:
+        return dict(catalog.load("timings")) if "timings" in catalog and catalog.exists("timings") else {}
+    except (DatasetError, TypeError, ValueError) as error:
+        log.warning("Timings of earlier runs are not used: %s", str(error).splitlines()[0])
+        return {}
 
 
 def duration(seconds: float) -> str:
