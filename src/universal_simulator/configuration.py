@@ -387,3 +387,7 @@ class Parameters(Section):
     promotion: Promotion
     gates: Gates = Gates()
     compute: Compute
+    weights: Annotated[str, Field(min_length=1)] = "trained"
+    """Whose networks are evaluated: ``trained`` are the experiment's own, ``shipped`` those that came with the project;
+    anything else is an address (``models:/universal-simulator@champion``, a folder). Results then lie in the folder
+    ``<experiment>-shipped``."""

@@ -10,6 +10,7 @@ from universal_simulator.hooks import (
     ProvenanceHooks,
     TimingHooks,
     TrackingHooks,
+    WeightsHooks,
 )
 
 CONFIG_LOADER_CLASS = ExperimentLoader
@@ -25,6 +26,7 @@ HOOKS = (
     ComputeHooks(),
     LockHooks(),
     ArtefactHooks(),
+    WeightsHooks(),
     ParameterHooks(),
 )
 

@@ -24,6 +24,7 @@ from universal_simulator.configuration import (
     Training,
     UTransformer,
 )
+from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import measure
@@ -38,7 +39,7 @@ from universal_simulator.pipelines.consistency_distillation.nodes import (
     train_consistency_student,
 )
 from universal_simulator.pipelines.diffusion_residual.nodes import select_diffusion_residual, train_diffusion_residual
-from universal_simulator.pipelines.evaluation.nodes import assemble, evaluate
+from universal_simulator.pipelines.evaluation.nodes import evaluate
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
 

@@ -26,14 +26,14 @@ def forecast(
         return task.starts.expand(samples, frames, points)[:, None]
     steps = frames if starts == 1 else 1
     begin = emulator.start(task.starts.flatten(0, 1), task.viscosity.repeat_interleave(starts), task.time_step)
-    states = _states(emulator, begin, steps, variant, members, settings, points, generator)
-    fields = decoded(emulator, states, begin, points)
+    path = states(emulator, begin, steps, variant, members, settings, points, generator)
+    fields = decoded(emulator, path, begin, points)
     if starts > 1:  # every start gave one frame
         fields = fields[:, :, 0].unflatten(0, (samples, starts)).transpose(1, 2)
     return fields
 
 
-def _states(
+def states(
     emulator: Emulator,
     begin: Start,
     steps: int,
@@ -43,6 +43,7 @@ def _states(
     points: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "sample member time token dim"]:
+    """Return the latent states at each step after the start, by one of the ways of stepping."""
     match variant:
         case "ensemble":
             return ensemble(emulator, begin, steps, members, generator)

@@ -4,6 +4,7 @@ from universal_simulator.hooks.estimating import EstimateHooks
 from universal_simulator.hooks.preparation import ArtefactHooks, ComputeHooks, LockHooks, ParameterHooks
 from universal_simulator.hooks.recording import ProvenanceHooks, TrackingHooks
 from universal_simulator.hooks.timing import TimingHooks
+from universal_simulator.hooks.weights import WeightsHooks
 
 __all__ = [
     "ArtefactHooks",
@@ -14,4 +15,5 @@ __all__ = [
     "ProvenanceHooks",
     "TimingHooks",
     "TrackingHooks",
+    "WeightsHooks",
 ]

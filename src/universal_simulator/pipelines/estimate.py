@@ -20,6 +20,7 @@ from universal_simulator.configuration import (
     Training,
     UTransformer,
 )
+from universal_simulator.emulation.assembly import assemble
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
@@ -30,7 +31,7 @@ from universal_simulator.physics.solver import solve
 from universal_simulator.pipelines.autoencoder.nodes import train_autoencoder
 from universal_simulator.pipelines.consistency_distillation.nodes import train_consistency_student
 from universal_simulator.pipelines.diffusion_residual.nodes import train_diffusion_residual
-from universal_simulator.pipelines.evaluation.nodes import assemble, evaluate
+from universal_simulator.pipelines.evaluation.nodes import evaluate
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import train_operator
 from universal_simulator.pipelines.stages import State

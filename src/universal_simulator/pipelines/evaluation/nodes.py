@@ -5,18 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pydantic_core import to_jsonable_python
 
-from universal_simulator.configuration import (
-    Compute,
-    ConsistencyDistillation,
-    Data,
-    DiffusionResidual,
-    Evaluation,
-    TestTimeConditioning,
-    Variant,
-)
-from universal_simulator.diffusion.schedule import NoiseSchedule
-from universal_simulator.emulation.emulator import Emulator, ResidualSampler
+from universal_simulator.configuration import Compute, Data, Evaluation, TestTimeConditioning, Variant
+from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
 from universal_simulator.emulation.protocols import Task, pose
 from universal_simulator.evaluation.scoreboard import Scoreboard
@@ -26,28 +18,13 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
 from universal_simulator.progress import progress
+from universal_simulator.serving.bundle import PARTS, Bundle, Card
 from universal_simulator.training.device import choose
 from universal_simulator.training.reconstruction import reconstruction_errors
 from universal_simulator.training.seeding import stream
 from universal_simulator.training.windows import draw_snapshots
 
 Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame]
-
-
-def assemble(
-    autoencoder: Trained[Autoencoder],
-    operator: Trained[LatentOperator],
-    student: Trained[ResidualNetwork],
-    diffusion: DiffusionResidual,
-    distill: ConsistencyDistillation,
-    data: Data,
-    compute: Compute,
-) -> Emulator:
-    """Join the trained parts."""
-    device = choose(compute.device)
-    schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
-    sampler = ResidualSampler(student.network.to(device), schedule, distill.sampler_steps)
-    return Emulator(autoencoder.network.to(device), operator.network.to(device), sampler, data.equation)
 
 
 def evaluate(
@@ -106,6 +83,32 @@ def keep_examples(
         "initial": task.initial.cpu().numpy(),
         "truth": task.truth.cpu().numpy(),
     }
+
+
+def bundle_up(
+    autoencoder: Trained[Autoencoder],
+    operator: Trained[LatentOperator],
+    student: Trained[ResidualNetwork],
+    parameters: dict[str, Any],
+    scores: dict[str, float],
+    test: Trajectories,
+    timings: dict[str, Any],
+    provenance: dict[str, str],
+) -> Bundle:
+    """Put all that a forecast needs, and what is known of its quality, into one thing that can be carried away."""
+    parts: dict[str, Trained[Any]] = dict(zip(PARTS, (autoencoder, operator, student), strict=True))
+    tree = to_jsonable_python(parameters)  # Kedro has made models of some sections
+    card = Card(
+        experiment=tree["experiment"]["name"],
+        recipes={name: part.recipe for name, part in parts.items()},
+        origins={name: dict(part.provenance) for name, part in parts.items()},
+        parameters=tree,
+        scores={name: float(value) for name, value in scores.items() if np.isfinite(value)},
+        timings=timings,
+        provenance=provenance,
+        horizon=float(test.times[-1] - test.times[0]),
+    )
+    return Bundle(card, parts)
 
 
 def _tasks(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:

@@ -2,7 +2,8 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.evaluation.nodes import assemble, evaluate, keep_examples
+from universal_simulator.emulation.assembly import assemble
+from universal_simulator.pipelines.evaluation.nodes import bundle_up, evaluate, keep_examples
 
 _FORECAST = [
     "emulator",
@@ -14,9 +15,25 @@ _FORECAST = [
     "params:compute",
 ]
 
+BUNDLE = node(
+    bundle_up,
+    [
+        "autoencoder",
+        "operator",
+        "consistency_distill",
+        "parameters",
+        "scores",
+        "test_trajectories",
+        "timings",
+        "provenance",
+    ],
+    "bundle",
+)
+"""Gathers what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
+
 
 def create_pipeline() -> Pipeline:
-    """Return: join the parts, score all test trajectories, keep a few whole."""
+    """Return: join the parts, score all test trajectories, keep a few whole, bundle the model."""
     return Pipeline(
         [
             node(
@@ -34,5 +51,6 @@ def create_pipeline() -> Pipeline:
             ),
             node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"]),
             node(keep_examples, _FORECAST, "examples"),
+            BUNDLE,
         ]
     )

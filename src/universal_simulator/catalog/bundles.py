@@ -1,0 +1,55 @@
+"""A finished model as one folder, and models by their address."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from universal_simulator.errors import InputError
+from universal_simulator.serving.addresses import open_bundle
+from universal_simulator.serving.bundle import CARD, Bundle
+from universal_simulator.serving.emulator import Emulator
+
+
+class BundleDataset(AbstractDataset[Bundle, Bundle]):
+    """Weights and card of a model in a folder; see ``serving/bundle.py``."""
+
+    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._folder = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> Bundle:
+        """Read it, running no code from it."""
+        return Bundle.read(self._folder)
+
+    def save(self, data: Bundle) -> None:
+        """Replace its files."""
+        data.write(self._folder)
+
+    def _exists(self) -> bool:
+        return (self._folder / CARD).is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": str(self._folder)}
+
+
+class ModelDataset(AbstractDataset[None, Emulator]):
+    """A model at any address: in MLflow, shipped with the project, or in a folder."""
+
+    def __init__(self, address: str, metadata: dict[str, Any] | None = None) -> None:
+        self._address = address
+        self.metadata = metadata
+
+    def load(self) -> Emulator:
+        """Open it."""
+        return Emulator.of(open_bundle(self._address))
+
+    def save(self, data: None) -> None:
+        """Refuse: evaluation makes models."""
+        raise InputError(f"{self._address} = must not be saved to; run --pipeline=evaluation, which makes the bundle")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"address": self._address}

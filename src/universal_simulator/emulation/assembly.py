@@ -1,0 +1,26 @@
+"""From trained parts to an emulator."""
+
+from universal_simulator.configuration import Compute, ConsistencyDistillation, Data, DiffusionResidual
+from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.emulation.emulator import Emulator, ResidualSampler
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.networks.trained import Trained
+from universal_simulator.training.device import choose
+
+
+def assemble(
+    autoencoder: Trained[Autoencoder],
+    operator: Trained[LatentOperator],
+    student: Trained[ResidualNetwork],
+    diffusion: DiffusionResidual,
+    distill: ConsistencyDistillation,
+    data: Data,
+    compute: Compute,
+) -> Emulator:
+    """Join the trained parts."""
+    device = choose(compute.device)
+    schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
+    sampler = ResidualSampler(student.network.to(device), schedule, distill.sampler_steps)
+    return Emulator(autoencoder.network.to(device), operator.network.to(device), sampler, data.equation)

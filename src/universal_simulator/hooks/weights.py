@@ -1,0 +1,84 @@
+"""Weights that came with the project in place of trained ones: ``--params=sota_v1,weights=shipped``."""
+
+import logging
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from universal_simulator.configuration_loader import Tree, select
+from universal_simulator.errors import InputError
+from universal_simulator.runner import SequentialRunner
+
+log = logging.getLogger(__name__)
+
+DECISIVE = (
+    "data",
+    "latent",
+    "diffusion_residual.sigma_min",
+    "diffusion_residual.sigma_max",
+    "consistency_distillation.sampler_steps",
+)
+"""Parameters that decide what the weights mean, and which trajectories they have not seen."""
+
+
+class WeightsHooks:
+    """Puts a bundle's networks where the experiment's own would lie, and makes the data where there are none yet."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember whose weights are asked for."""
+        self._parameters: Tree = context.config_loader["parameters"]
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Fill the catalog with what the pipeline needs of networks and data."""
+        self._told, weights = {}, self._parameters["weights"]
+        if weights == "trained":
+            return
+        if any(name.endswith("_state") for name in pipeline.all_outputs()):
+            raise InputError(f"weights = {weights}: must be `trained` where networks are trained; run the evaluation")
+        from universal_simulator.serving.addresses import SHIPPED, open_bundle  # torch takes seconds
+
+        name = self._parameters["experiment"]["name"]
+        bundle = open_bundle(SHIPPED + name if weights == "shipped" else weights)
+        self._refuse_another(bundle.card.experiment, bundle.card.parameters)
+        needed = {name for name in pipeline.inputs() if not catalog.exists(name)}
+        self._make_data(needed, catalog)
+        for part, trained in bundle.parts.items():
+            catalog.save(part, trained)
+        self._told = {name: value for name, value in bundle.card.scores.items() if name.endswith("/nrmse")}
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Say how near the new scores are to those that came with the weights."""
+        if dataset_name == "scores":
+            for name, value in self._told.items():
+                log.info("%s = %.4g here, %.4g with the weights", name, data.get(name, float("nan")), value)
+
+    def _refuse_another(self, made_for: str, theirs: Tree) -> None:
+        """Demand the parameters that the weights were made with: another split would hold what they have seen."""
+        weights, name = self._parameters["weights"], self._parameters["experiment"]["name"]
+        if made_for != name:
+            raise InputError(
+                f"weights = {weights}: are those of {made_for}, must be of {name}; write --params={made_for},weights=…"
+            )
+        for path in DECISIVE:
+            if select(theirs, path) != select(self._parameters, path):
+                raise InputError(
+                    f"weights = {weights}: were made with another {path}, must be with this one; "
+                    f"leave {path} as {name} has it"
+                )
+
+    def _make_data(self, needed: set[str], catalog: CatalogProtocol) -> None:
+        """Solve or fetch the data, and split them, if any of it is missing."""
+        stage = pipelines["data_engineering"].only_nodes_with_tags("data_engineering")
+        if needed & stage.all_outputs():
+            log.info("There are no data yet: making them first")
+            SequentialRunner().run(stage, catalog)

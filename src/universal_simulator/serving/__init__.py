@@ -1,0 +1,8 @@
+"""A finished model outside its experiment: one folder that holds all of it, opened by an address, used on arrays.
+
+Loading runs no code from the folder: weights are plain tensors (safetensors), everything else is JSON.
+"""
+
+from universal_simulator.serving.emulator import Emulator, OutsideTrainingWarning
+
+__all__ = ["Emulator", "OutsideTrainingWarning"]

@@ -1,0 +1,82 @@
+"""Where a model is: a folder, one shipped with the project, or one in MLflow.
+
+| address | meaning |
+|---|---|
+| ``models:/universal-simulator@champion``, ``models:/universal-simulator/3`` | a version in MLflow's registry |
+| ``runs:/<run id>`` | what an evaluation recorded in MLflow |
+| ``shipped:golden`` | ``weights/golden`` of the project |
+| ``data/06_models/golden`` | an experiment's folder, or the bundle's own |
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from universal_simulator.errors import InputError
+from universal_simulator.serving.bundle import CARD, Bundle
+
+CHAMPION = "models:/universal-simulator@champion"
+SHIPPED = "shipped:"
+FOLDER = "bundle"
+"""What the bundle is called inside an experiment's folder and inside an MLflow run."""
+
+
+def open_bundle(address: str | os.PathLike[str]) -> Bundle:
+    """Return the model at an address."""
+    text = os.fspath(address)
+    if text.startswith(("models:", "runs:")):
+        with tempfile.TemporaryDirectory() as place:
+            return Bundle.read(_download(text, place))
+    if text.startswith(SHIPPED):
+        return Bundle.read(shipped(text.removeprefix(SHIPPED)))
+    return Bundle.read(_inside(Path(text)) or Path(text))
+
+
+def shipped(name: str) -> Path:
+    """Return the folder of a model that came with the project."""
+    places = [root / "weights" for root in (Path.cwd(), Path(__file__).parents[3])]
+    found = [place / name for place in places if (place / name / CARD).is_file()]
+    if not found:
+        known = sorted({card.parent.name for place in places for card in place.glob(f"*/{CARD}")})
+        raise InputError(
+            f"model = {SHIPPED}{name}: no such weights came with the project; "
+            f"there are {', '.join(known) or 'none'} (in {places[0]})"
+        )
+    return found[0]
+
+
+def default_store() -> str | None:
+    """Return the project's own MLflow store, where nothing else was named and it is there."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    store = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data")).absolute() / "mlflow" / "mlflow.db"
+    return f"sqlite:///{store}" if store.is_file() else None
+
+
+def _download(uri: str, place: str) -> Path:
+    """Fetch the model from MLflow and return the folder with the card."""
+    import mlflow  # two seconds, which only this pays
+
+    store = None if mlflow.is_tracking_uri_set() else default_store()
+    of_run = uri.startswith("runs:") and uri.count("/") == 1
+    try:
+        local = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{uri}/{FOLDER}" if of_run else uri, dst_path=place, tracking_uri=store, registry_uri=store
+        )
+    except Exception as error:  # whatever the store raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(
+            f"model = {uri}: must be in the store of MLflow ({reason}); promote one, or check MLFLOW_TRACKING_URI"
+        ) from error
+    found = _inside(Path(local))
+    if found is None:
+        raise InputError(f"model = {uri}: holds no {CARD}; name a model of this project")
+    return found
+
+
+def _inside(folder: Path) -> Path | None:
+    """Return the folder with the card, at most three levels down."""
+    for pattern in ("", "*/", "*/*/", "*/*/*/"):
+        for card in sorted(folder.glob(f"{pattern}{CARD}")):
+            return card.parent
+    return None

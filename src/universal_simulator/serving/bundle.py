@@ -1,0 +1,154 @@
+"""A finished model in one folder: ``weights.safetensors`` holds every tensor, ``bundle.json`` everything else.
+
+The weights' checksum stands in ``bundle.json``, which is written last: a folder that was interrupted, damaged or mixed
+is refused.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from universal_simulator.configuration import (
+    Compute,
+    ConsistencyDistillation,
+    Data,
+    DiffusionResidual,
+    TestTimeConditioning,
+)
+from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.errors import InputError
+from universal_simulator.networks.trained import Recipe, Trained
+
+CARD, WEIGHTS = "bundle.json", "weights.safetensors"
+PARTS = ("autoencoder", "operator", "consistency_distill")
+"""Networks that a forecast needs, by the names of their stages; the diffusion teacher is not among them."""
+
+
+class Card(BaseModel):
+    """What is to be known of a model beside its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    """Of this layout."""
+    experiment: str
+    recipes: dict[str, Recipe]
+    origins: dict[str, dict[str, str | int | float]]
+    """Of each network: fingerprints of what it learned from, losses, epochs."""
+    parameters: dict[str, Any]
+    """The experiment's whole configuration."""
+    scores: dict[str, float]
+    """On the test split, by their flat names; those that are no number are left out."""
+    timings: dict[str, Any]
+    provenance: dict[str, str]
+    """Code, command, device, seed and data fingerprint behind the scores."""
+    horizon: float
+    """Longest time that was scored."""
+    weights_sha256: str = ""
+
+    @property
+    def data(self) -> Data:
+        """Return what it was trained and scored on."""
+        return Data.model_validate(self.parameters["data"])
+
+    @property
+    def conditioning(self) -> TestTimeConditioning:
+        """Return its settings of guidance and search."""
+        return TestTimeConditioning.model_validate(self.parameters["ttc"])
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A card and the trained networks by stage."""
+
+    card: Card
+    parts: Mapping[str, Trained[Any]]
+
+    def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
+        """Join the networks as the experiment's evaluation did."""
+        parameters = self.card.parameters
+        autoencoder, operator, student = (self.parts[name] for name in PARTS)
+        return assemble(
+            autoencoder,
+            operator,
+            student,
+            DiffusionResidual.model_validate(parameters["diffusion_residual"]),
+            ConsistencyDistillation.model_validate(parameters["consistency_distillation"]),
+            self.card.data,
+            Compute(device=device),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Fill the folder; each file is replaced as a whole."""
+        tensors = {
+            f"{part}/{name}": value.detach().cpu().contiguous()
+            for part, trained in self.parts.items()
+            for name, value in trained.network.state_dict().items()
+        }
+        weights = save(tensors)
+        card = self.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / WEIGHTS, weights)
+        _replace(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Bundle":
+        """Return what ``write`` wrote, the networks ready for use on the CPU."""
+        card, tensors = read_card(folder), _tensors(folder / WEIGHTS)
+        if hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() != card.weights_sha256:
+            raise InputError(
+                f"{folder / WEIGHTS} = other bytes than {CARD} names: must be whole; copy or make it again"
+            )
+        try:
+            parts = {
+                name: Trained.rebuild(recipe, tensors.get(name, {}), card.origins[name])
+                for name, recipe in card.recipes.items()
+            }
+        except (KeyError, RuntimeError) as error:
+            raise InputError(f"{folder} = not weights of this version ({_line(error)}); make it again") from error
+        return cls(card, parts)
+
+
+def read_card(folder: Path) -> Card:
+    """Return the card alone."""
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(f"{path} = missing: must be there; run --pipeline=evaluation, which makes it, or name another")
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        place = error.errors()[0]
+        reason = f"{'.'.join(map(str, place['loc']))}: {place['msg']}"
+        raise InputError(f"{path} = not a model of this version ({reason}); make it again") from error
+
+
+def _tensors(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Return the tensors of each part by name."""
+    try:
+        flat = load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} = unreadable ({_line(error)}); copy or make it again") from error
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        part, _, name = key.partition("/")
+        parts.setdefault(part, {})[name] = value
+    return parts
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

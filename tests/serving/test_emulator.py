@@ -1,0 +1,111 @@
+"""An emulator for those who have a field: any kind of array, any resolution, and a word where nothing is known."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.emulation.emulator import decoded, deterministic
+from universal_simulator.errors import InputError
+from universal_simulator.serving import OutsideTrainingWarning
+
+
+def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):
+    start = emulator.parts.start(u0, torch.full((3,), 0.05), 0.02)
+    expected = decoded(emulator.parts, deterministic(emulator.parts, start, 5), start, 128)[:, 0, [0, 2, 4]]
+    torch.testing.assert_close(emulator.rollout(u0, 0.05, [0.02, 0.06, 0.1]), expected, rtol=0, atol=1e-6)
+
+
+def test_times_may_come_in_any_order_and_a_single_one_alone(emulator, u0):
+    forward, backward = (emulator.rollout(u0, 0.05, times) for times in ([0.02, 0.06], [0.06, 0.02]))
+    assert torch.equal(forward, backward.flip(1))
+    assert torch.equal(emulator.rollout(u0, 0.05, 0.06), backward[:, :1])
+
+
+def test_the_answer_is_of_the_kind_that_was_given(emulator, u0):
+    torch_answer = emulator.rollout(u0.double(), 0.05, [0.02])
+    numpy_answer = emulator.rollout(u0.numpy(), 0.05, [0.02])
+    alone = emulator.rollout(u0[0].tolist(), 0.05, [0.02])
+    assert (torch_answer.dtype, torch_answer.shape) == (torch.float64, (3, 1, 128))
+    np.testing.assert_array_equal(numpy_answer, torch_answer.float().numpy())
+    np.testing.assert_allclose(alone, numpy_answer[0], atol=1e-6)
+
+
+def test_a_finer_grid_gives_the_same_field_on_more_points(emulator):
+    def field(points):
+        x = (torch.arange(points) + 0.5) / points
+        return 0.3 + torch.sin(2 * torch.pi * x) + 0.3 * torch.cos(4 * torch.pi * x)
+
+    coarse, fine = (emulator.rollout(field(points), 0.05, [0.1]) for points in (96, 288))
+    torch.testing.assert_close(fine[:, 1::3], coarse, rtol=0, atol=1e-4)
+
+
+def test_members_differ_the_seed_decides_and_mass_is_kept(emulator, u0):
+    one, same, other = (emulator.rollout(u0, 0.05, [0.1], members=3, seed=seed) for seed in (1, 1, 2))
+    assert one.shape == (3, 3, 1, 128)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one[:, 0], one[:, 1])
+    mass = u0.mean(-1)[:, None, None].expand(3, 3, 1)
+    torch.testing.assert_close(one.mean(-1), mass, rtol=0, atol=1e-6)
+
+
+def test_guidance_brings_a_poor_operator_nearer_to_the_solution(emulator):
+    from universal_simulator.physics.burgers import Burgers
+    from universal_simulator.physics.solver import solve
+
+    def wave(x):
+        return torch.sin(2 * torch.pi * x)[None]
+
+    truth = solve(Burgers(0.05), wave, np.array([0.0, 0.1]), 128).values[0, -1].float()
+    x = (torch.arange(128, dtype=torch.float64) + 0.5) / 128
+    plain, guided = (emulator.rollout(wave(x)[0].float(), 0.05, [0.1], guided=guided)[0] for guided in (False, True))
+    assert (guided - truth).square().mean() < (plain - truth).square().mean() / 4
+
+
+def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
+    many = emulator.rollout(u0.repeat(20, 1), 0.05, [0.02])
+    torch.testing.assert_close(many[57:], emulator.rollout(u0, 0.05, [0.02]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"u0": np.zeros((2, 3, 64))}, r"u0 = an array of shape \(2, 3, 64\): must be \(space\) or \(sample, space\)"),
+        ({"u0": np.zeros(5)}, r"u0 = an array of shape \(5,\): must be .* at least 8 points"),
+        ({"u0": np.full(64, np.nan)}, "u0 = NaN or infinity in it: must be finite"),
+        ({"u0": ["a"] * 64}, "u0 = list: must hold real numbers"),
+        ({"u0": np.zeros(64, complex)}, "u0 = ndarray: must hold real numbers"),
+        ({"viscosity": [0.05, 0.05]}, r"viscosity = \(2,\) numbers: must be one, or one for each of the 1 fields"),
+        ({"viscosity": -1.0}, "viscosity = -1: must be positive"),
+        ({"times": [0.013]}, "times = 0.013: must be a positive multiple of the model's step 0.02; take 0.02"),
+        ({"times": [0.0]}, "times = 0: must be a positive multiple of the model's step 0.02; take 0.02"),
+        ({"times": []}, "must be one number or a list of numbers"),
+        ({"members": 1}, "members = 1: must be at least 2"),
+        ({"members": 4, "guided": True}, "members = 4 and guided = true: only one of them can be"),
+    ],
+)
+def test_what_cannot_be_forecast_is_refused_in_one_line(emulator, change, line):
+    given = {"u0": np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64), "viscosity": 0.05, "times": [0.02]} | change
+    with pytest.raises(InputError, match=line):
+        emulator.rollout(**given)
+
+
+@pytest.mark.parametrize(
+    ("factor", "viscosity", "time", "line"),
+    [
+        (100.0, 0.05, 0.02, r"amplitude .* is outside the training data's .* are these the equation's units\?"),
+        (1.0, 0.1, 0.02, "viscosity 0.1 is outside the training data's 0.05 … 0.05: the error there is unknown"),
+        (1.0, 0.05, 2.02, "time 2.02 is beyond 2, the longest forecast that was scored"),
+    ],
+)
+def test_outside_of_the_training_it_says_what_is_unknown(emulator, u0, factor, viscosity, time, line):
+    with pytest.warns(OutsideTrainingWarning, match=line):
+        emulator.rollout(factor * u0, viscosity, [time])
+
+
+def test_inside_of_the_training_it_is_silent(emulator, u0):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        emulator.rollout(u0, 0.05, [0.02])
