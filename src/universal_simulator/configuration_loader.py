@@ -106,6 +106,11 @@ class ExperimentLoader(OmegaConfigLoader):
         """Return all parameters of an experiment, without this run's own overrides."""
         return self._merged([name], {})
 
+    def folder(self) -> str:
+        """Return the experiment's folder; results of weights that it did not train lie apart."""
+        parameters = self["parameters"]
+        return str(parameters["experiment"]["name"]) + ("" if parameters["weights"] == "trained" else "-shipped")
+
     def _load_parameters(self) -> Tree:
         return self._merged(self.names, self.runtime_params)
 
@@ -157,7 +162,7 @@ class ExperimentLoader(OmegaConfigLoader):
             "tracking_uri": self._tracking_uri,
             "artifact_location": self._artifact_location,
             "params": lambda path: select(self["parameters"], path),
-            "experiment": self._folder,
+            "experiment": self.folder,
             "resume": self._resume,
             "trusted": lambda: not self["parameters"]["force"],
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
@@ -174,11 +179,6 @@ class ExperimentLoader(OmegaConfigLoader):
         source = Path(self.conf_source)
         project = source.parent if source.is_dir() else Path.cwd()
         return str((project / os.environ.get(DATA_VARIABLE, "data")).absolute())
-
-    def _folder(self) -> str:
-        """Return the experiment's folder; results of weights that it did not train lie apart."""
-        parameters = self["parameters"]
-        return str(parameters["experiment"]["name"]) + ("" if parameters["weights"] == "trained" else "-shipped")
 
     def _tracking_uri(self) -> str:
         return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data_root()}/mlflow/mlflow.db"

@@ -52,7 +52,7 @@ class LockHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Remember whose folder is to be locked."""
         assert isinstance(context.config_loader, ExperimentLoader)
-        self._name: str = context.config_loader["parameters"]["experiment"]["name"]
+        self._name = context.config_loader.folder()
         self._folder = Path(context.config_loader.data_root()) / "06_models" / self._name
 
     @hook_impl(tryfirst=True)
