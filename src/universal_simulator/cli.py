@@ -33,6 +33,7 @@ kedro run --pipelines=full --params=sota_v1
 kedro run --pipelines=full --params=sota_v1,operator.training.epochs=3
 kedro run --pipelines=operator --params=golden,operator.network.depths=[2,2,2],seed=1
 kedro run --pipelines=full --params=sota_v1,dry_run        (the later one wins)
+kedro run --pipelines=full --params=from_run=ID            (a run in MLflow, repeated from its record)
 """
 
 
@@ -81,6 +82,8 @@ def parse_params(text: str) -> dict[str, Any]:
             raise InputError(f"params = {item}: a parameter needs a name before the '='; write name=value")
         elif key == "experiment":
             names += _items(value)
+        elif key == "from_run":  # hexadecimal digits, which YAML may take for a number
+            params[key] = value
         else:
             params[key] = _value(key, value)
     return {"experiment": names, **params} if names else params

@@ -9,8 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=10**4)]
+"""Of networks and searches: bounded, so that a slip of the finger does not fill the memory."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
+"""Of every trajectory that is solved here or published, and how many are published for one viscosity."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -46,7 +52,7 @@ class SolveSource(Section):
     kind: Literal["solve"] = "solve"
     samples: Count | None = None
     """Trajectories per viscosity; by default as many as the three splits need."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Family of initial conditions; sample i depends on (seed, i) alone."""
     precision: Literal["float32", "float64"] = "float32"
     chunk: Count = 100
@@ -57,7 +63,9 @@ class PublishedSource(Section):
     """Download PDEBench's files (8.2 GB each) and demand their published md5."""
 
     kind: Literal["published"] = "published"
-    address: str = "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
+    address: Annotated[str, Field(pattern=r"^https?://\S+\{id\}\S*$")] = (
+        "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
+    )
 
 
 class BucketSource(Section):
@@ -91,7 +99,7 @@ class Data(Section):
     validation: Count = 200
     test: Count = 200
     """Whole trajectories in each split, over all viscosities together."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Seed = 0
     time_stride: Count = 2
     """Snapshots (0.01 time units apart) per step of the models."""
 
@@ -102,16 +110,52 @@ class Data(Section):
             raise ValueError(f"viscosities must differ from each other, got {self.viscosities}; drop the repeated one")
         for split in ("train", "validation", "test"):
             if getattr(self, split) % n:
-                raise ValueError(f"{split} = {getattr(self, split)} must be a multiple of the {n} viscosities")
+                raise ValueError(
+                    f"{split} = {getattr(self, split)} must be a multiple of the {n} viscosities; take {n} or {2 * n}"
+                )
+        if self.train < 2:
+            raise ValueError(f"train = {self.train} must be at least 2, one of them for the residual; raise it")
         return self
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Data":
+        """Refuse splits that are larger than the data, and steps that are longer."""
+        needed = (self.train + self.validation + self.test) // len(self.viscosities)
+        there = PUBLISHED if isinstance(self.source, PublishedSource) else getattr(self.source, "samples", None)
+        if there is not None and there < needed:
+            raise ValueError(
+                f"train + validation + test = {needed} for each viscosity must not exceed the {there} samples of "
+                f"source.kind = {self.source.kind}; lower one of them"
+            )
+        if self.snapshots and self.time_stride >= self.snapshots:
+            raise ValueError(
+                f"time_stride = {self.time_stride} must be below the {self.snapshots} snapshots of a file; lower it"
+            )
+        return self
+
+    @property
+    def snapshots(self) -> int | None:
+        """Return how many snapshots a trajectory has; None where that is known only from the files."""
+        return SNAPSHOTS if isinstance(self.source, SolveSource | PublishedSource) else None
+
+    @property
+    def points(self) -> int | None:
+        """Return how many points a snapshot has; None where that is known only from the files."""
+        return POINTS if self.snapshots else None
 
 
 # --- what is learned --------------------------------------------------------------------------------------------------
 class Latent(Section):
     """Size of the latent state: ``tokens × dim`` numbers, whatever the number of points of the field."""
 
-    tokens: Count = 16
-    dim: Count = 32
+    tokens: Size = 16
+    dim: Size = 32
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Latent":
+        if self.dim % 4:
+            raise ValueError(f"dim = {self.dim} must be a multiple of 4, as networks cut tokens in 4; take 16 or 32")
+        return self
 
 
 class Training(Section):
@@ -123,10 +167,10 @@ class Training(Section):
     random windows, not all of them."""
     batch_size: Count = 32
     learning_rate: Positive
-    final_learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    final_learning_rate: NonNegative = 0.0
     warmup_fraction: Probability = 0.03
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: NonNegative = 0.01
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     gradient_clip: Positive = 1.0
     patience: Count = 10
@@ -143,16 +187,20 @@ class Training(Section):
                 f"final_learning_rate = {self.final_learning_rate} must not exceed "
                 f"learning_rate = {self.learning_rate}; swap or lower it"
             )
+        if self.batch_size > self.windows_per_epoch:
+            raise ValueError(
+                f"batch_size = {self.batch_size} must not exceed windows_per_epoch = {self.windows_per_epoch}; lower it"
+            )
         return self
 
 
 class ConvolutionalAutoencoder(Section):
     """Shape of the encoder and the decoder."""
 
-    width: Count = 16
-    depth: Annotated[int, Field(ge=2)] = 3
-    kernel: Annotated[int, Field(ge=3)] = 5
-    refinement: Count = 2
+    width: Size = 16
+    depth: Annotated[int, Field(ge=2, le=100)] = 3
+    kernel: Annotated[int, Field(ge=3, le=1023)] = 5
+    refinement: Annotated[int, Field(ge=1, le=64)] = 2
     """How much finer than the latent grid the decoder works, to draw fronts that fall between latent points."""
 
     @model_validator(mode="after")
@@ -169,14 +217,17 @@ class Autoencoder(Section):
     training: Training
 
 
+Depth = Annotated[int, Field(ge=1, le=100)]
+
+
 class UTransformer(Section):
     """Shape of a U-shaped transformer over latent tokens."""
 
-    hidden_width: Count = 64
-    depths: tuple[Count, Count, Count] = (1, 1, 1)
+    hidden_width: Size = 64
+    depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
     """Blocks on each of the three levels, on the way down and again on the way up."""
-    heads: Count = 4
-    group_size: Count = 8
+    heads: Size = 4
+    group_size: Size = 8
     """Channels normalised together."""
 
     @model_validator(mode="after")
@@ -186,6 +237,11 @@ class UTransformer(Section):
                 raise ValueError(
                     f"{name} = {getattr(self, name)} must divide hidden_width = {self.hidden_width}; change either"
                 )
+        if self.hidden_width // self.heads < 2:
+            raise ValueError(
+                f"heads = {self.heads} must leave each head 2 of hidden_width = {self.hidden_width} channels or more, "
+                "a pair to turn with the position; lower heads"
+            )
         return self
 
 
@@ -196,12 +252,12 @@ class Operator(Section):
     training: Training
     time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
     """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
-    start_exponent: Annotated[float, Field(ge=1)] = 1.0
+    start_exponent: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Where in time training windows start, as a power of a uniform share: above 1 the eventful beginning, where most
     of a roll-out's error arises, is seen more often."""
-    unroll: Count = 1
+    unroll: Size = 1
     """Steps rolled out inside the objective."""
-    spectral_loss_weight: Annotated[float, Field(ge=0)] = 0.05
+    spectral_loss_weight: NonNegative = 0.05
 
 
 class BetaDistribution(Section):
@@ -223,16 +279,24 @@ class DiffusionResidual(Section):
     sigma_min: Positive = 0.01
     sigma_max: Positive = 20.0
     """Range of noise, in units of the residual's standard deviation."""
-    sampler_steps: Count = 10
+    sampler_steps: Size = 10
     """Heun steps of the teacher: two network calls each but the last."""
+
+    @model_validator(mode="after")
+    def _range(self) -> "DiffusionResidual":
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(
+                f"sigma_min = {self.sigma_min} must be below sigma_max = {self.sigma_max}; swap them or change either"
+            )
+        return self
 
 
 class ConsistencyDistillation(Section):
     """Fourth stage: a student that samples in one or two network calls."""
 
     training: Training
-    noise_levels_per_batch: Count = 5
-    schedule: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (5, 4, 3)
+    noise_levels_per_batch: Size = 5
+    schedule: Annotated[tuple[Annotated[int, Field(ge=2, le=1000)], ...], Field(min_length=1)] = (5, 4, 3)
     """Teacher intervals on the noise axis, over equal parts of training."""
     sampler_steps: Annotated[int, Field(ge=1, le=2)] = 1
     """Network calls per sample."""
@@ -242,31 +306,31 @@ class ConsistencyDistillation(Section):
 class RewardWeights(Section):
     """Weights of the physical terms in a candidate's reward, relative to the equation's residual (1)."""
 
-    mass: Annotated[float, Field(ge=0)] = 1.2
-    energy: Annotated[float, Field(ge=0)] = 0.15
+    mass: NonNegative = 1.2
+    energy: NonNegative = 0.15
 
 
 class Guidance(Section):
     """Correction of every step by the equation's balance, before it is scored."""
 
-    modes: Annotated[int, Field(ge=0)] = 8
+    modes: Annotated[int, Field(ge=0, le=10**4)] = 8
     """Longest waves that the balance prescribes; 0 switches guidance off."""
-    iterations: Count = 3
+    iterations: Size = 3
     """Fixed-point iterations of the implicit balance."""
 
 
 class TestTimeConditioning(Section):
     """Guide each step by physics the networks did not see, and search among candidate steps that physics scores."""
 
-    candidates: Count = 8
-    beam: Count = 3
-    horizon: Count = 1
-    threshold: Annotated[float, Field(ge=0)] = 0.35
+    candidates: Size = 8
+    beam: Size = 3
+    horizon: Size = 1
+    threshold: NonNegative = 0.35
     discount: Positive = 1.0
-    budget: Annotated[int, Field(ge=0)] = 150
+    budget: Annotated[int, Field(ge=0, le=10**9)] = 150
     """Candidate evaluations (network calls) spent on one trajectory."""
-    noise_std: Annotated[float, Field(ge=0)] = 0.015
-    noise_schedule: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.03, 0.015, 0.005)
+    noise_std: NonNegative = 0.015
+    noise_schedule: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0.03, 0.015, 0.005)
     reward: RewardWeights = RewardWeights()
     guidance: Guidance = Guidance()
     max_batch: Count = 512
@@ -282,7 +346,7 @@ class TestTimeConditioning(Section):
 class Ensemble(Section):
     """How many members a probabilistic forecast has."""
 
-    members: Annotated[int, Field(ge=2)] = 8
+    members: Annotated[int, Field(ge=2, le=10**4)] = 8
 
 
 Protocol = Literal["one_step", "rollout", "pdebench"]
@@ -292,8 +356,8 @@ Variant = Literal["deterministic", "ensemble", "ttc", "persistence"]
 class Evaluation(Section):
     """What is scored on the test split."""
 
-    protocols: tuple[Protocol, ...] = ("one_step", "rollout", "pdebench")
-    variants: tuple[Variant, ...] = ("persistence", "deterministic", "ensemble", "ttc")
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("one_step", "rollout", "pdebench")
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = ("persistence", "deterministic", "ensemble", "ttc")
     ensemble: Ensemble = Ensemble()
     batch_size: Count = 50
     """Trajectories forecast at once."""
@@ -301,6 +365,14 @@ class Evaluation(Section):
     """``one_step`` starts from every so many steps of a trajectory: neighbours say almost the same."""
     examples: Count = 4
     """Test trajectories kept whole, for the report's pictures."""
+
+    @model_validator(mode="after")
+    def _different(self) -> "Evaluation":
+        for name in ("protocols", "variants"):
+            value = getattr(self, name)
+            if len(set(value)) < len(value):
+                raise ValueError(f"{name} = {','.join(value)} must differ from each other; drop the repeated one")
+        return self
 
 
 class Promotion(Section):
@@ -328,7 +400,7 @@ class Gate(Section):
     relative_to: Name | None = None
     """the experiment whose score of the same name, times ``factor``, is the bound."""
     factor: Positive = 1.0
-    negligible: Annotated[float, Field(ge=0)] = 0.0
+    negligible: NonNegative = 0.0
     """A relative upper bound is never below this: where both are rounding, none is better."""
     level: Literal["minimum", "strong"] = "minimum"
     """Only ``minimum`` gates are enforced; ``strong`` ones are an ambition."""
@@ -356,7 +428,7 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
     """CPU threads of the numerical libraries; by default all cores."""
-    hourly_rate_usd: Annotated[float, Field(ge=0)] = 0.0
+    hourly_rate_usd: NonNegative = 0.0
 
 
 class Experiment(Section):
@@ -391,3 +463,27 @@ class Parameters(Section):
     """Whose networks are evaluated: ``trained`` are the experiment's own, ``shipped`` those that came with the project;
     anything else is an address (``models:/universal-simulator@champion``, a folder). Results then lie in the folder
     ``<experiment>-shipped``."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Parameters":
+        """Refuse what no section alone can see."""
+        numbers, shape, longest = self.latent.tokens * self.latent.dim, self.autoencoder.network, self._longest_window()
+        told = f"latent.tokens × latent.dim = {numbers}"
+        if shape.kernel > numbers:
+            raise ValueError(f"autoencoder.network.kernel = {shape.kernel} must not exceed {told}; lower it")
+        if self.data.points and numbers > self.data.points:
+            raise ValueError(f"{told} must not exceed the {self.data.points} points of a field; lower either")
+        if self.ttc.guidance.modes > numbers // 2:
+            raise ValueError(
+                f"ttc.guidance.modes = {self.ttc.guidance.modes} must not exceed the {numbers // 2} waves that {told} "
+                "hold; lower it"
+            )
+        if self.data.snapshots and longest >= self.data.snapshots:
+            raise ValueError(
+                f"operator.unroll × operator.time_strides = {longest} must be below the {self.data.snapshots} "
+                "snapshots of a trajectory; lower either"
+            )
+        return self
+
+    def _longest_window(self) -> int:
+        return self.operator.unroll * max(self.operator.time_strides)

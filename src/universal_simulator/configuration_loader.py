@@ -6,7 +6,8 @@ result is validated as a whole before anything reads a part of it. An experiment
 ``extends: <another>`` and then holds only what differs from that one.
 
 The names travel under the key ``experiment`` and overrides may be dotted, so every entrance to Kedro understands them:
-``KedroSession.create(runtime_params={"experiment": "sota_v1", "operator.training.epochs": 3})``.
+``KedroSession.create(runtime_params={"experiment": "sota_v1", "operator.training.epochs": 3})``. The key ``from_run``
+instead of ``experiment`` takes all parameters from a run that MLflow knows.
 """
 
 import hashlib
@@ -81,7 +82,10 @@ class ExperimentLoader(OmegaConfigLoader):
         **options: Any,
     ) -> None:
         given = dict(runtime_params or {})
+        self.from_run = str(given.pop("from_run", None) or "")
         names = given.pop("experiment", None)
+        if self.from_run and isinstance(names, str | list):
+            raise InputError(f"from_run = {self.from_run}: must stand without an experiment; drop {names}")
         if isinstance(names, dict):  # a section with that name, not names of experiments
             given["experiment"], names = names, None
         names = names.split(",") if isinstance(names, str) else names
@@ -112,13 +116,22 @@ class ExperimentLoader(OmegaConfigLoader):
         return str(parameters["experiment"]["name"]) + ("" if parameters["weights"] == "trained" else "-shipped")
 
     def _load_parameters(self) -> Tree:
+        if self.from_run:
+            from universal_simulator.recorded import recorded_parameters
+
+            recorded = recorded_parameters(self.from_run, self._tracking_uri(), Path(self.data_root()).parent)
+            return self._validated([recorded, self.runtime_params])
         return self._merged(self.names, self.runtime_params)
 
     def _merged(self, names: list[str], overrides: Tree) -> Tree:
         """Lay the named sets and the overrides over the defaults, and validate the whole."""
-        defaults = super().__getitem__("defaults")
         named = nest({"experiment.name": "-".join(names)})
-        layers = [*map(self._read_experiment, names), named, overrides]
+        return self._validated([*map(self._read_experiment, names), named, overrides])
+
+    def _validated(self, layers: list[Tree]) -> Tree:
+        if "defaults" not in self:
+            self["defaults"] = super().__getitem__("defaults")
+        defaults = super().__getitem__("defaults")
         tree = reduce(overlay, layers, defaults)
         try:
             return Parameters.model_validate(tree).model_dump(mode="json")

@@ -148,6 +148,8 @@ def reachable(uri: str) -> Iterator[None]:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import has set INFO
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
         remedy = "check MLFLOW_TRACKING_URI, or unset it to record in a local file"
         shown = without_credentials(uri)

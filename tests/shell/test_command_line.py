@@ -27,6 +27,7 @@ def kedro_run():
         ("a={x: 1, y: [1, 2]},b=true", {"a": {"x": 1, "y": [1, 2]}, "b": True}),
         ("a=1e-3,b='x,y',c=null", {"a": 1e-3, "b": "x,y", "c": None}),
         ("a=x=y", {"a": "x=y"}),
+        ("from_run=12e4,seed=1", {"from_run": "12e4", "seed": 1}),
         ("a=${oc.env:HOME}", {"a": "${oc.env:HOME}"}),
     ],
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from universal_simulator.configuration_loader import ExperimentLoader
+from universal_simulator.errors import InputError
 from universal_simulator.locking import ExperimentLock
 
 PROJECT = Path(__file__).parents[2]
@@ -146,3 +148,26 @@ def test_an_experiment_that_is_being_run_is_refused_before_anything_is_recorded(
     assert result.returncode == 1
     assert f"experiment = golden: must be run once at a time, and is run by process {os.getpid()}" in result.stderr
     assert len(shell.runs()) == before
+
+
+def test_parameters_are_taken_from_the_record_of_a_run(finished, shell, monkeypatch):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(shell.folder))
+    tree = ExperimentLoader(
+        PROJECT / "conf", "base", {"from_run": finished.info.run_id, "operator.training.epochs": 3},
+        base_env="base", default_run_env="local",
+    )["parameters"]  # fmt: skip
+    assert (tree["experiment"]["name"], tree["seed"], tree["operator"]["training"]["epochs"]) == ("sota_v1", 3, 3)
+    assert tree["operator"]["network"]["hidden_width"] == 80
+
+
+@pytest.mark.parametrize("run_id", ["0123", "0" * 32, "../../etc"])
+def test_a_run_that_is_not_there_is_refused_in_one_line(finished, shell, monkeypatch, run_id):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(shell.folder))
+    loader = ExperimentLoader(PROJECT / "conf", "base", {"from_run": run_id}, base_env="base", default_run_env="local")
+    with pytest.raises(InputError, match=f"^from_run = {run_id}: must be a run of this project in sqlite:"):
+        loader["parameters"]
+
+
+def test_a_run_and_an_experiment_exclude_each_other():
+    with pytest.raises(InputError, match="from_run = 0123: must stand without an experiment; drop"):
+        ExperimentLoader(PROJECT / "conf", "base", {"from_run": "0123", "experiment": ["golden"]})

@@ -21,9 +21,11 @@ TINY = (
 )
 
 
-def run_full(folder: Path, params: str) -> None:
+def run_full(folder: Path, params: str, store: Path | None = None) -> None:
     environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
+    if store:
+        environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}/mlflow/mlflow.db"
     command = [sys.executable, "-m", "universal_simulator", "--pipelines=full", f"--params={params}"]
     result = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
@@ -41,10 +43,16 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_same_seed_gives_the_same_scores_and_another_does_not(folder, tmp_path):
-    run_full(tmp_path / "again", TINY)
-    run_full(tmp_path / "other", f"{TINY},seed=18")
-    assert scores(tmp_path / "again") == scores(folder)
+def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_path):
+    from mlflow import MlflowClient
+
+    (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
+    run_full(tmp_path, f"from_run={run.info.run_id},experiment.tags=[]", store=folder)
+    assert scores(tmp_path) == scores(folder)
+
+
+def test_another_seed_gives_other_scores(folder, tmp_path):
+    run_full(tmp_path / "other", f"{TINY},seed=18,experiment.tags=[]")
     for protocol in ("one_step", "rollout", "pdebench"):
         name = f"{protocol}/deterministic/nrmse"
         assert scores(tmp_path / "other")[name] != scores(folder)[name]

@@ -1,0 +1,256 @@
+"""Do to a small experiment what rented machines do, and compare with one that was left alone.
+
+``python -m benchmarks.faults FOLDER`` runs everything (half an hour on two cores); ``--kills 5 --only kills`` a part.
+Each run is a process of its own, forked from one that has imported the libraries, and works in FOLDER.
+"""
+
+import argparse
+import atexit
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).parents[1]
+NETWORKS = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")
+STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+RECORDS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv", "gates.csv")
+TINY = ",".join(
+    [
+        "dry_run,experiment.tags=[],data.train=8,data.validation=2,data.test=2",
+        *(
+            f"{stage}.training.{name}"
+            for stage in STAGES
+            for name in (
+                "windows_per_epoch=192",
+                "validation_windows=16",
+                "batch_size=16",
+                "save_every_s=0.1",
+                "epochs=2",
+            )
+        ),
+        "evaluation.ensemble.members=2,ttc.candidates=3,ttc.beam=2,ttc.budget=4,evaluation.examples=1",
+        "evaluation.protocols=[one_step,rollout]",
+    ]
+)
+"""Every stage, of some seconds each, with states saved ten times a second."""
+
+console = Console(width=140, highlight=False)
+
+
+@dataclass
+class Run:
+    """A command that was started."""
+
+    pid: int
+    log: Path
+    code: int | None = None
+    """Exit status, negative for a signal; None while it runs."""
+
+    @classmethod
+    def start(cls, data: Path, params: str = TINY, pipeline: str = "full") -> "Run":
+        """Fork, and run the command in the child as the command line would."""
+        data.mkdir(parents=True, exist_ok=True)
+        log = data.parent / f"{data.name}.log"
+        pid = os.fork()
+        if pid:
+            return cls(pid, log)
+        code = 1
+        try:
+            code = _child(data, log, [f"--pipelines={pipeline}", f"--params={params}"])
+        finally:
+            os._exit(code)
+
+    def text(self) -> str:
+        """Return what it has printed so far, without line breaks."""
+        return " ".join(self.log.read_text().split()) if self.log.exists() else ""
+
+    def at(self) -> str:
+        """Return the step that it is at."""
+        words = self.text().split(" INFO ")
+        return next((word.split(": ")[1] for word in reversed(words) if " of " in word[:9] and ": " in word), "start")
+
+    def ended(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def wait(self, limit_s: float = 600.0, until: Callable[[str], bool] | None = None) -> int | None:
+        """Wait for the end, or for a text in the log, and return the exit status, None while it runs."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            if (code := self.ended()) is not None:
+                return code
+            if until and until(self.text()):
+                return None
+            time.sleep(0.02)
+        if until:
+            return None
+        os.kill(self.pid, signal.SIGKILL)
+        raise TimeoutError(f"did not end within {limit_s:.0f} s: {self.text()[-300:]}")
+
+
+def _child(data: Path, log: Path, words: list[str]) -> int:
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(PROJECT)
+    os.environ |= {"UNIVERSAL_SIMULATOR_DATA": str(data.resolve()), "COLUMNS": "400"}
+    sys.argv = ["kedro", "run", *words]
+    from universal_simulator.__main__ import main
+
+    try:
+        main(*words)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    else:
+        code = 0
+    atexit._run_exitfuncs()
+    return code
+
+
+def import_everything() -> None:
+    """Import what a run imports, once for all of them."""
+    import kedro.framework.session  # noqa: F401
+    import mlflow  # noqa: F401
+    import scipy.stats  # noqa: F401
+    from matplotlib import pyplot  # noqa: F401
+
+    from universal_simulator import cli, hooks, runner  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+def calm(folder: Path) -> Path:
+    """Run once undisturbed, unless that was done; return the data folder."""
+    data = folder / "calm"
+    run = Run.start(data)
+    if code := run.wait():
+        raise SystemExit(f"The undisturbed run ended with {code}: {run.text()[-2000:]}")
+    return data
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return what two experiments differ in: weights bit by bit, scores, tables, histories but for their times."""
+    found = []
+    for name in NETWORKS:
+        first, second = (torch.load(root / f"06_models/dry_run/{name}.pt", weights_only=True) for root in (one, other))
+        if first["recipe"] != second["recipe"] or any(
+            not torch.equal(value, second["weights"][key]) for key, value in first["weights"].items()
+        ):
+            found.append(name)
+    places = [root / "08_reporting/dry_run" for root in (one, other)]
+    found += [name for name in RECORDS if len({(place / name).read_bytes() for place in places}) > 1]
+    for stage in STAGES:
+        first, second = (pd.read_csv(place / f"history/{stage}.csv").drop(columns="seconds") for place in places)
+        if not first.equals(second):
+            found.append(f"history of {stage}")
+    return found
+
+
+def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
+    """Kill at random times until it was done ``count`` times, over as many experiments as that takes."""
+    expected, chance, where, experiments, bad = calm(folder), random.Random(seed), Counter[str](), 0, []
+    while sum(where.values()) < count or _unfinished(folder / "killed"):
+        data = folder / "killed"
+        run, patience = Run.start(data), 4.0 + 4.0 * (sum(where.values()) % 5)
+        run.wait(60, until=lambda text: "Device:" in text)
+        if sum(where.values()) < count:
+            run.wait(chance.uniform(0, patience), until=lambda text: False)
+        code = run.wait() if sum(where.values()) >= count else run.ended()
+        if code is None:
+            where[run.at()] += 1
+            os.kill(run.pid, signal.SIGKILL)
+            os.waitpid(run.pid, 0)
+            continue
+        if code:
+            raise SystemExit(f"A run that was to go on ended with {code}: {run.text()[-2000:]}")
+        experiments += 1
+        bad += differences(expected, data)
+        shutil.rmtree(data)
+    stages = ", ".join(f"{stage} {times}" for stage, times in where.most_common())
+    outcome = "weights, scores, tables and histories equal those of an undisturbed run"
+    return (
+        f"`kill -9`, {sum(where.values())} times at random ({stages})",
+        f"the same command goes on; {experiments} experiments finished: {outcome if not bad else 'WRONG: ' + str(bad)}",
+        "lost or wrong" if bad else "as promised",
+    )
+
+
+def _unfinished(data: Path) -> bool:
+    return data.exists()
+
+
+def stops(folder: Path) -> list[tuple[str, str, str]]:
+    """Ask politely, in a training and in the evaluation."""
+    expected, found = calm(folder), []
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        data = folder / "stopped"
+        for place in ("operator: train operator", "evaluation: evaluate"):
+            run = Run.start(data)
+            run.wait(120, until=lambda text, place=place: place in text)
+            time.sleep(0.5)
+            begun = time.monotonic()
+            os.kill(run.pid, number)
+            status, took = run.wait(60), time.monotonic() - begun
+            good = status == code and took < 5 and _statuses(data)[0] == "KILLED"
+            said = f"exit status {status} after {took:.1f} s, run {_statuses(data)[0]}"
+            found.append(
+                (f"{number.name} in {place.split(':')[0]}", said, "as promised" if good else "not as promised")
+            )
+        last = Run.start(data).wait()
+        bad = differences(expected, data) if last == 0 else ["unfinished"]
+        found.append(
+            (f"the same command after {number.name}", f"finished, {bad or 'equal'}", "lost" if bad else "as promised")
+        )
+        shutil.rmtree(data)
+    return found
+
+
+def _statuses(data: Path) -> list[str]:
+    """Return how the runs ended, the newest first."""
+    import sqlite3
+
+    with sqlite3.connect(data / "mlflow/mlflow.db") as store:
+        return [row[0] for row in store.execute("select status from runs order by start_time desc")]
+
+
+def main() -> None:
+    """Print a table of faults and outcomes; exit status 1 if one is not as promised."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--only", default="kills,stops,disk,damage,others")
+    arguments = parser.parse_args()
+    import_everything()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+
+    makers: dict[str, Callable[[Path], list[tuple[str, str, str]]]] = {
+        "kills": lambda folder: [kills(folder, arguments.kills)],
+        "stops": stops,
+    }
+    table, failed = Table("fault", "outcome", ""), False
+    for name in arguments.only.split(","):
+        for row in makers[name](arguments.folder):
+            console.print(" | ".join(row))
+            table.add_row(*row)
+            failed |= row[2] != "as promised"
+    console.print(table)
+    raise SystemExit(int(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Hundreds of malformed configurations: each is refused in one line with name, value, rule and remedy."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from universal_simulator.configuration import Parameters
+from universal_simulator.configuration_loader import ExperimentLoader, nest
+from universal_simulator.errors import InputError
+from universal_simulator.refusals import parameter_paths
+
+NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float("inf"), -(10**30), 10**30]
+"""What no parameter takes; those that take any text are named below."""
+
+TEXTS = {"experiment.purpose", "weights"}
+
+
+@pytest.fixture(scope="module")
+def complete():
+    source = Path(__file__).parents[2] / "conf"
+    return ExperimentLoader(source, "base", {}, base_env="base", default_run_env="local")
+
+
+@pytest.fixture(scope="module")
+def refusal(complete):
+    """Return the line that refuses some overrides of `golden`, or None where they are taken."""
+
+    def ask(overrides: dict[str, Any]) -> str | None:
+        try:
+            complete._merged(["golden"], nest(overrides))
+        except InputError as error:
+            return str(error)
+        return None
+
+    return ask
+
+
+def leaves(tree: dict, prefix: str = ""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def is_one_line(line: str, path: str) -> bool:
+    name = path.rpartition(".")[2]
+    return "\n" not in line and name in line and ("; " in line or "no such parameter" in line) and len(line) < 400
+
+
+def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complete, refusal):
+    tree = complete.complete("golden")
+    asked = 0
+    for path, value in leaves(tree):
+        if path in TEXTS or path.startswith("gates"):
+            continue
+        for wrong in [*NEVER[:3], *(NEVER[3:7] if not isinstance(value, str) else [5])]:
+            line = refusal({path: wrong})
+            assert line is not None, f"{path} = {wrong} was taken"
+            assert is_one_line(line, path), line
+            asked += 1
+    assert asked > 500
+
+
+def test_no_misspelt_name_is_taken(refusal):
+    for path in sorted(parameter_paths(Parameters)):
+        if path.startswith("data.source") or path.startswith("gates"):
+            continue
+        line = refusal({f"{path}x": 1})
+        assert line is not None
+        assert is_one_line(line, f"{path}x"), line
+
+
+PAIRS = [
+    ({"operator.network.heads": 3}, "heads = 3 must divide hidden_width = 64"),
+    ({"operator.network.heads": 64}, "must leave each head 2 of hidden_width = 64 channels"),
+    ({"operator.network.group_size": 7}, "group_size = 7 must divide hidden_width"),
+    ({"diffusion_residual.network.heads": 5}, "heads = 5 must divide"),
+    ({"latent.dim": 30}, "dim = 30 must be a multiple of 4"),
+    ({"latent.tokens": 64}, "latent.tokens × latent.dim = 2048 must not exceed the 1024 points"),
+    ({"latent.tokens": 1, "latent.dim": 4}, "kernel = 5 must not exceed latent.tokens × latent.dim = 4"),
+    ({"latent.tokens": 2, "latent.dim": 4}, "ttc.guidance.modes = 8 must not exceed the 4 waves"),
+    ({"autoencoder.network.kernel": 4}, "kernel = 4 must be odd"),
+    ({"operator.unroll": 41}, "operator.unroll × operator.time_strides = 205 must be below the 201 snapshots"),
+    ({"operator.time_strides": [2, 201]}, "= 201 must be below the 201 snapshots"),
+    ({"data.time_stride": 201}, "time_stride = 201 must be below the 201 snapshots"),
+    ({"data.train": 1}, "train = 1 must be at least 2"),
+    ({"data.train": 9601, "data.source.kind": "published"}, "= 10001 for each viscosity must not exceed the 10000 samples"),
+    ({"data.source.samples": 2399}, "= 2400 for each viscosity must not exceed the 2399 samples of source.kind = solve"),
+    ({"data.viscosities": [0.01, 0.01]}, "viscosities must differ"),
+    ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 viscosities"),
+    ({"data.viscosities": []}, "data.viscosities = []: "),
+    ({"data.folder": "../elsewhere"}, "data.folder = ../elsewhere: "),
+    ({"data.folder": "/etc"}, "data.folder = /etc: "),
+    ({"experiment.name": "../../etc/passwd"}, "experiment.name = ../../etc/passwd: "),
+    ({"experiment.name": ""}, "experiment.name = : "),
+    ({"data.source": {"kind": "published", "address": "file:///etc/{id}"}}, "address = file:///etc/{id}: "),
+    ({"data.source": {"kind": "published", "address": "https://host/file"}}, "address = https://host/file: "),
+    ({"data.source": {"kind": "bucket", "uri": "/local"}}, "uri = /local: "),
+    ({"data.source": {"kind": "bucket"}}, "data.source.uri: a value is required"),
+    ({"autoencoder.training.final_learning_rate": 1.0}, "must not exceed learning_rate = 0.001"),
+    ({"autoencoder.training.batch_size": 5000}, "batch_size = 5000 must not exceed windows_per_epoch = 4096"),
+    ({"autoencoder.training.epochs": -1}, "autoencoder.training.epochs = -1: must be greater than or equal to 1"),
+    ({"autoencoder.training.save_every_s": 0}, "save_every_s = 0: must be greater than 0"),
+    ({"autoencoder.training.betas": [0.9, 1.0]}, "betas[1] = 1.0: must be less than 1"),
+    ({"diffusion_residual.tau_distribution.alpha": 0}, "alpha = 0: must be greater than 0"),
+    ({"diffusion_residual.tau_distribution.beta": 0}, "beta = 0: must be greater than 0"),
+    ({"diffusion_residual.sigma_min": 30}, "sigma_min = 30.0 must be below sigma_max = 20.0"),
+    ({"diffusion_residual.holdout": 1.0}, "holdout = 1.0: must be less than 1"),
+    ({"consistency_distillation.schedule": [1]}, "schedule[0] = 1: must be greater than or equal to 2"),
+    ({"ttc.beam": 9}, "beam = 9 must not exceed candidates = 8"),
+    ({"ttc.guidance.modes": 257}, "ttc.guidance.modes = 257 must not exceed the 256 waves"),
+    ({"evaluation.ensemble.members": 1}, "members = 1: must be greater than or equal to 2"),
+    ({"evaluation.protocols": []}, "evaluation.protocols = []: "),
+    ({"evaluation.protocols": ["rollout", "rollout"]}, "protocols = rollout,rollout must differ"),
+    ({"evaluation.variants": ["ttc", "ttc"]}, "variants = ttc,ttc must differ"),
+    ({"evaluation.variants": ["oracle"]}, "variants[0] = oracle: "),
+    ({"resume": "perhaps"}, "resume = perhaps: "),
+    ({"force": 2}, "force = 2: "),
+    ({"seed": 2**31}, "seed = 2147483648: must be less than 2147483648"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "line"), PAIRS)
+def test_what_does_not_fit_together_is_refused(refusal, overrides, line):
+    told = refusal(overrides)
+    assert told is not None
+    assert line in told
+    assert "\n" not in told
+    assert "; " in told
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(path=st.sampled_from(sorted(parameter_paths(Parameters))), value=JUNK)
+def test_junk_is_taken_or_refused_in_one_line_and_never_a_traceback(refusal, path, value):
+    line = refusal({path: value})
+    assert line is None or (re.search(r"\S", line) and len(line.splitlines()) == 1)
+
+
+def test_the_defaults_are_taken(refusal):
+    assert refusal({}) is None
