@@ -276,6 +276,10 @@ class DiffusionResidual(Section):
     """Where on the noise schedule training samples lie; τ = 1 is the noisiest."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the training trajectories that the operator does not see: its errors on them are of the real kind."""
+    time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
+    """Time steps whose errors are learned, in snapshots; those that forecasts are made with."""
+    start_exponent: Annotated[float, Field(ge=1)] = 3.0
+    """Where in time the steps start, as for the operator: above 1 the beginning, where errors are large, more often."""
     sigma_min: Positive = 0.01
     sigma_max: Positive = 20.0
     """Range of noise, in units of the residual's standard deviation."""
@@ -349,8 +353,16 @@ class Ensemble(Section):
     members: Annotated[int, Field(ge=2, le=10**4)] = 8
 
 
+class EnsembleCalibration(Section):
+    """How the spread of ensembles is fitted, on validation trajectories alone."""
+
+    trajectories: Count = 32
+    memories: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0, 0.02, 0.05, 0.1)
+    """Times, in time units, over which a member's noise may remember; the best one is kept."""
+
+
 Protocol = Literal["one_step", "rollout", "pdebench"]
-Variant = Literal["deterministic", "ensemble", "ttc", "persistence"]
+Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "persistence"]
 
 
 class Evaluation(Section):
@@ -455,6 +467,7 @@ class Parameters(Section):
     diffusion_residual: DiffusionResidual
     consistency_distillation: ConsistencyDistillation
     ttc: TestTimeConditioning
+    calibration: EnsembleCalibration = EnsembleCalibration()
     evaluation: Evaluation
     promotion: Promotion
     gates: Gates = Gates()

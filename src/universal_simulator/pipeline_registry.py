@@ -11,6 +11,7 @@ STAGES = (
     "operator",
     "diffusion_residual",
     "consistency_distillation",
+    "calibration",
     "evaluation",
     "reporting",
 )

@@ -1,6 +1,7 @@
 """An emulator for those who have a field: any kind of array, any resolution, and a word where nothing is known."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from universal_simulator.emulation.emulator import decoded, deterministic
 from universal_simulator.errors import InputError
-from universal_simulator.serving import OutsideTrainingWarning
+from universal_simulator.serving import Emulator, OutsideTrainingWarning
 
 
 def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):
@@ -64,6 +65,20 @@ def test_guidance_brings_a_poor_operator_nearer_to_the_solution(emulator):
     assert (guided - truth).square().mean() < (plain - truth).square().mean() / 4
 
 
+def test_members_may_be_guided_too(emulator, u0):
+    free, guided = (emulator.rollout(u0, 0.05, [0.02, 0.04], members=3, guided=guided) for guided in (False, True))
+    assert guided.shape == free.shape == (3, 3, 2, 128)
+    assert not torch.allclose(guided, free)
+    assert not torch.allclose(guided[:, 0], guided[:, 1])
+
+
+def test_members_are_drawn_as_the_model_s_calibration_says(bundle, u0):
+    card = bundle.card.model_copy(update={"calibration": {"ensemble": {"inflation": 0.0}}})
+    silent = Emulator.of(replace(bundle, card=card), "cpu")
+    plain, members = silent.rollout(u0, 0.05, [0.04]), silent.rollout(u0, 0.05, [0.04], members=2)
+    torch.testing.assert_close(members, plain[:, None].expand(-1, 2, -1, -1))
+
+
 def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
     many = emulator.rollout(u0.repeat(20, 1), 0.05, [0.02])
     torch.testing.assert_close(many[57:], emulator.rollout(u0, 0.05, [0.02]), rtol=0, atol=1e-5)
@@ -83,7 +98,6 @@ def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
         ({"times": [0.0]}, "times = 0: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({"times": []}, "must be one number or a list of numbers"),
         ({"members": 1}, "members = 1: must be at least 2"),
-        ({"members": 4, "guided": True}, "members = 4 and guided = true: only one of them can be"),
     ],
 )
 def test_what_cannot_be_forecast_is_refused_in_one_line(emulator, change, line):

@@ -9,7 +9,7 @@ from kedro.framework.session import KedroSession
 from universal_simulator.hooks.timing import stage_of
 from universal_simulator.pipeline_registry import PIPELINES, STAGES
 
-IN_MEMORY = {"emulator", "raw_origins"}
+IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_origins"}
 """What passes from node to node without being kept."""
 
 

@@ -1,7 +1,10 @@
 """From trained parts to an emulator."""
 
+from typing import Any
+
 from universal_simulator.configuration import Compute, ConsistencyDistillation, Data, DiffusionResidual
 from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.emulation.calibration import Calibration
 from universal_simulator.emulation.emulator import Emulator, ResidualSampler
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
@@ -18,9 +21,19 @@ def assemble(
     distill: ConsistencyDistillation,
     data: Data,
     compute: Compute,
+    calibration: dict[str, Any] | None = None,
 ) -> Emulator:
-    """Join the trained parts."""
+    """Join the trained parts; without ``calibration`` members are drawn as trained, and a stale one is refused."""
     device = choose(compute.device)
     schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
     sampler = ResidualSampler(student.network.to(device), schedule, distill.sampler_steps)
-    return Emulator(autoencoder.network.to(device), operator.network.to(device), sampler, data.equation)
+    parts: dict[str, Trained[Any]] = {
+        "autoencoder": autoencoder,
+        "operator": operator,
+        "consistency_distill": student,
+    }
+    sources = {name: part.fingerprint for name, part in parts.items()}
+    tuned = Calibration.model_validate(calibration or {})
+    tuned.refuse_stale(sources)
+    networks = (autoencoder.network.to(device), operator.network.to(device), sampler)
+    return Emulator(*networks, data.equation, tuned, sources)

@@ -79,19 +79,21 @@ class Judge:
 
         def residual(rows: slice) -> Tensor:
             time_step = torch.full((len(before[rows]),), start.time_step).to(before)
-            return sampler.draw(before[rows], after[rows], start.viscosity[rows], time_step, self.generator)
+            noise = torch.randn(before[rows].shape, generator=self.generator).to(before)
+            step = (before[rows], after[rows], start.viscosity[rows], time_step)
+            return sampler.draw(*step, noise, self.generator)
 
         schedule = torch.tensor(self.settings.noise_schedule)
         level = schedule.repeat(-(-len(before) // len(schedule)))[: len(before), None, None].to(before)
-        change = self._batched(residual, len(before)) + level * self.noise(before)
+        change = self._batched(residual, len(before)) + level * self.noise(before, after)
         return after + change - change.mean((-2, -1), keepdim=True)
 
-    def noise(self, z: Float[Tensor, "state token dim"]) -> Float[Tensor, "state token dim"]:
+    def noise(self, before: Tensor, after: Tensor) -> Float[Tensor, "state token dim"]:
         """Return white noise of one standard deviation of the operator's residual."""
         sampler = self.emulator.sampler
         assert sampler is not None, "test-time conditioning needs the residual's sampler"
-        white = torch.randn(z.shape, generator=self.generator).to(z)
-        return sampler.inflation * sampler.network.scale(z) * white
+        white = torch.randn(after.shape, generator=self.generator).to(after)
+        return sampler.network.scale(before, after) * white
 
     def score(
         self, v: Float[Tensor, "state space"], z: Float[Tensor, "state token dim"], start: Start
@@ -194,7 +196,7 @@ def _alternatives(
     drawn = judge.settings.candidates - 1
     wide = start.repeat(drawn)
     old, new, v = (value.repeat_interleave(drawn, 0) for value in (before, after, fields))
-    old = old + judge.settings.noise_std * judge.noise(old)
+    old = old + judge.settings.noise_std * judge.noise(old, new)
     z = judge.guide(v, judge.draw(old, new, wide), wide)
     rewards, v = judge.score(v, z, wide)
     shape = (len(before), drawn)

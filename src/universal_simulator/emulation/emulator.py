@@ -1,7 +1,7 @@
 """From a field now to fields later."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 from universal_simulator.diffusion.denoiser import consistency_function
 from universal_simulator.diffusion.samplers import consistency_sample
 from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.emulation.calibration import Calibration
 from universal_simulator.fields.frame import leave_frame, spatial_mean
 from universal_simulator.fields.rollout import rollout
 from universal_simulator.networks.autoencoder import Autoencoder
@@ -44,21 +45,24 @@ class ResidualSampler:
     schedule: NoiseSchedule
     calls: int
     """Network calls per draw."""
-    inflation: float = 1.0
-    """Factor on the drawn residual; 1 draws as trained. No calibration is fitted yet."""
 
     def draw(
-        self, before: Tensor, after: Tensor, viscosity: Tensor, time_step: Tensor, generator: torch.Generator
+        self,
+        before: Float[Tensor, "sample token dim"],
+        after: Float[Tensor, "sample token dim"],
+        viscosity: Float[Tensor, " sample"],
+        time_step: Float[Tensor, " sample"],
+        noise: Float[Tensor, "sample token dim"],
+        generator: torch.Generator,
     ) -> Float[Tensor, "sample token dim"]:
-        """Return one residual per state, in latent units."""
+        """Return one residual per state, in latent units; ``noise`` is standard normal."""
 
-        def network(noisy: Tensor, noise: Tensor) -> Tensor:
-            return self.network(noisy, noise, before, after, viscosity, time_step)
+        def network(noisy: Tensor, level: Tensor) -> Tensor:
+            return self.network(noisy, level, before, after, viscosity, time_step)
 
         levels = self.schedule.levels(self.calls + 1)[: self.calls].to(before)
-        noise = torch.randn(before.shape, generator=generator).to(before)
         drawn = consistency_sample(consistency_function(network, self.schedule.minimum), noise, levels, generator)
-        return self.inflation * self.network.scale(before) * drawn
+        return self.network.scale(before, after) * drawn
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,10 @@ class Emulator:
     operator: LatentOperator
     sampler: ResidualSampler | None
     equation: str
+    calibration: Calibration = field(default_factory=Calibration)
+    """How members are drawn; by default as trained, independently at every step."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Fingerprints of the trained parts."""
 
     def start(self, u: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"], time_step: float) -> Start:
         """Encode fields on any number of points."""
@@ -103,12 +111,14 @@ class Emulator:
         """Advance by the operator alone."""
         return self.operator(z, start.viscosity, self._time_step(start))
 
-    def sampled_step(self, z: Tensor, start: Start, generator: torch.Generator) -> Float[Tensor, "sample token dim"]:
-        """Advance by the operator and add a draw of its error."""
+    def sampled_step(
+        self, z: Tensor, start: Start, noise: Tensor, inflation: float, generator: torch.Generator
+    ) -> Float[Tensor, "sample token dim"]:
+        """Advance by the operator and add ``inflation`` times a draw of its error."""
         assert self.sampler is not None, "an ensemble needs the residual's sampler"
         time_step = self._time_step(start)
         after = self.operator(z, start.viscosity, time_step)
-        return after + self.sampler.draw(z, after, start.viscosity, time_step, generator)
+        return after + inflation * self.sampler.draw(z, after, start.viscosity, time_step, noise, generator)
 
     def _time_step(self, start: Start) -> Float[Tensor, " sample"]:
         return torch.full_like(start.viscosity, start.time_step)
@@ -121,23 +131,17 @@ def deterministic(emulator: Emulator, start: Start, steps: int) -> Float[Tensor,
 
 
 @torch.inference_mode()
-def ensemble(
-    emulator: Emulator, start: Start, steps: int, members: int, generator: torch.Generator
-) -> Float[Tensor, "sample member time token dim"]:
-    """Return the states of ``members`` forecasts per sample, each with residuals of its own."""
-    wide = start.repeat(members)
-    states = _stacked(rollout(lambda z: emulator.sampled_step(z, wide, generator), wide.z, steps))
-    return states.unflatten(0, (-1, members))
-
-
-@torch.inference_mode()
 def decoded(
-    emulator: Emulator, states: Float[Tensor, "sample member time token dim"], start: Start, points: int
-) -> Float[Tensor, "sample member time {points}"]:
-    """Return the fields of a forecast whose first state is one step after the start."""
+    emulator: Emulator,
+    states: Float[Tensor, "sample member time token dim"],
+    start: Start,
+    points: int,
+    every: int = 1,
+) -> Float[Tensor, "sample member decoded {points}"]:
+    """Return the fields, or one of every so many, of a forecast whose first state is one step after the start."""
     members, times = states.shape[1:3]
-    elapsed = start.time_step * torch.arange(1, times + 1, device=states.device, dtype=states.dtype)
-    fields = emulator.fields(states.flatten(0, 1), start.repeat(members), elapsed, points)
+    elapsed = start.time_step * torch.arange(1, times + 1, device=states.device, dtype=states.dtype)[::every]
+    fields = emulator.fields(states[:, :, ::every].flatten(0, 1), start.repeat(members), elapsed, points)
     return fields.unflatten(0, (-1, members))
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from universal_simulator.configuration import TestTimeConditioning, Variant
 from universal_simulator.emulation.conditioning import conditioned
-from universal_simulator.emulation.emulator import Emulator, Start, decoded, deterministic, ensemble
+from universal_simulator.emulation.emulator import Emulator, Start, decoded, deterministic
+from universal_simulator.emulation.ensembles import ensemble, guided_ensemble
 from universal_simulator.emulation.protocols import Task
 
 
@@ -47,6 +48,8 @@ def states(
     match variant:
         case "ensemble":
             return ensemble(emulator, begin, steps, members, generator)
+        case "guided_ensemble":
+            return guided_ensemble(emulator, begin, steps, members, settings, points, generator)
         case "ttc":
             return conditioned(emulator, begin, steps, settings, points, generator)[0]
         case _:

@@ -53,6 +53,7 @@ class WeightsHooks:
         self._make_data(needed, catalog)
         for part, trained in bundle.parts.items():
             catalog.save(part, trained)
+        catalog.save("ensemble_calibration", bundle.card.calibration)
         self._told = {name: value for name, value in bundle.card.scores.items() if name.endswith("/nrmse")}
 
     @hook_impl

@@ -20,6 +20,7 @@ class ResidualNetwork(nn.Module):
 
     rate: Tensor
     residual_scale: Tensor
+    increment_scale: Tensor
 
     def __init__(self, settings: UTransformer, latent: Latent, statistics: Statistics) -> None:
         super().__init__()
@@ -29,11 +30,17 @@ class ResidualNetwork(nn.Module):
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
         self.register_buffer("residual_scale", torch.tensor(1.0))
-        """Standard deviation of the operator's residual relative to amplitude; measured before training."""
+        self.register_buffer("increment_scale", torch.tensor(0.0))
+        """Parts of the residual's standard deviation that grow with the amplitude, and with how far the step went;
+        measured before training. Networks that were trained before there was the second part have none of it."""
+        self.register_load_state_dict_pre_hook(_without_increment_scale)
 
-    def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, "sample 1 1"]:
-        """Return what a residual is divided by to be of order one."""
-        return (amplitude(z, self.floor) * self.residual_scale)[:, None, None]
+    def scale(
+        self, before: Float[Tensor, "sample token dim"], after: Float[Tensor, "sample token dim"]
+    ) -> Float[Tensor, "sample 1 1"]:
+        """Return what the residual of the step ``before → after`` is divided by to be of order one."""
+        quiet, moving = amplitude(before, self.floor), (after - before).square().mean((-2, -1))
+        return ((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt()[:, None, None]
 
     def forward(
         self,
@@ -51,3 +58,7 @@ class ResidualNetwork(nn.Module):
         conditions = torch.cat((self.conditions(a, viscosity, time_step), noise[:, None]), dim=-1)
         out = self.network(torch.stack((noisy, before / wide, increment), dim=1), conditions)
         return out - out.mean((-2, -1), keepdim=True)
+
+
+def _without_increment_scale(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    state.setdefault(prefix + "increment_scale", torch.tensor(0.0))

@@ -53,6 +53,8 @@ class Card(BaseModel):
     """Code, command, device, seed and data fingerprint behind the scores."""
     horizon: float
     """Longest time that was scored."""
+    calibration: dict[str, Any] = {}
+    """How the members of its ensembles are drawn; empty: as trained."""
     weights_sha256: str = ""
 
     @property
@@ -85,6 +87,7 @@ class Bundle:
             ConsistencyDistillation.model_validate(parameters["consistency_distillation"]),
             self.card.data,
             Compute(device=device),
+            self.card.calibration,
         )
 
     def write(self, folder: Path) -> None:

@@ -72,7 +72,7 @@ class Emulator:
 
         ``u0`` is ``(space)`` or ``(sample, space)`` on any number of points, ``viscosity`` one number or one per
         sample. The answer is ``(…, time, space)``; with ``members`` it is an ensemble ``(…, member, time, space)``.
-        ``guided`` lets the equation's balance correct every step (test-time conditioning), which takes longer.
+        ``guided`` lets the equation's balance correct every step, of every member, which takes longer.
         """
         fields, nu = _fields(u0), _per_sample(viscosity, u0)
         steps = self._steps(times)
@@ -85,7 +85,7 @@ class Emulator:
             for u, n in zip(fields.split(AT_ONCE), nu.split(AT_ONCE), strict=True)
         ]
         answer = torch.cat(answers)
-        answer = answer if variant == "ensemble" else answer[:, 0]
+        answer = answer[:, 0] if members is None else answer
         answer = answer[0] if np.ndim(u0) == 1 else answer
         return answer.to(u0) if isinstance(u0, Tensor) else answer.numpy()
 
@@ -174,6 +174,6 @@ def _numbers(name: str, values: Any) -> Tensor:
 def _variant(members: int | None, guided: bool) -> Variant:
     if members is not None and members < 2:
         raise InputError(f"members = {members}: must be at least 2; leave it out for one forecast")
-    if members is not None and guided:
-        raise InputError(f"members = {members} and guided = true: only one of them can be; drop the other")
-    return "ensemble" if members is not None else "ttc" if guided else "deterministic"
+    if members is not None:
+        return "guided_ensemble" if guided else "ensemble"
+    return "ttc" if guided else "deterministic"

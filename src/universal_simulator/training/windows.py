@@ -49,13 +49,23 @@ def residual_batches(
     settings: Training,
     *,
     holdout: float,
-    stride: int,
+    strides: tuple[int, ...],
+    start_exponent: float,
     reflect: bool,
     device: torch.device,
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return single steps of trajectories that the operator was not fitted to, for those who learn its errors."""
     kept = held_out(train, holdout)
-    return latent_batches(kept, validation, settings, length=2, strides=(stride,), reflect=reflect, device=device)
+    return latent_batches(
+        kept,
+        validation,
+        settings,
+        length=2,
+        strides=strides,
+        reflect=reflect,
+        device=device,
+        start_exponent=start_exponent,
+    )
 
 
 def fixed(draw: Callable[[torch.Generator], object], settings: Training) -> Callable[[], Iterator]:

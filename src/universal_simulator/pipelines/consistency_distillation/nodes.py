@@ -39,7 +39,8 @@ def train_consistency_student(
             validation,
             distill.training,
             holdout=diffusion.holdout,
-            stride=data.time_stride,
+            strides=diffusion.time_strides,
+            start_exponent=diffusion.start_exponent,
             reflect=equation(data.equation, 1.0).reflects,
             device=device,
         )

@@ -41,16 +41,18 @@ def train_diffusion_residual(
             validation,
             diffusion.training,
             holdout=diffusion.holdout,
-            stride=data.time_stride,
+            strides=diffusion.time_strides,
+            start_exponent=diffusion.start_exponent,
             reflect=equation(data.equation, 1.0).reflects,
             device=device,
         )
         assert isinstance(network, ResidualNetwork)
         assert isinstance(average, ResidualNetwork)
-        scale = measure_residual_scale(frozen, network, same())
-        log.info("diffusion_residual: one step of the operator errs by %.2e of the amplitude", scale)
+        a, b = measure_residual_scale(frozen, network, same())
+        log.info("diffusion_residual: a step of the operator errs by %.1e of the amplitude and %.1e of the step", a, b)
         for module in (network, average):
-            module.residual_scale.fill_(scale)
+            module.residual_scale.fill_(a)
+            module.increment_scale.fill_(b)
         tau = (diffusion.tau_distribution.alpha, diffusion.tau_distribution.beta)
         noise = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
         return Stage(network, average, partial(denoising, operator=frozen, schedule=noise, tau=tau), draw, same)

@@ -89,6 +89,7 @@ def bundle_up(
     autoencoder: Trained[Autoencoder],
     operator: Trained[LatentOperator],
     student: Trained[ResidualNetwork],
+    calibration: dict[str, Any],
     parameters: dict[str, Any],
     scores: dict[str, float],
     test: Trajectories,
@@ -107,6 +108,7 @@ def bundle_up(
         timings=timings,
         provenance=provenance,
         horizon=float(test.times[-1] - test.times[0]),
+        calibration=calibration,
     )
     return Bundle(card, parts)
 

@@ -1,0 +1,69 @@
+"""Choose how far apart an ensemble's members should be, from few forecasts.
+
+The members of one forecast, moved apart about their mean by a factor, are nearly those that a forecast with residuals
+inflated by that factor would give. So one forecast judges many inflations; only the best is forecast again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.evaluation import calibration
+
+FACTORS = tuple(np.geomspace(0.5, 4.0, 25).tolist())
+"""Factors by which members are moved apart."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What an ensemble is worth, over everything pooled."""
+
+    crps: float
+    ece: float
+    coverage_90: float
+    spread_skill: float
+
+    @property
+    def miscalibration(self) -> float:
+        """Return what is minimised: the calibration error, and how far spread is from skill, as a share of e."""
+        return self.ece + SPREAD_WEIGHT * abs(float(np.log(max(self.spread_skill, 1e-12))))
+
+
+SPREAD_WEIGHT = 0.1
+"""A spread 10 % off the error counts as much as intervals that are wrong by one per cent."""
+
+
+def measure(members: Float[Tensor, "sample member time space"], truth: Float[Tensor, "sample time space"]) -> Spread:
+    """Return the scores of an ensemble, pooled over samples, times and points."""
+    count = members.shape[1]
+    ordered, truth = members.double().movedim(1, -1).sort(-1).values, truth.double()
+    coverage = torch.stack([calibration.covered(ordered, truth, level).double().mean() for level in calibration.LEVELS])
+    variance, error = calibration.variance(ordered).mean(), (ordered.mean(-1) - truth).square().mean()
+    return Spread(
+        float(calibration.crps(ordered, truth).mean()),
+        float(calibration.calibration_error(coverage)),
+        float(coverage[calibration.LEVELS.index(0.9)]),
+        float(calibration.spread_skill(variance, error, count)),
+    )
+
+
+def apart(
+    members: Float[Tensor, "sample member time space"], factor: float
+) -> Float[Tensor, "sample member time space"]:
+    """Move members apart about their mean."""
+    mean = members.mean(1, keepdim=True)
+    return mean + factor * (members - mean)
+
+
+def best_factor(
+    members: Float[Tensor, "sample member time space"],
+    truth: Float[Tensor, "sample time space"],
+    factors: Sequence[float] = FACTORS,
+) -> tuple[float, Spread]:
+    """Return the factor that calibrates best, and what the ensemble is worth with it."""
+    tried = [(factor, measure(apart(members, factor), truth)) for factor in factors]
+    return min(tried, key=lambda one: one[1].miscalibration)

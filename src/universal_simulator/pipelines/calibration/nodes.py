@@ -1,0 +1,111 @@
+"""Fit how members are drawn, so that the truth could be one more of them."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.configuration import Compute, Data, EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
+from universal_simulator.emulation.emulator import Emulator, decoded
+from universal_simulator.emulation.forecast import states
+from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.evaluation import spreading
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.progress import progress
+from universal_simulator.training.device import choose
+from universal_simulator.training.seeding import stream
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["ensemble", "guided_ensemble"]
+KINDS: tuple[Kind, ...] = ("ensemble", "guided_ensemble")
+CALIBRATED = 0.05
+"""Miscalibration (``spreading.py``) up to which ensembles compete in sharpness."""
+THINNING = 8
+"""Frames and points are scored one of so many: neighbours say almost the same."""
+
+
+def calibrate_ensemble(
+    emulator: Emulator,
+    validation: Trajectories,
+    settings: EnsembleCalibration,
+    evaluation: Evaluation,
+    ttc: TestTimeConditioning,
+    data: Data,
+    seed: int,
+    compute: Compute,
+) -> dict[str, Any]:
+    """Return the calibration of the ensembles that are to be evaluated."""
+    kinds = [kind for kind in KINDS if kind in evaluation.variants]
+    chosen = np.linspace(0, len(validation) - 1, min(settings.trajectories, len(validation))).round().astype(int)
+    task = _task(validation.subset(chosen), data, choose(compute.device))
+    fits: dict[str, tuple[Fit, ...]] = {}
+    with progress("calibration: roll-outs", len(kinds) * (len(settings.memories) + 1)) as advance:
+        for kind in kinds:
+
+            def members(tuning: Tuning, kind: Kind = kind) -> Float[Tensor, "sample member time space"]:
+                tuned = replace(emulator, calibration=Calibration.model_validate({kind: tuning}))
+                advance(1)
+                return _forecast(tuned, task, kind, evaluation.ensemble.members, ttc, stream(seed, "calibration", kind))
+
+            fits[kind] = fit(members, task.truth[:, ::THINNING, ::THINNING], settings.memories)
+            _tell(kind, fits[kind][-1])
+    best = {kind: found[-1].tuning for kind, found in fits.items()}
+    sources = emulator.sources | {"validation": validation.fingerprint}
+    return Calibration.model_validate({**best, "fits": fits, "sources": sources}).model_dump(mode="json")
+
+
+def _forecast(
+    emulator: Emulator, task: Task, kind: Kind, members: int, ttc: TestTimeConditioning, generator: torch.Generator
+) -> Float[Tensor, "sample member time space"]:
+    """Return some frames and points of an ensemble; what is left out is not decoded."""
+    points, steps = task.truth.shape[-1], task.truth.shape[1]
+    start = emulator.start(task.initial, task.viscosity, task.time_step)
+    path = states(emulator, start, steps, kind, members, ttc, points, generator)
+    return decoded(emulator, path, start, points, every=THINNING)[..., ::THINNING]
+
+
+def fit(
+    members: Callable[[Tuning], Float[Tensor, "sample member time space"]],
+    truth: Float[Tensor, "sample time space"],
+    memories: tuple[float, ...],
+) -> tuple[Fit, ...]:
+    """Return every tuning that was tried; the last one is the chosen one, forecast with what was found.
+
+    Each memory gets the inflation that calibrates best; of the calibrated ones the sharpest, that of least CRPS, is
+    chosen (Gneiting et al. 2007, J. R. Statist. Soc. B 69, 243), or else the one that is nearest to calibrated.
+    """
+    tried: list[tuple[Tuning, spreading.Spread]] = []
+    for memory in memories:
+        factor, spread = spreading.best_factor(members(Tuning(memory=memory)), truth)
+        tried.append((Tuning(memory=memory, inflation=factor), spread))
+    calibrated = [one for one in tried if one[1].miscalibration <= CALIBRATED]
+    if calibrated:
+        best, _ = min(calibrated, key=lambda one: one[1].crps)
+    else:
+        best, _ = min(tried, key=lambda one: one[1].miscalibration)
+    again = spreading.measure(members(best), truth)
+    return (*(_fit(*one, rolled_out=False) for one in tried), _fit(best, again, rolled_out=True))
+
+
+def _fit(tuning: Tuning, spread: spreading.Spread, *, rolled_out: bool) -> Fit:
+    return Fit(tuning=tuning, rolled_out=rolled_out, **asdict(spread))
+
+
+def _tell(kind: str, chosen: Fit) -> None:
+    log.info(
+        "calibration of %s: memory %g, inflation %.2f; on validation, 90 %% intervals hold %.0f %%, spread/skill %.2f",
+        kind, chosen.tuning.memory, chosen.tuning.inflation, 100 * chosen.coverage_90, chosen.spread_skill,
+    )  # fmt: skip
+
+
+def _task(part: Trajectories, data: Data, device: torch.device) -> Task:
+    u = part.read(slice(None)).to(device)
+    viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
+    return pose("rollout", u, viscosity, part.times, data.time_stride, 1)

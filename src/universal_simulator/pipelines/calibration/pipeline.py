@@ -1,0 +1,42 @@
+"""Fifth stage: how far apart an ensemble's members must go, fitted on validation trajectories."""
+
+from kedro.pipeline import Pipeline, node
+
+from universal_simulator.emulation.assembly import assemble
+from universal_simulator.pipelines.calibration.nodes import calibrate_ensemble
+
+
+def create_pipeline() -> Pipeline:
+    """Return: join the trained parts, fit."""
+    return Pipeline(
+        [
+            node(
+                assemble,
+                [
+                    "autoencoder",
+                    "operator",
+                    "consistency_distill",
+                    "params:diffusion_residual",
+                    "params:consistency_distillation",
+                    "params:data",
+                    "params:compute",
+                ],
+                "uncalibrated_emulator",
+                name="assemble_uncalibrated",
+            ),
+            node(
+                calibrate_ensemble,
+                [
+                    "uncalibrated_emulator",
+                    "validation_trajectories",
+                    "params:calibration",
+                    "params:evaluation",
+                    "params:ttc",
+                    "params:data",
+                    "params:seed",
+                    "params:compute",
+                ],
+                "ensemble_calibration",
+            ),
+        ]
+    )

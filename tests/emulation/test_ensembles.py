@@ -1,0 +1,86 @@
+"""Members: how alike they are, over members and over time."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from universal_simulator.configuration import Guidance, TestTimeConditioning
+from universal_simulator.emulation.calibration import Calibration, Tuning
+from universal_simulator.emulation.emulator import deterministic
+from universal_simulator.emulation.ensembles import ensemble, guided_ensemble
+from universal_simulator.errors import InputError
+from universal_simulator.physics.balance import imbalance
+from universal_simulator.physics.burgers import Burgers
+
+STEPS = 4
+
+
+def drawn(emulator, u0, viscosity, seed=0, members=3, **tuning):
+    tuned = replace(emulator, calibration=Calibration(ensemble=Tuning(**tuning), guided_ensemble=Tuning(**tuning)))
+    return ensemble(tuned, emulator.start(u0, viscosity, 0.02), STEPS, members, torch.Generator().manual_seed(seed))
+
+
+def test_members_differ_from_each_other_and_repeat_with_the_seed(emulator, u0, viscosity):
+    first, again, other = (drawn(emulator, u0, viscosity, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+    pairs = (first[:, 0] - first[:, 1]).abs().amax((-3, -2, -1)), (first[:, 1] - first[:, 2]).abs().amax((-3, -2, -1))
+    assert all((pair > 1e-4).all() for pair in pairs)
+
+
+def test_without_inflation_every_member_is_the_operator_s_forecast(emulator, u0, viscosity):
+    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
+    members = drawn(emulator, u0, viscosity, inflation=0.0)
+    torch.testing.assert_close(members, plain.expand(-1, 3, -1, -1, -1))
+
+
+def test_inflation_widens_the_first_step_in_proportion(emulator, u0, viscosity):
+    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), 1)[:, :, 0]
+    one, three = (drawn(emulator, u0, viscosity, inflation=factor)[:, :, 0] - plain for factor in (1.0, 3.0))
+    torch.testing.assert_close(three, 3 * one, rtol=1e-3, atol=1e-6)
+
+
+def test_a_member_with_a_long_memory_errs_alike_step_after_step(emulator, u0, viscosity):
+    def alike(memory: float) -> float:
+        states = drawn(emulator, u0, viscosity, members=40, memory=memory)
+        start = emulator.start(u0, viscosity, 0.02).z[:, None].expand_as(states[:, :, 0])
+        before = torch.cat((start[:, :, None], states[:, :, :-1]), dim=2)
+        wide = emulator.start(u0, viscosity, 0.02).repeat(40)
+        after = torch.stack([emulator.step(before[:, :, k].flatten(0, 1), wide) for k in range(STEPS)], 1)
+        errors = states.flatten(0, 1) - after
+        errors = errors - errors.unflatten(0, (3, 40)).mean(1).repeat_interleave(40, 0)
+        return torch.nn.functional.cosine_similarity(errors[:, 0].flatten(1), errors[:, 1].flatten(1)).mean().item()
+
+    assert alike(0.0) == pytest.approx(0, abs=0.1)
+    assert alike(1e6) > 0.9
+
+
+def test_memory_is_a_time_so_longer_steps_remember_less():
+    tuning = Tuning(memory=0.1)
+    assert tuning.correlation(0.1) == pytest.approx(0.36788, abs=1e-5)
+    assert tuning.correlation(0.02) ** 5 == pytest.approx(tuning.correlation(0.1))
+    assert Tuning().correlation(0.02) == 0
+
+
+def test_every_step_of_a_guided_member_obeys_the_equation_on_its_longest_waves(emulator, u0, viscosity):
+    start = emulator.start(u0, viscosity, 0.02)
+    settings = TestTimeConditioning(guidance=Guidance(modes=6, iterations=4))
+    guided = guided_ensemble(emulator, start, 1, 2, settings, 64, torch.Generator().manual_seed(0))
+    free = drawn(emulator, u0, viscosity, members=2)
+    law, before = Burgers(0.05), emulator.shapes(start.z, viscosity, 64)
+    for member in (0, 1):
+        own, better = (
+            imbalance(law, before, emulator.shapes(states[:, member, 0], viscosity, 64), 0.02, 6)
+            for states in (free, guided)
+        )
+        assert (better < 0.1 * own).all()
+    assert not torch.allclose(guided[:, 0], guided[:, 1])
+
+
+def test_a_calibration_serves_the_networks_it_was_fitted_with_and_no_others():
+    fitted = Calibration(sources={"operator": "aaaa", "consistency_distill": "bbbb"})
+    fitted.refuse_stale({"operator": "aaaa", "consistency_distill": "bbbb"})
+    with pytest.raises(InputError, match="fitted with operator aaaa, must be fitted with the present cccc; run"):
+        fitted.refuse_stale({"operator": "cccc", "consistency_distill": "bbbb"})
+    Calibration().refuse_stale({"operator": "cccc"})
