@@ -441,6 +441,8 @@ class Compute(Section):
     threads: Count | None = None
     """CPU threads of the numerical libraries; by default all cores."""
     hourly_rate_usd: NonNegative = 0.0
+    estimate: bool = True
+    """Whether a run of the whole chain begins by saying what it will take; that needs some seconds itself."""
 
 
 class Experiment(Section):

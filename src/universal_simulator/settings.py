@@ -20,7 +20,7 @@ CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
 _timings = TimingHooks()
 HOOKS = (
     TrackingHooks(_timings),
-    EstimateHooks(),
+    EstimateHooks(_timings),
     _timings,
     ProvenanceHooks(),
     ComputeHooks(),

@@ -95,6 +95,8 @@ def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("
             "total_seconds": 2097.3,
             "cost_usd": 0.15,
             "hourly_rate_usd": 0.25,
+            "estimate": {"expected": {"autoencoder": 400.0, "operator": 1600.0, "latents": 0.0},
+                         "took": {"autoencoder": 420.0, "operator": 1460.0}},
         },
         data_card="# Burgers\n\nSolved here.\n\n| file | trajectories |\n|---|---|\n| `1D_Burgers_Sols_Nu0.01.hdf5` | 2400 |\n",
         provenance={"git_commit": "0123456789abcdef0123456789abcdef01234567", "data_fingerprint": "deadbeef", "device": "cpu"},

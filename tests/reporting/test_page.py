@@ -149,3 +149,13 @@ def test_without_anything_optional_there_is_still_a_page(results):
 def test_the_same_results_give_the_same_bytes(results):
     first, second = (next(pictures(sections(results))) for _ in range(2))
     assert (first.svg, first.png()) == (second.svg, second.png())
+
+
+def test_estimate_and_truth_stand_side_by_side_for_what_the_run_had_to_do(results):
+    rows = tables.estimates(results)
+    assert [(row["stage"], row["off"]) for row in rows] == [
+        ("autoencoder", "+5.0\u00a0%"),
+        ("operator", "−8.8\u00a0%"),
+        ("all of these", "−6.0\u00a0%"),
+    ]
+    assert tables.estimates(replace(results, timings={})) == []

@@ -47,12 +47,12 @@ def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_p
     from mlflow import MlflowClient
 
     (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
-    run_full(tmp_path, f"from_run={run.info.run_id},experiment.tags=[]", store=folder)
+    run_full(tmp_path, f"from_run={run.info.run_id},experiment.tags=[],compute.estimate=false", store=folder)
     assert scores(tmp_path) == scores(folder)
 
 
 def test_another_seed_gives_other_scores(folder, tmp_path):
-    run_full(tmp_path / "other", f"{TINY},seed=18,experiment.tags=[]")
+    run_full(tmp_path / "other", f"{TINY},seed=18,experiment.tags=[],compute.estimate=false")
     for protocol in ("one_step", "rollout", "pdebench"):
         name = f"{protocol}/deterministic/nrmse"
         assert scores(tmp_path / "other")[name] != scores(folder)[name]
@@ -69,6 +69,13 @@ def test_the_run_in_mlflow_agrees_with_the_files(folder):
     kept = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     networks = {f"checkpoints/{name}.pt" for name in ("operator", "diffusion_residual", "consistency_distill")}
     assert networks | {"report.html", "results/operator.csv", "results/scores.json"} <= kept
+
+
+def test_a_run_tells_beforehand_what_it_will_take_and_afterwards_how_far_off_that_was(folder):
+    estimate = json.loads((folder / "08_reporting/dry_run/timings.json").read_text())["estimate"]
+    assert estimate["expected"].keys() == estimate["took"].keys()
+    assert min(estimate["expected"].values()) > 0
+    assert "Estimate and truth" in (folder / "08_reporting/dry_run/report.html").read_text()
 
 
 def test_results_lie_where_scripts_look_for_them(folder):

@@ -128,6 +128,8 @@ class TrackingHooks:
         paid = self._timings.paid()
         for stage, seconds in paid.items():
             self._run.metrics.add(f"time/{stage}_s", seconds, 0)
+        for stage, seconds in self._timings.expected.items():
+            self._run.metrics.add(f"estimate/{stage}_s", seconds, 0)
         total = sum(paid.values())
         self._run.metrics.add("time/total_s", total, 0)
         self._run.metrics.add("cost/usd", self._timings.cost(total), 0)

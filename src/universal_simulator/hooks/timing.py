@@ -32,6 +32,13 @@ class TimingHooks:
         self._reused: dict[str, float] = {}
         """What stages took in an earlier run that need not be repeated."""
         self._stage, self._since = "", 0.0
+        self.expected: dict[str, float] = {}
+        """What this run was estimated to take; empty where nobody asked."""
+        self._earlier_estimate: Tree = {}
+
+    def expect(self, seconds: dict[str, float]) -> None:
+        """Take an estimate of this run, to hold the truth against."""
+        self.expected = seconds
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -42,8 +49,10 @@ class TimingHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Begin with what earlier runs of this experiment left."""
         self.seconds, self.trained, self._reused, self._stage = {}, {}, {}, ""
+        self.expected = {}
         self._numbers = {node.name: number for number, node in enumerate(pipeline.nodes, 1)}
-        self._earlier = _stored(catalog).get("seconds", {})
+        stored = _stored(catalog)
+        self._earlier, self._earlier_estimate = stored.get("seconds", {}), stored.get("estimate", {})
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
@@ -67,7 +76,7 @@ class TimingHooks:
         """Close the last stage."""
         self._close(catalog)
         total = sum(self.seconds.values())
-        log.info("Done in %s, $%.2f", duration(total), self.cost(total))
+        log.info("Done in %s, $%.2f%s", duration(total), self.cost(total), self._compared(total))
 
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self, catalog: CatalogProtocol) -> None:
@@ -83,6 +92,13 @@ class TimingHooks:
         """Return dollars."""
         return seconds / 3600 * self._hourly_rate
 
+    def _compared(self, total: float) -> str:
+        """Say how far off the estimate was; a run with nothing to do has none."""
+        expected = sum(self.expected.values())
+        if not expected:
+            return ""
+        return f"; estimated were {duration(expected)}, so the truth is {100 * (total / expected - 1):+.0f} % off"
+
     def _close(self, catalog: CatalogProtocol) -> None:
         if not self._stage:
             return
@@ -95,7 +111,16 @@ class TimingHooks:
         seconds = {stage: round(value, 3) for stage, value in (self._earlier | self.paid()).items()}
         total = sum(seconds.values())
         prices = {"cost_usd": round(self.cost(total), 4), "hourly_rate_usd": self._hourly_rate}
-        return {"seconds": seconds, "total_seconds": round(total, 3), **prices}
+        return {"seconds": seconds, "total_seconds": round(total, 3), **prices} | self._estimate()
+
+    def _estimate(self) -> Tree:
+        """Return estimate and truth of the last whole run; they concern what it had to do, not all that was paid."""
+        if not self.expected:
+            return {"estimate": self._earlier_estimate} if self._earlier_estimate else {}
+        expected, took = (
+            {stage: round(value, 3) for stage, value in of.items()} for of in (self.expected, self.seconds)
+        )
+        return {"estimate": {"expected": expected, "took": took}}
 
 
 def _stored(catalog: CatalogProtocol) -> Tree:

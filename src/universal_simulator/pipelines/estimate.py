@@ -1,126 +1,163 @@
-"""What an experiment would take on this machine: a few real steps of every stage, timed on invented data.
+"""What an experiment takes on this machine: a few real steps of every stage, timed on invented data.
 
-The very training and evaluation nodes run, with the experiment's own networks and batches, so whatever makes them slow
+The very training nodes and forecasts run, with the experiment's own networks and batches, so whatever makes them slow
 is in the estimate. Early stopping may make the truth shorter. Test-time conditioning is counted without its search,
-which a trained network seldom needs and an untrained one always.
+which a trained network seldom needs and an untrained one always. Of data only solving is estimated: how fast a
+download will be, nobody knows before.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-from universal_simulator.configuration import (
-    Compute,
-    ConvolutionalAutoencoder,
-    Data,
-    Parameters,
-    Training,
-    UTransformer,
-)
+from universal_simulator.acquisition import solve
+from universal_simulator.configuration import ConvolutionalAutoencoder, Parameters, Protocol, SolveSource, UTransformer
 from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.forecast import forecast
+from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Task, pose
+from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.physics.initial_conditions import initial_condition
-from universal_simulator.physics.solver import solve
 from universal_simulator.pipelines.autoencoder.nodes import train_autoencoder
 from universal_simulator.pipelines.consistency_distillation.nodes import train_consistency_student
 from universal_simulator.pipelines.diffusion_residual.nodes import train_diffusion_residual
-from universal_simulator.pipelines.evaluation.nodes import evaluate
+from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import train_operator
-from universal_simulator.pipelines.stages import State
+from universal_simulator.reporting.curves import learning
+from universal_simulator.training.device import choose
+from universal_simulator.training.reconstruction import reconstruction_errors
+from universal_simulator.training.windows import draw_snapshots
 
-STEPS = 4
-"""Training steps timed, after as many for warming up."""
-TRAJECTORIES = 4
-SNAPSHOTS, POINTS = 201, 1024
+EPOCHS, STEPS = 3, 1
+"""Short epochs, of which the first warms up, and the training steps in each."""
+VALIDATING = {"consistency_distillation": 2 / 3}
+"""Time of a validation batch in steps; a third, but where most of a step needs no gradient."""
+FRAMES = 3
+"""Frames forecast of every protocol."""
+TRAJECTORIES = {"cpu": 8, "cuda": 50}
+"""Forecast at once; a GPU would be idle with few."""
+FIGURES = 45
+"""In a report, roughly."""
+
+Trainer = Callable[[Any], Iterator[Any]]
 
 
-def estimate(parameters: Parameters) -> dict[str, float]:
-    """Return seconds per stage."""
-    p, seconds = parameters, {}
-    trajectories, seconds["data_engineering"] = _solve(p)
-    statistics = measure(trajectories, p.data.time_stride)
-    trained = _untrained(p, statistics)
-    latents, per_trajectory = _encode(p, trajectories, trained["autoencoder"])
-    seconds["latents"] = per_trajectory * (p.data.train + p.data.validation)
-    places: tuple[Data, int, Compute, State] = (p.data, p.seed, p.compute, {})
-    stages: dict[str, tuple[Training, Callable[[Any], Iterator]]] = {
-        "autoencoder": (
-            p.autoencoder.training,
-            lambda section: train_autoencoder(
-                trajectories, trajectories, statistics.model_dump(), section, p.latent, p.seed, p.compute, {}
+def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Return seconds per stage; ``left`` says which share of a stage is still to be done, all of it by default."""
+    p, shares = parameters, left or {}
+    with torch.random.fork_rng(devices=[]):  # whatever follows must not depend on whether this was asked
+        invented = _invented(p)
+        statistics = measure(invented, p.data.time_stride)
+        trained = _untrained(p, statistics)
+        latents, per_trajectory = _encode(p, invented, trained["autoencoder"])
+        whole: dict[str, Callable[[], float]] = {
+            "data_engineering": lambda: _solving(p),
+            "autoencoder": partial(_training, p, "autoencoder", _autoencoder(p, invented, statistics)),
+            "latents": lambda: per_trajectory * (p.data.train + p.data.validation),
+            "operator": partial(_training, p, "operator", _operator(p, latents, trained)),
+            "diffusion_residual": partial(_training, p, "diffusion_residual", _residual(p, latents, trained)),
+            "consistency_distillation": partial(
+                _training, p, "consistency_distillation", _student(p, latents, trained)
             ),
-        ),
-        "operator": (
-            p.operator.training,
-            lambda section: train_operator(
-                latents, latents, trained["autoencoder"], section, p.diffusion_residual.holdout, *places
-            ),
-        ),
-        "diffusion_residual": (
-            p.diffusion_residual.training,
-            lambda section: train_diffusion_residual(latents, latents, trained["operator"], section, *places),
-        ),
-        "consistency_distillation": (
-            p.consistency_distillation.training,
-            lambda section: train_consistency_student(
-                latents,
-                latents,
-                trained["operator"],
-                trained["diffusion_residual"],
-                section,
-                p.diffusion_residual,
-                *places,
-            ),
-        ),
-    }
-    for name, (training, run) in stages.items():
-        seconds[name] = _training_seconds(getattr(p, name), training, run)
-    seconds["evaluation"] = _evaluation_seconds(p, trajectories, trained)
-    return seconds
-
-
-def _training_seconds(section: Any, training: Training, run: Callable[[Any], Iterator]) -> float:
-    """Time one short epoch after another one, and scale up to the planned steps."""
-    short = training.model_copy(
-        update={
-            "epochs": 2,
-            "windows_per_epoch": STEPS * training.batch_size,
-            "validation_windows": training.batch_size,
-            "learning_rate": 1e-6,
-            "final_learning_rate": 0.0,
-            "save_every_s": float("inf"),
+            "evaluation": lambda: _evaluation(p, invented, trained),
+            "reporting": _reporting,
         }
+        return {stage: share * whole[stage]() if (share := shares.get(stage, 1.0)) else 0.0 for stage in whole}
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+def _training(p: Parameters, stage: str, run: Trainer) -> float:
+    """Time a few short epochs, and scale up to the planned steps."""
+    section, validating = getattr(p, stage), VALIDATING.get(stage, 1 / 3)
+    training = section.training
+    short = {
+        "epochs": EPOCHS,
+        "windows_per_epoch": STEPS * training.batch_size,
+        "validation_windows": training.batch_size,
+        "learning_rate": 1e-6,
+        "final_learning_rate": 0.0,
+        "save_every_s": float("inf"),
+    }
+    epochs = [
+        rows["seconds"] for _, rows in run(section.model_copy(update={"training": training.model_copy(update=short)}))
+    ]
+    per_step = median(float(seconds.iloc[-1]) for seconds in epochs[1:]) / (STEPS + validating)
+    steps = max(1, training.windows_per_epoch // training.batch_size)
+    batches = max(1, training.validation_windows // training.batch_size)
+    return per_step * training.epochs * (steps + batches * validating)
+
+
+def _autoencoder(p: Parameters, invented: Trajectories, statistics: Statistics) -> Trainer:
+    known = statistics.model_dump()
+    return lambda section: train_autoencoder(invented, invented, known, section, p.latent, p.seed, p.compute, {})
+
+
+def _operator(p: Parameters, latents: Latents, trained: Mapping[str, Trained[Any]]) -> Trainer:
+    holdout = p.diffusion_residual.holdout
+    return lambda section: train_operator(
+        latents, latents, trained["autoencoder"], section, holdout, p.data, p.seed, p.compute, {}
     )
-    *_, (_, last) = run(section.model_copy(update={"training": short}))
-    per_step = float(last["seconds"].iloc[-1]) / (STEPS + 1 / 3)  # validating a batch is a third of a step
-    steps = training.windows_per_epoch // training.batch_size
-    validation = training.validation_windows / training.batch_size / 3
-    return per_step * training.epochs * (steps + validation)
 
 
-def _solve(p: Parameters) -> tuple[Trajectories, float]:
-    """Solve a few trajectories of the experiment's first viscosity; return them and the time for all."""
+def _residual(p: Parameters, latents: Latents, trained: Mapping[str, Trained[Any]]) -> Trainer:
+    return lambda section: train_diffusion_residual(
+        latents, latents, trained["operator"], section, p.data, p.seed, p.compute, {}
+    )
+
+
+def _student(p: Parameters, latents: Latents, trained: Mapping[str, Trained[Any]]) -> Trainer:
+    diffusion = p.diffusion_residual
+    operator, teacher = trained["operator"], trained["diffusion_residual"]
+    return lambda section: train_consistency_student(
+        latents, latents, operator, teacher, section, diffusion, p.data, p.seed, p.compute, {}
+    )
+
+
+# --- everything else -------------------------------------------------------------------------------------------------
+def _solving(p: Parameters) -> float:
+    """Time one block of each viscosity; a download is not estimated."""
+    source = p.data.source
+    if not isinstance(source, SolveSource):
+        return 0.0
+    needed = (p.data.train + p.data.validation + p.data.test) // len(p.data.viscosities)
+    blocks = -(-(source.samples or needed) // solve.BLOCK)
+    each = sum(_block(p.data.equation, viscosity, source) for viscosity in p.data.viscosities)
+    return blocks * each / torch.get_num_threads()  # the solver works on as many blocks at once
+
+
+@cache
+def _block(name: str, viscosity: float, source: SolveSource) -> float:
     started = time.monotonic()
-    times = np.arange(SNAPSHOTS) * 0.01
-    law = equation(p.data.equation, p.data.viscosities[0])
-    values = solve(
-        law, lambda x: torch.stack([initial_condition(x, 0, i) for i in range(TRAJECTORIES)]), times, POINTS
-    ).values.float()
-    each = (time.monotonic() - started) / TRAJECTORIES
-    wanted = p.data.train + p.data.validation + p.data.test
-    return Trajectories.of(values.numpy(), p.data.viscosities[0], times), each * wanted
+    solve.solve_block(equation(name, viscosity), source, 0, solve.TIMES, solve.POINTS)
+    return time.monotonic() - started
+
+
+def _invented(p: Parameters) -> Trajectories:
+    """Return fields of the right size that change in time; what they are does not matter here."""
+    x = (torch.arange(solve.POINTS, dtype=torch.float64) + 0.5) / solve.POINTS
+    count = TRAJECTORIES[choose(p.compute.device).type]
+    initial = torch.stack([initial_condition(x, 0, i) for i in range(count)])
+    snapshots = max(_snapshots(p, protocol) for protocol in ("rollout", "one_step", "pdebench"))
+    snapshots = max(snapshots, 1 + max(p.operator.time_strides) * (p.operator.unroll + 1))
+    times = solve.TIMES[:snapshots]
+    values = (torch.exp(-torch.from_numpy(times))[:, None] * initial[:, None]).float().numpy()
+    return Trajectories.of(values, p.data.viscosities[0], times)
 
 
 def _untrained(p: Parameters, statistics: Statistics) -> dict[str, Trained[Any]]:
-    """Return networks of the right size; what they know does not matter here."""
+    """Return networks of the right size; what they know does not matter either."""
     settings: dict[Stage, ConvolutionalAutoencoder | UTransformer] = {
         "autoencoder": p.autoencoder.network,
         "operator": p.operator.network,
@@ -136,23 +173,77 @@ def _untrained(p: Parameters, statistics: Statistics) -> dict[str, Trained[Any]]
     }
 
 
-def _encode(p: Parameters, trajectories: Trajectories, autoencoder: Trained[Any]) -> tuple[Latents, float]:
+def _encode(p: Parameters, invented: Trajectories, autoencoder: Trained[Any]) -> tuple[Latents, float]:
+    """Return latents, and the time to encode one trajectory of full length."""
+    chunks, started = [], 0.0
+    for _ in range(2):  # once to warm up
+        started = time.monotonic()
+        chunks = list(precompute_latents(invented, autoencoder, p.data, p.compute, ""))
+    per_snapshot = (time.monotonic() - started) / len(invented) / len(invented.times)
+    return chunks[0].part, per_snapshot * len(solve.TIMES)
+
+
+def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]]) -> float:
+    """Time a few frames of every protocol and variant, and scale up to all frames of all test trajectories."""
+    parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
+    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.data, p.compute)
+    _forecasts(p, emulator, invented.subset([0]), "rollout")  # to warm up
+    seconds = {name: _forecasts(p, emulator, invented, name) for name in {*p.evaluation.protocols, "rollout"}}
+    kept = min(p.evaluation.examples, p.data.test)
+    batch = draw_snapshots(invented, 50, choose(p.compute.device), torch.Generator().manual_seed(0))
     started = time.monotonic()
-    (chunk,) = precompute_latents(trajectories, autoencoder, p.data, p.compute, "")
-    return chunk.part, (time.monotonic() - started) / len(trajectories)
+    reconstruction_errors(emulator.autoencoder, batch)
+    lost = (time.monotonic() - started) / 50 * RECONSTRUCTED
+    return lost + kept * seconds["rollout"] + p.data.test * sum(seconds[name] for name in p.evaluation.protocols)
 
 
-def _evaluation_seconds(p: Parameters, trajectories: Trajectories, trained: dict[str, Trained[Any]]) -> float:
-    emulator = assemble(
-        trained["autoencoder"],
-        trained["operator"],
-        trained["consistency_distill"],
-        p.diffusion_residual,
-        p.consistency_distillation,
-        p.data,
-        p.compute,
+def _forecasts(p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol) -> float:
+    """Return the time to forecast and score one trajectory in all its frames, in every variant."""
+    board, guided = Scoreboard(), p.ttc.model_copy(update={"budget": 0})
+    task = _task(p, invented, protocol, _snapshots(p, protocol))
+    started = time.monotonic()
+    for variant in p.evaluation.variants:
+        generator = torch.Generator().manual_seed(0)
+        fields = forecast(emulator, task, variant, p.evaluation.ensemble.members, guided, generator)
+        truth, initial, viscosity = (value.cpu() for value in (task.truth, task.initial, task.viscosity))
+        board.add(protocol, variant, truth, fields.cpu(), initial, task.times, viscosity)
+    per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
+    frames = pose(
+        protocol,
+        torch.zeros(1, len(solve.TIMES), 4),
+        torch.ones(1),
+        solve.TIMES,
+        p.data.time_stride,
+        p.evaluation.one_step_every,
+    ).times
+    return per_frame * len(frames)
+
+
+def _task(p: Parameters, invented: Trajectories, protocol: Protocol, snapshots: int) -> Task:
+    device = choose(p.compute.device)
+    u = invented.read(slice(None), slice(snapshots)).to(device)
+    viscosity = torch.as_tensor(invented.viscosity, dtype=u.dtype, device=device)
+    return pose(protocol, u, viscosity, invented.times[:snapshots], p.data.time_stride, p.evaluation.one_step_every)
+
+
+def _snapshots(p: Parameters, protocol: Protocol) -> int:
+    """Return how many snapshots make FRAMES frames."""
+    match protocol:
+        case "rollout":
+            return 1 + FRAMES * p.data.time_stride
+        case "one_step":
+            return 1 + p.data.time_stride * (1 + (FRAMES - 1) * p.evaluation.one_step_every)
+        case "pdebench":
+            return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
+
+
+def _reporting() -> float:
+    """Time one figure, drawn twice as for a report."""
+    epochs = np.arange(1.0, 11.0)
+    picture = learning(
+        "operator", pd.DataFrame({"epoch": epochs, "train_loss": 1 / epochs, "validation_loss": 2 / epochs})
     )
-    guided = p.ttc.model_copy(update={"budget": 0})
     started = time.monotonic()
-    evaluate(emulator, trajectories, p.evaluation, guided, p.data, p.seed, p.compute)
-    return (time.monotonic() - started) / len(trajectories) * p.data.test
+    picture.png()
+    picture.svg  # noqa: B018
+    return FIGURES * (time.monotonic() - started)

@@ -30,6 +30,7 @@ def render(results: Results, parts: list[Section]) -> str:
         other_scores={name: number(value) for name, value in results.other_scores.items()},
         sections=parts,
         timings=tables.timings(results),
+        estimates=tables.estimates(results),
         total=duration(total) if total else "",
         cost=results.timings.get("cost_usd"),
         data_card=_markdown(results.data_card),

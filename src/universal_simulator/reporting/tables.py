@@ -150,6 +150,25 @@ def timings(results: Results) -> list[dict[str, Any]]:
     ]
 
 
+def estimates(results: Results) -> list[dict[str, str]]:
+    """Return what the last whole run was estimated to take, stage by stage, beside what it took."""
+    told: Mapping[str, Mapping[str, float]] = results.timings.get("estimate", {})
+    expected, took = told.get("expected", {}), told.get("took", {})
+    both = [stage for stage in expected if expected[stage] and stage in took]
+    rows = {stage.replace("_", " "): (expected[stage], took[stage]) for stage in both}
+    if len(rows) > 1:
+        rows["all of these"] = (sum(expected[stage] for stage in both), sum(took[stage] for stage in both))
+    return [
+        {
+            "stage": stage,
+            "expected": duration(before),
+            "took": duration(after),
+            "off": _margin(after / before - 1),
+        }
+        for stage, (before, after) in rows.items()
+    ]
+
+
 def parameters(tree: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """Return every parameter as ``(dotted path, value)`` by section; the gates stand in their own table."""
     sections: dict[str, list[tuple[str, str]]] = {}

@@ -24,6 +24,9 @@ from universal_simulator.training.reconstruction import reconstruction_errors
 from universal_simulator.training.seeding import stream
 from universal_simulator.training.windows import draw_snapshots
 
+RECONSTRUCTED = 1000
+"""Snapshots that say what the autoencoder alone loses."""
+
 Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
@@ -121,7 +124,7 @@ def _tasks(part: Trajectories, evaluation: Evaluation, data: Data, device: torch
 
 
 def _reconstruction(emulator: Emulator, test: Trajectories, device: torch.device) -> dict[str, Any]:
-    batch = draw_snapshots(test, 1000, device, torch.Generator().manual_seed(0))
+    batch = draw_snapshots(test, RECONSTRUCTED, device, torch.Generator().manual_seed(0))
     errors = reconstruction_errors(emulator.autoencoder, batch)
     names = {"reconstruction": "autoencoder", "reconstruction_half_grid": "half_grid", "truncation": "truncation"}
     return {f"reconstruction/{names[name]}/nrmse": value for name, value in errors.items()}

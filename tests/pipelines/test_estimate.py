@@ -1,0 +1,80 @@
+"""An estimate scales a few measured steps up to what is planned, and leaves no trace."""
+
+import json
+import time
+
+import pandas as pd
+import pytest
+import torch
+from kedro.io import DataCatalog, MemoryDataset
+
+from universal_simulator.configuration import Parameters, without_habits
+from universal_simulator.configuration_loader import ExperimentLoader
+from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.hooks.estimating import _share
+from universal_simulator.hooks.recording import flatten
+from universal_simulator.pipelines import estimate
+
+STAGES = {
+    "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
+    "evaluation", "reporting",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Parameters:
+    loader = ExperimentLoader("conf", "base", {"experiment": "dry_run"}, base_env="base", default_run_env="local")
+    return Parameters.model_validate(loader["parameters"])
+
+
+def test_short_epochs_are_scaled_to_all_planned_steps_and_validations(parameters):
+    def run(section):
+        assert section.training.windows_per_epoch == estimate.STEPS * section.training.batch_size
+        for seconds in (99.0, 0.4, 0.4, 0.4)[: section.training.epochs]:  # the first one warms up
+            yield {}, pd.DataFrame([{"seconds": seconds}])
+
+    training = parameters.operator.training.model_copy(
+        update={"epochs": 5, "windows_per_epoch": 320, "batch_size": 32, "validation_windows": 96}
+    )
+    p = parameters.model_copy(update={"operator": parameters.operator.model_copy(update={"training": training})})
+    per_step = 0.4 / (estimate.STEPS + 1 / 3)
+    assert estimate._training(p, "operator", run) == pytest.approx(5 * (10 + 3 / 3) * per_step)
+
+
+def test_every_stage_is_estimated_and_what_is_done_costs_nothing(parameters):
+    state = torch.random.get_rng_state()
+    seconds = estimate.estimate(parameters, {"operator": 0.0, "evaluation": 0.0})
+    assert seconds.keys() == STAGES
+    assert {stage for stage, value in seconds.items() if not value} == {"operator", "evaluation"}
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_an_estimate_of_processor_time_is_near_the_truth(parameters, monkeypatch):
+    """The clock of the wall would say more about what else the machine is doing."""
+    monkeypatch.setattr(time, "monotonic", time.process_time)
+    p = parameters
+    invented = estimate._invented(p)
+    run = estimate._autoencoder(p, invented, estimate.measure(invented, 2))
+    *_, (_, truth) = run(p.autoencoder)
+    assert estimate._training(p, "autoencoder", run) == pytest.approx(truth["seconds"].sum(), rel=0.5)
+
+
+def test_downloads_are_not_estimated(parameters):
+    local = parameters.data.model_copy(update={"source": {"kind": "local"}})
+    p = Parameters.model_validate(parameters.model_dump() | {"data": local.model_dump(warnings=False)})
+    assert estimate._solving(p) == 0
+
+
+@pytest.mark.parametrize(("change", "left"), [({}, 0.25), ({"weight_decay": 0.5}, 1.0)])
+def test_an_interrupted_training_is_estimated_from_where_it_stands_unless_it_starts_over(parameters, change, left):
+    planned = parameters.operator.training.model_copy(update={"epochs": 4})
+    p = parameters.model_copy(update={"operator": parameters.operator.model_copy(update={"training": planned})})
+    kept = p.operator.model_copy(update={"training": planned.model_copy(update=change)})
+    content = without_habits(kept.model_dump(mode="json")) | {
+        "seed": p.seed,
+        "code": code_fingerprint("universal_simulator.pipelines.operator.nodes"),
+    }
+    state = {"epoch": 3, "facts": {name: json.dumps(value) for name, value in flatten(content).items()}}
+
+    catalog = DataCatalog({"operator_previous": MemoryDataset(state)})
+    assert _share("operator", catalog, p) == left
