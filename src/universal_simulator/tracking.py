@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from universal_simulator import unsent
 from universal_simulator.errors import InputError
 from universal_simulator.provenance import is_alive, process_identity, without_credentials
+from universal_simulator.unsent import Call
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 """Defaults for a tracking server that does not answer: mlflow itself would wait for many minutes."""
+
+HASTE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+"""For who is told to stop, and has five seconds for it."""
 
 PARAMETERS_PER_REQUEST, LONGEST_PARAMETER = 100, 500
 POINTS_PER_REQUEST = 1000
@@ -70,26 +75,42 @@ class MetricBuffer:
             log.warning("Metrics wait, next attempt in %.0f s: %s", self._pause_s, _first_line(error))
         self._tried_at = time.monotonic()
 
+    def take(self) -> list[Point]:
+        """Give away all points that were not sent."""
+        points, self._points = self._points, []
+        return points
+
 
 class Run:
-    """The MLflow run of this process. Whatever is not ended by then is marked KILLED when the process exits."""
+    """The MLflow run of this process. Whatever is not ended by then is marked KILLED when the process exits.
 
-    def __init__(self, run_id: str) -> None:
+    What the store does not take is kept in the folder ``unsent``, from where a later run sends it.
+    """
+
+    def __init__(self, run_id: str, unsent: Path | None = None) -> None:
         from mlflow import MlflowClient
 
         self.run_id = run_id
+        self._unsent, self._left = unsent, list[Call]()
         self._client = MlflowClient()
         self._process, self._refusals = os.getpid(), 0
         self.metrics = MetricBuffer(self._send)
         atexit.register(self.end, "KILLED")  # runs before mlflow's own, which would say FINISHED
 
     @classmethod
-    def start(cls, name: str, tags: Mapping[str, str], parameters: Mapping[str, Any], description: str) -> "Run":
+    def start(
+        cls,
+        name: str,
+        tags: Mapping[str, str],
+        parameters: Mapping[str, Any],
+        description: str,
+        unsent: Path | None = None,
+    ) -> "Run":
         """Open the run in the experiment that mlflow was set up for."""
         import mlflow
 
         active = mlflow.start_run(run_name=name, tags=dict(tags), description=description, log_system_metrics=True)
-        run = cls(active.info.run_id)
+        run = cls(active.info.run_id, unsent)
         items = [(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
         for first in range(0, len(items), PARAMETERS_PER_REQUEST):
             mlflow.log_params(dict(items[first : first + PARAMETERS_PER_REQUEST]))
@@ -97,41 +118,59 @@ class Run:
 
     def tag(self, key: str, value: str) -> None:
         """Set one tag."""
-        self._record(f"tag {key}", self._client.set_tag, key, value)
+        self._record(f"tag {key}", "set_tag", key, value)
 
     def artifact(self, path: Path, folder: str) -> None:
         """Upload a file, or a folder's content."""
         if path.is_dir():
-            self._record(path.name, self._client.log_artifacts, str(path), str(Path(folder) / path.name))
+            self._record(path.name, "log_artifacts", str(path), str(Path(folder) / path.name))
         elif path.exists():
-            self._record(path.name, self._client.log_artifact, str(path), folder or None)
+            self._record(path.name, "log_artifact", str(path), folder or None)
 
     def document(self, content: dict[str, Any], name: str) -> None:
         """Upload a mapping as YAML or JSON, by the ending of its name."""
-        self._record(name, self._client.log_dict, content, name)
+        self._record(name, "log_dict", content, name)
 
     def end(self, status: str) -> None:
         """Send what is left and close with FINISHED, FAILED or KILLED; a second call does nothing."""
         atexit.unregister(self.end)
         if self._process != os.getpid():  # a forked worker inherited us; the run is its parent's
             return
+        self._process = -1
+        if status == "KILLED":
+            os.environ |= HASTE
+        self._refusals = 0
+        self.metrics.flush()
+        if points := self.metrics.take():
+            batches = range(0, len(points), POINTS_PER_REQUEST)
+            self._left += [["log_batch", points[first : first + POINTS_PER_REQUEST]] for first in batches]
+        self._close(status)
+        if self._left and self._unsent:
+            import mlflow
+
+            unsent.keep(self._unsent, self.run_id, mlflow.get_tracking_uri(), self._left)
+
+    def _close(self, status: str) -> None:
         import mlflow
 
-        self._process = -1
-        self.metrics.flush()
-        self._refusals = 0
-        self._record(f"status {status}", lambda _run_id: mlflow.end_run(status))
-
-    def _record(self, what: str, call: Callable[..., object], *arguments: object) -> None:
-        """Ask the store for something; if it refuses, say so and let the work go on."""
-        if self._refusals >= REFUSALS:
-            return
         try:
-            call(self.run_id, *arguments)
+            mlflow.end_run(status)
+        except Exception as error:
+            self._left.append(["set_terminated", status])
+            log.warning("Not recorded: status %s (%s)", status, _first_line(error))
+
+    def _record(self, what: str, method: str, *arguments: Any) -> None:
+        """Ask the store for something; if it refuses, say so and let the work go on."""
+        try:
+            if self._refusals >= REFUSALS:
+                raise ConnectionError("the store is away")
+            getattr(self._client, method)(self.run_id, *arguments)
             self._refusals = 0
         except Exception as error:
+            self._left.append([method, *arguments])
+            if self._refusals < REFUSALS:
+                log.warning("Not recorded: %s (%s)", what, _first_line(error))
             self._refusals += 1
-            log.warning("Not recorded: %s (%s)", what, _first_line(error))
 
     def _send(self, points: list[Point]) -> None:
         from mlflow.entities import Metric

@@ -11,7 +11,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator import provenance
 from universal_simulator.errors import InputError
-from universal_simulator.hooks.recording import TrackingHooks, flatten
+from universal_simulator.hooks.recording import TrackingHooks, _make_store, flatten
 from universal_simulator.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.tracking import MetricBuffer, reachable
 
@@ -155,3 +155,21 @@ def test_timings_that_are_damaged_are_not_used(tmp_path, caplog):
     hooks.before_pipeline_run(Pipeline([]), catalog)
     assert hooks._earlier == {}
     assert "Timings of earlier runs are not used" in caplog.text
+
+
+def test_a_local_store_is_created_whole_or_not_at_all(tmp_path, monkeypatch):
+    place = tmp_path / "mlflow" / "mlflow.db"
+
+    def die(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr("mlflow.MlflowClient.search_experiments", die)
+        with pytest.raises(KeyboardInterrupt):
+            _make_store(f"sqlite:///{place}")
+    assert list(place.parent.iterdir()) == []
+    _make_store(f"sqlite:///{place}")
+    assert [path.name for path in place.parent.iterdir()] == ["mlflow.db"]
+    content = place.read_bytes()
+    _make_store(f"sqlite:///{place}")
+    assert place.read_bytes() == content

@@ -11,8 +11,9 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
 
-from universal_simulator import provenance
-from universal_simulator.configuration_loader import Tree, fingerprint
+from universal_simulator import provenance, unsent
+from universal_simulator.catalog.writing import replace
+from universal_simulator.configuration_loader import ExperimentLoader, Tree, fingerprint
 from universal_simulator.hooks.timing import HISTORY, TimingHooks
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.tracking import Run, reachable, sweep
@@ -50,6 +51,8 @@ class TrackingHooks:
         """Read ``mlflow.yml`` for ``kedro mlflow ui`` and for a later run; no store is opened yet."""
         from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 
+        assert isinstance(context.config_loader, ExperimentLoader)
+        self._unsent = Path(context.config_loader.data_root()) / "mlflow" / "unsent"
         self._context = context
         self._parameters: Tree = context.config_loader["parameters"]
         self._settings = KedroMlflowConfig.model_validate(context.config_loader["mlflow"])
@@ -65,10 +68,12 @@ class TrackingHooks:
         tags = self._tags(pipelines)
         address = self._settings.server.mlflow_tracking_uri
         with reachable(address):
-            _make_folder(address)
+            _make_store(address)
             self._settings.setup(self._context)
             sweep(self._settings.tracking.experiment._experiment.experiment_id)
-            self._run = Run.start(self._name(pipelines), tags, flatten(self._parameters), self._description(tags))
+            unsent.send(self._unsent, address)
+            described = flatten(self._parameters), self._description(tags)
+            self._run = Run.start(self._name(pipelines), tags, *described, self._unsent)
         self._saved = set()
         self._run.document(self._parameters, "configuration/parameters.yml")
         _end_on_sigterm()
@@ -166,10 +171,13 @@ def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _make_folder(uri: str) -> None:
-    """Create the folder of a local store: sqlite does not."""
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+def _make_store(uri: str) -> None:
+    """Create a local store beside its place and move it there whole: half of one would never open again."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.exists():
+        from mlflow import MlflowClient
+
+        replace(path, lambda part: MlflowClient(f"sqlite:///{part}").search_experiments())
 
 
 def _end_on_sigterm() -> None:

@@ -1,0 +1,60 @@
+"""What a tracking store would not take: kept in a file, and sent when a later run finds the store open again."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from universal_simulator.catalog.writing import replace
+from universal_simulator.provenance import without_credentials
+
+log = logging.getLogger(__name__)
+
+Call = list[Any]
+"""Name of a method of MLflow's client, and its arguments after the run's id; plain values only."""
+
+
+def keep(folder: Path, run_id: str, uri: str, calls: list[Call]) -> None:
+    """Write down what is to be said of a run."""
+    path = folder / f"{run_id}.json"
+    content = json.dumps({"uri": without_credentials(uri), "calls": calls})
+    replace(path, lambda part: part.write_text(content, encoding="utf-8"))
+    log.warning("The tracking store did not take everything: %d records wait in %s for the next run", len(calls), path)
+
+
+def send(folder: Path, uri: str) -> int:
+    """Send what earlier runs left for this store; return how many runs are complete now. The first refusal ends it."""
+    from mlflow import MlflowClient
+
+    client, sent = MlflowClient(uri), 0
+    for path in sorted(folder.glob("*.json")):
+        try:
+            left = json.loads(path.read_text(encoding="utf-8"))
+            if left["uri"] != without_credentials(uri):
+                continue
+            for method, *arguments in left["calls"]:
+                _say(client, path.stem, method, arguments)
+        except Exception as error:  # whatever the store raises: it waits for the run after this one
+            log.warning(
+                "Not sent yet: %s (%s)", path, without_credentials(str(error).splitlines()[0] if str(error) else "")
+            )
+            break
+        path.unlink()
+        sent += 1
+    if sent:
+        log.info("Sent what %d earlier run(s) could not record", sent)
+    return sent
+
+
+def _say(client: Any, run_id: str, method: str, arguments: list[Any]) -> None:
+    from mlflow.entities import Metric
+
+    if method == "log_batch":
+        metrics = [Metric(name, value, time_ms, step) for name, value, step, time_ms in arguments[0]]
+        client.log_batch(run_id, metrics=metrics, synchronous=True)
+    elif method in ("log_artifact", "log_artifacts") and not Path(arguments[0]).exists():
+        log.warning("Run %s: %s is gone, and not recorded", run_id, arguments[0])
+    elif method in ("set_tag", "log_artifact", "log_artifacts", "log_dict", "set_terminated"):
+        getattr(client, method)(run_id, *arguments)
+    else:
+        raise ValueError(f"{method}: no method that a run leaves")

@@ -1,0 +1,114 @@
+"""A tracking store that is away costs nothing but time: records wait in a file, and a later run sends them."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from universal_simulator import unsent
+from universal_simulator.tracking import Run
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Set mlflow up for a store of its own; return its address."""
+    folder = tmp_path_factory.mktemp("store")
+    earlier, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder}/mlflow.db"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment("mine", artifact_location=str(folder / "artifacts"))
+    mlflow.set_experiment("mine")
+    yield uri
+    mlflow.set_tracking_uri(earlier)
+
+
+class Away:
+    """A client whose store refuses everything."""
+
+    def __getattr__(self, name):
+        def refuse(*_arguments, **_options):
+            raise ConnectionError("no route to http://me:secret@host")
+
+        return refuse
+
+
+def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "scores.json").write_text("{}")
+    run = Run.start("first", {}, {}, "", tmp_path / "unsent")
+    with monkeypatch.context() as away:
+        away.setattr(run, "_client", Away())
+        away.setattr(mlflow, "end_run", Away().end_run)
+        run.tag("operator.retried", "step 3")
+        run.document({"a": 1}, "configuration/parameters.yml")
+        run.artifact(tmp_path / "scores.json", "results")
+        run.metrics.add("operator/train_loss", 0.5, 7)
+        run.end("FINISHED")
+    mlflow.end_run("FAILED")  # what the store believes without us
+    assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").iterdir())
+    assert "5 records wait in" in caplog.text
+    assert unsent.send(tmp_path / "unsent", "sqlite:///another.db") == 0
+    assert unsent.send(tmp_path / "unsent", store) == 1
+    found = mlflow.MlflowClient().get_run(run.run_id)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["operator.retried"] == "step 3"
+    assert found.data.metrics["operator/train_loss"] == 0.5
+    place = Path(found.info.artifact_uri.removeprefix("file://"))
+    assert (place / "results/scores.json").is_file()
+    assert "a: 1" in (place / "configuration/parameters.yml").read_text()
+    assert list((tmp_path / "unsent").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["{", '{"uri": "here", "calls": [["delete_run"]]}', "[]"])
+def test_what_nobody_can_send_stays_and_stops_nobody(tmp_path, content, caplog):
+    (tmp_path / "0123.json").write_text(content.replace("here", f"sqlite:///{tmp_path}/mlflow.db"))
+    assert unsent.send(tmp_path, f"sqlite:///{tmp_path}/mlflow.db") == 0
+    assert "Not sent yet" in caplog.text
+    assert (tmp_path / "0123.json").exists()
+
+
+class Silent(BaseHTTPRequestHandler):
+    """A server that hangs, or fails."""
+
+    fails = False
+
+    def do_GET(self):  # noqa: N802
+        if not self.fails:
+            self.server.never.wait(60)
+        self.send_error(500)
+
+    def do_POST(self):  # noqa: N802
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_server_that_hangs_or_fails_is_told_in_one_line_within_its_limit(tmp_path, fails):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Silent,), {"fails": fails}))
+    server.never = threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = os.environ | {
+        "UNIVERSAL_SIMULATOR_DATA": str(tmp_path),
+        "MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{server.server_port}",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    }
+    words = [sys.executable, str(PROJECT / "tests/shell/toy.py")]
+    result = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+    server.never.set()
+    server.shutdown()
+    assert result.returncode == 1
+    assert "tracking uri = http://***@127.0.0.1" in result.stderr
+    assert "secret" not in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert "\n" not in result.stderr.strip()
