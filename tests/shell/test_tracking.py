@@ -160,11 +160,11 @@ def test_timings_that_are_damaged_are_not_used(tmp_path, caplog):
 def test_a_local_store_is_created_whole_or_not_at_all(tmp_path, monkeypatch):
     place = tmp_path / "mlflow" / "mlflow.db"
 
-    def die(self):
+    def die(self, uri):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr("mlflow.MlflowClient.search_experiments", die)
+        killed.setattr("mlflow.MlflowClient.__init__", die)
         with pytest.raises(KeyboardInterrupt):
             _make_store(f"sqlite:///{place}")
     assert list(place.parent.iterdir()) == []

@@ -79,12 +79,12 @@ class Silent(BaseHTTPRequestHandler):
 
     fails = False
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         if not self.fails:
             self.server.never.wait(60)
         self.send_error(500)
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         self.do_GET()
 
     def log_message(self, *_):
