@@ -4,6 +4,7 @@
 receives its section as one of these models, validated before any node runs.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -20,6 +21,7 @@ SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
+CREDENTIALS = r"//[^/\s@]*@"
 HABITS = ("save_every_s", "resume", "force")
 """Parameters that no result depends on: changing one makes nothing stale."""
 
@@ -42,6 +44,18 @@ class Section(BaseModel):
         for name, value in values.items() if isinstance(values, dict) else ():
             if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
                 raise ValueError(f"{name} = {value} must not be true or false; give its value")
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_credentials(cls, values: Any) -> Any:
+        """Refuse a password in an address: parameters are recorded and printed."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, str) and re.search(CREDENTIALS, value):
+                shown = re.sub(CREDENTIALS, "//***@", value)
+                raise ValueError(
+                    f"{name} = {shown} must hold no credentials; give them in the environment or conf/local"
+                )
         return values
 
 

@@ -26,7 +26,7 @@ def code(project: Path) -> dict[str, str]:
 def command() -> str:
     """Return the command line as one could type it again."""
     program, *arguments = sys.argv
-    return shlex.join([Path(program).name or "python", *arguments])
+    return without_credentials(shlex.join([Path(program).name or "python", *arguments]))
 
 
 def process_identity() -> dict[str, str]:

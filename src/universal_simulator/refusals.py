@@ -1,11 +1,13 @@
 """Say in one line what is wrong with a parameter: name, value, rule, remedy."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from universal_simulator.configuration import CREDENTIALS
 from universal_simulator.errors import InputError
 
 
@@ -57,8 +59,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def shorten(value: object, length: int = 60) -> str:
-    """Print a value so that it fits into a sentence."""
-    text = " ".join(str(value).split())
+    """Print a value so that it fits into a sentence, without a password that an address in it may have."""
+    text = " ".join(re.sub(CREDENTIALS, "//***@", str(value)).split())
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -72,3 +72,24 @@ def test_the_users_own_files_enter_as_any_others(tmp_path, small):
     assert own["raw_manifest"]["source"] == "local"
     with pytest.raises(InputError, match=r"Nu0.3.hdf5 is not there"):
         run(tmp_path, source={"kind": "local"}, viscosities=(0.3,))
+
+
+def test_a_damaged_trajectory_of_ours_is_named_and_solved_again(tmp_path, small, caplog):
+    first = run(tmp_path)
+    (path,) = (tmp_path / "01_raw").glob("*.hdf5")
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 8
+    path.write_bytes(content)
+    second = run(tmp_path)
+    assert f"{path}: sample 15 = other bytes than its checksum" in caplog.text
+    assert second["raw_manifest"]["files"][path.name]["checks"] == first["raw_manifest"]["files"][path.name]["checks"]
+
+
+def test_a_damaged_file_of_the_users_is_refused(tmp_path, small):
+    run(tmp_path)
+    (path,) = (tmp_path / "01_raw").glob("*.hdf5")
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 8
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="sample 15 = other bytes than its checksum, must agree; the file is damaged"):
+        run(tmp_path, source={"kind": "local"})

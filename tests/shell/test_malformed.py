@@ -101,6 +101,9 @@ PAIRS = [
     ({"data.source": {"kind": "published", "address": "file:///etc/{id}"}}, "address = file:///etc/{id}: "),
     ({"data.source": {"kind": "published", "address": "https://host/file"}}, "address = https://host/file: "),
     ({"data.source": {"kind": "bucket", "uri": "/local"}}, "uri = /local: "),
+    ({"data.source": {"kind": "bucket", "uri": "s3://key:SECRET@bucket"}}, "uri = s3://***@bucket must hold no credentials"),
+    ({"weights": "https://me:SECRET@host/folder"}, "weights = https://***@host/folder must hold no credentials"),
+    ({"seed": "https://me:SECRET@host"}, "https://***@host"),
     ({"data.source": {"kind": "bucket"}}, "data.source.uri: a value is required"),
     ({"autoencoder.training.final_learning_rate": 1.0}, "must not exceed learning_rate = 0.001"),
     ({"autoencoder.training.batch_size": 5000}, "batch_size = 5000 must not exceed windows_per_epoch = 4096"),
@@ -130,6 +133,7 @@ def test_what_does_not_fit_together_is_refused(refusal, overrides, line):
     told = refusal(overrides)
     assert told is not None
     assert line in told
+    assert "SECRET" not in told
     assert "\n" not in told
     assert "; " in told
 

@@ -12,6 +12,10 @@ from universal_simulator.progress import progress
 SAMPLES_AT_ONCE = 64
 
 
+class DamagedError(InputError):
+    """A file is not what was written."""
+
+
 class Findings(BaseModel):
     """What a file holds, all of it finite and as its checksums say."""
 
@@ -37,8 +41,8 @@ def check(layout: Layout) -> Findings:
     found, content = [], 0
     with progress(f"check {layout.path.name}", layout.shape[0]) as advance:
         for start, values in blocks(layout, SAMPLES_AT_ONCE):
-            _refuse_non_finite(layout, start, values)
             _refuse_altered(layout, start, values)
+            _refuse_non_finite(layout, start, values)
             found.append(_summary(values))
             content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
@@ -81,7 +85,7 @@ def _refuse_altered(layout: Layout, start: int, values: np.ndarray) -> None:
         return
     for i, said in enumerate(layout.checksums[start : start + len(values)]):
         if said != 0 and zlib.crc32(np.ascontiguousarray(values[i]).data) != said:
-            raise InputError(
+            raise DamagedError(
                 f"{layout.path}: sample {start + i} = other bytes than its checksum, must agree; the file is damaged: "
                 "remove it and make or get it again"
             )

@@ -67,6 +67,14 @@ def provide(
     return {"solved": len(missing), "seconds": round(seconds, 1)} | used
 
 
+def repair(path: Path, equation: Equation, source: SolveSource) -> None:
+    """Solve the trajectories of a finished file that are not as their checksums say."""
+    with alone(path):
+        samples = read_layout(path, equation.symbol, equation.parameter).shape[0]
+        os.replace(path, part(path))
+    provide(path, equation, source, samples)
+
+
 def solve_block(equation: Equation, source: SolveSource, first: int, times: np.ndarray, points: int) -> solver.Solution:
     """Solve samples ``first`` … ``first + BLOCK - 1``; ``first`` is a multiple of BLOCK."""
 

@@ -34,8 +34,8 @@ def _halves(task: Task, first: int, forecast: Callable[[Task, int], Tensor]) -> 
     size = len(task.starts)
     if size == 1:
         raise InputError(
-            "evaluation.ensemble.members: one trajectory's forecast must fit into the memory; lower it or ttc.max_batch, "
-            "or free some"
+            "evaluation.ensemble.members: one trajectory's forecast must fit into the memory; lower it or "
+            "ttc.max_batch, or free some"
         )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,15 +1,20 @@
 """The steps of the data side; what they do stands in ``acquisition`` and ``fields``."""
 
+import logging
 from typing import Any
 
 from universal_simulator.acquisition import acquire as sources
 from universal_simulator.acquisition.card import data_card
-from universal_simulator.acquisition.checks import check
+from universal_simulator.acquisition.checks import DamagedError, Findings, check
+from universal_simulator.acquisition.solve import repair
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore, Selection
-from universal_simulator.configuration import Data
+from universal_simulator.configuration import Data, SolveSource
 from universal_simulator.fields.statistics import Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.physics.equations import Equation
+
+log = logging.getLogger(__name__)
 
 
 def acquire(store: RawStore, data: Data) -> dict[str, dict[str, object]]:
@@ -27,9 +32,21 @@ def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data)
             "equation": of.identity,
             "origin": origins[name],
             "settings": layout.settings,
-            "checks": check(layout).model_dump(),
+            "checks": _checked(store, of, data).model_dump(),
         }
     return {"source": data.source.kind, "files": files}
+
+
+def _checked(store: RawStore, of: Equation, data: Data) -> Findings:
+    """Check a file; solve again what is damaged in one that we solved."""
+    try:
+        return check(store.layout(of))
+    except DamagedError as error:
+        if not isinstance(data.source, SolveSource):
+            raise
+        log.warning("%s. What is damaged is solved again", error)
+        repair(store.path(of), of, data.source)
+        return check(store.layout(of))
 
 
 def divide(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:

@@ -10,6 +10,7 @@ from pydantic_core import to_jsonable_python
 from universal_simulator.configuration import Compute, Data, Evaluation, TestTimeConditioning, Variant
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
+from universal_simulator.emulation.halving import in_halves
 from universal_simulator.emulation.protocols import Task, pose
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.trajectories import Trajectories
@@ -47,10 +48,14 @@ def evaluate(
             part = test.subset(slice(first, first + evaluation.batch_size))
             for task in _tasks(part, evaluation, data, device):
                 for variant in evaluation.variants:
-                    generator = stream(seed, "evaluation", task.protocol, variant, first)
-                    fields = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
-                    _add(board, task, variant, fields)
-                    advance(len(part))
+
+                    def make(some: Task, begin: int, variant: Variant = variant) -> torch.Tensor:
+                        generator = stream(seed, "evaluation", some.protocol, variant, begin)
+                        return forecast(emulator, some, variant, evaluation.ensemble.members, ttc, generator)
+
+                    for some, fields in in_halves(task, first, make):
+                        _add(board, some, variant, fields)
+                        advance(len(some.starts))
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 
@@ -74,7 +79,7 @@ def keep_examples(
     only = evaluation.model_copy(update={"protocols": ("rollout",)})
     (task,) = _tasks(test.subset(chosen), only, data, choose(compute.device))
     fields: dict[str, torch.Tensor] = {}
-    for variant in set(evaluation.variants) - {"persistence"}:
+    for variant in (name for name in evaluation.variants if name != "persistence"):
         generator = stream(seed, "examples", variant)
         fields[variant] = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
     arrays = {name: (value if name == "ensemble" else value[:, 0]).cpu().numpy() for name, value in fields.items()}
