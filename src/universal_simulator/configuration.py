@@ -409,6 +409,31 @@ class Promotion(Section):
     boundary_violation: Positive = 1.0
     calibration_error: Positive = 1.25
     """Bounds, as factors on the champion's value."""
+    negligible_gap: Annotated[float, Field(ge=0)] = 1e-6
+    """A conservation gap below this is rounding, and no worse than another."""
+    budget_hours: Positive = 10.0
+    """Longest wall-clock of the candidate's whole experiment."""
+    demote: bool = False
+    """Instead of promoting anything, take the alias from the champion and give it back to the one before."""
+
+
+class Predict(Section):
+    """Initial fields in a file, and what is asked of a model; ``--pipeline=predict``."""
+
+    model: Annotated[str, Field(min_length=1)] = "models:/universal-simulator@champion"
+    """Address: a version in MLflow's registry, ``shipped:<experiment>``, or a folder."""
+    input: str | None = None
+    """File of initial fields: ``.h5``/``.hdf5``, ``.npy``, ``.npz`` or ``.csv``."""
+    output: str | None = None
+    """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``."""
+    viscosity: Positive | None = None
+    """Of all fields, where the file does not say it."""
+    times: tuple[Positive, ...] = ()
+    """Times after the initial fields; by default the longest that the model was scored on."""
+    members: Annotated[int, Field(ge=2)] | None = None
+    """Members of an ensemble; by default one forecast."""
+    guided: bool = False
+    """Whether the equation's balance corrects every step."""
 
 
 class Gate(Section):
@@ -486,6 +511,9 @@ class Parameters(Section):
     calibration: EnsembleCalibration = EnsembleCalibration()
     evaluation: Evaluation
     promotion: Promotion
+    candidate: str | None = None
+    """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
+    predict: Predict = Predict()
     gates: Gates = Gates()
     compute: Compute
     weights: Annotated[str, Field(min_length=1)] = "trained"

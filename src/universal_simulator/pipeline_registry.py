@@ -17,10 +17,13 @@ STAGES = (
 )
 """Packages under ``pipelines/``, in the order of work. Each tags its nodes with its name, which times them too."""
 
+APART = ("compare", "promote", "predict")
+"""Packages under ``pipelines/`` that belong to no experiment's chain."""
+
 PIPELINES: dict[str, tuple[str, ...]] = {
     **{stage: (stage,) for stage in STAGES},
     "data_engineering": ("data_engineering", "autoencoder", "latents"),
-    "compare": ("compare",),
+    **{name: (name,) for name in APART},
     "full": STAGES,
     "__default__": STAGES,
 }
@@ -29,7 +32,7 @@ PIPELINES: dict[str, tuple[str, ...]] = {
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Build every pipeline from its stages."""
-    stages = {stage: _stage(stage) for stage in (*STAGES, "compare")}
+    stages = {stage: _stage(stage) for stage in (*STAGES, *APART)}
     return {name: sum((stages[stage] for stage in parts), Pipeline([])) for name, parts in PIPELINES.items()}
 
 

@@ -1,0 +1,56 @@
+"""Initial fields and forecasts in files of the user's, wherever they lie."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from universal_simulator.errors import InputError
+from universal_simulator.serving import files
+from universal_simulator.serving.files import Forecasts, InitialFields
+
+
+class InitialFieldsDataset(AbstractDataset[None, InitialFields]):
+    """A file that somebody else has made."""
+
+    def __init__(self, file: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._file = file
+        self.metadata = metadata
+
+    def load(self) -> InitialFields:
+        """Read it."""
+        if not self._file:
+            raise InputError("predict.input = null: must name a file of initial fields; add predict.input=FILE")
+        return files.read(Path(self._file).expanduser())
+
+    def save(self, data: None) -> None:
+        """Refuse: it is the user's."""
+        raise InputError(f"{self._file} = must not be saved to; forecasts go to predict.output")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"file": self._file}
+
+
+class ForecastsDataset(AbstractDataset[Forecasts, None]):
+    """A file in the format that its name asks for; without a name, that of the initial fields in ``folder``."""
+
+    def __init__(self, file: str | None, folder: str, like: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._file = Path(file).expanduser() if file else Path(folder) / Path(like or "forecast.npz").name
+        self.metadata = metadata
+
+    def save(self, data: Forecasts) -> None:
+        """Write it."""
+        files.write(self._file, data)
+
+    def load(self) -> None:
+        """Refuse: nothing of ours reads it."""
+        raise InputError(f"{self._file} = is for others to read; open it with the library of its format")
+
+    def _exists(self) -> bool:
+        return self._file.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"file": str(self._file)}

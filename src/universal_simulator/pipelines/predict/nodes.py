@@ -1,0 +1,32 @@
+"""Forecast the fields in a file."""
+
+import logging
+import warnings
+
+import numpy as np
+
+from universal_simulator.configuration import Predict
+from universal_simulator.errors import InputError
+from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.files import Forecasts, InitialFields
+
+log = logging.getLogger(__name__)
+
+
+def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed: int) -> Forecasts:
+    """Return the forecast; what is outside of the model's training is told in the log."""
+    viscosity = fields.viscosity if fields.viscosity is not None else predict.viscosity
+    if viscosity is None:
+        raise InputError(
+            "predict.viscosity = null: must be given, the file does not say it; add predict.viscosity=0.01"
+        )
+    times = predict.times or (model.card.horizon,)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        u = model.rollout(fields.u0, viscosity, times, predict.members, predict.guided, seed)
+    for warning in told:
+        log.warning("%s", warning.message)
+    log.info("%s forecast %d fields at %d times", model.card.experiment, len(u), len(times))
+    return Forecasts(
+        u, np.asarray(times, np.float64), np.broadcast_to(np.ravel(viscosity), (len(u),)).astype(np.float64)
+    )

@@ -1,0 +1,170 @@
+"""From a finished run to the champion and back, in a real MLflow store."""
+
+import logging
+from dataclasses import replace
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from universal_simulator.configuration import Promotion
+from universal_simulator.errors import InputError
+from universal_simulator.pipelines.promote.nodes import conclude, crown, hold_against_champion
+from universal_simulator.serving import Emulator
+from universal_simulator.serving.pyfunc import Served
+from universal_simulator.serving.registry import ALIAS, MODEL, Registry
+
+RULE = Promotion()
+HEADLINE = "rollout/deterministic/nrmse"
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment(
+        experiment_id=MlflowClient(uri).create_experiment("universal_simulator", str(folder / "artifacts"))
+    )
+    yield uri
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def record(uri, bundle, tmp_path_factory):
+    """Record a finished run of an experiment whose errors are ``factor`` times the bundle's; return its id."""
+
+    def record(name: str, factor: float, **changes) -> str:
+        scores = bundle.card.scores | {HEADLINE: factor * bundle.card.scores[HEADLINE]}
+        card = bundle.card.model_copy(update={"experiment": name, "scores": scores} | changes)
+        folder = tmp_path_factory.mktemp(name) / "bundle"
+        replace(bundle, card=card).write(folder)
+        with mlflow.start_run(tags={"experiment": name}) as run:
+            mlflow.log_artifacts(str(folder), "bundle")
+        return run.info.run_id
+
+    return record
+
+
+@pytest.fixture(scope="module")
+def registry(uri):
+    return Registry(uri, "universal_simulator")
+
+
+def promote(registry, candidate, rule=RULE):
+    conditions = hold_against_champion(registry, candidate, rule)
+    history = crown(registry, conditions, candidate, rule)
+    conclude(conditions, history, candidate)
+    return history
+
+
+def champions(history) -> list[tuple[int, str]]:
+    return [(row["number"], row["experiment"]) for row in history.to_dict("records") if row["champion"]]
+
+
+@pytest.fixture(scope="module")
+def first(registry, record):
+    """The first champion, of an empty registry."""
+    run_id = record("golden", 1.0)
+    with pytest.raises(InputError, match="there must be a champion to demote"):
+        registry.demote()
+    return run_id, promote(registry, "golden")
+
+
+def test_the_first_champion_needs_no_predecessor(first):
+    run_id, history = first
+    assert champions(history) == [(1, "golden")]
+    assert history.loc[0, "run_id"] == run_id
+
+
+def test_promoting_twice_changes_nothing(registry, first, caplog):
+    caplog.set_level(logging.INFO)
+    assert promote(registry, first[0]).equals(first[1])
+    assert "is the champion already: nothing changes" in caplog.text
+
+
+def test_the_champion_is_opened_by_its_name_and_is_the_model_that_was_recorded(first, bundle):
+    opened = Emulator.load(f"models:/{MODEL}@{ALIAS}", "cpu")
+    field = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)
+    np.testing.assert_array_equal(
+        opened.rollout(field, 0.05, [0.1]), Emulator.of(bundle, "cpu").rollout(field, 0.05, [0.1])
+    )
+    assert opened.card.provenance["data_fingerprint"] == "abcd1234"
+
+
+def test_mlflow_serves_it_without_code_in_the_model(first, emulator):
+    from mlflow.artifacts import download_artifacts
+
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}@{ALIAS}")
+    fields = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)[None].astype(np.float32)
+    inputs = {"u0": fields, "viscosity": np.array([0.05], np.float32)}
+    one = model.predict(inputs, params={"times": [0.1]})
+    np.testing.assert_allclose(one, emulator.rollout(fields, 0.05, [0.1])[:, None], atol=1e-6)
+    assert model.predict(inputs, params={"times": [0.02, 0.1], "members": 3}).shape == (1, 3, 2, 64)
+    from pathlib import Path
+
+    kept = {file.suffix for file in Path(download_artifacts(f"models:/{MODEL}@{ALIAS}")).rglob("*") if file.is_file()}
+    assert not kept & {".py", ".pkl", ".pickle", ".pt"}
+
+
+def test_a_candidate_that_gains_too_little_is_refused_and_the_champion_stays(registry, first, record):
+    record("close", 0.995)
+    with pytest.raises(
+        InputError,
+        match=r"candidate = close: must meet every condition, missed error of a rollout = 0.0498 \(champion 0.05\), wanted at least 0.01 lower, relatively; version 1 stays champion",
+    ):
+        promote(registry, "close")
+    assert champions(crown(registry, hold_against_champion(registry, "golden", RULE), "golden", RULE)) == [
+        (1, "golden")
+    ]
+
+
+def test_scores_on_other_data_cannot_be_held_against_the_champions(registry, first, record, bundle):
+    other = bundle.card.parameters | {"data": bundle.card.parameters["data"] | {"test": 4}}
+    record("elsewhere", 0.5, parameters=other)
+    with pytest.raises(
+        InputError, match=r"missed data and protocol = –, wanted the champion's, but differs in data\.test"
+    ):
+        promote(registry, "elsewhere")
+
+
+def test_a_better_candidate_takes_over_and_demotion_gives_back(registry, first, record, caplog):
+    caplog.set_level(logging.INFO)
+    record("better", 0.9)
+    history = promote(registry, "better")
+    assert champions(history) == [(2, "better")]
+    assert history["over"].tolist() == ["1", ""]
+    demote = Promotion(demote=True)
+    nothing = hold_against_champion(registry, None, demote)
+    back = crown(registry, nothing, None, demote)
+    assert champions(back) == [(1, "golden")]
+    assert back.loc[0, "demoted_at"]
+    assert "version 1 (golden) is champion again" in caplog.text
+    again = promote(registry, "better")
+    assert champions(again) == [(2, "better")]
+    assert len(again) == 2
+
+
+@pytest.mark.parametrize(
+    ("candidate", "line"),
+    [
+        (None, "candidate = null: must name a run or an experiment"),
+        ("nobody", "candidate = nobody: is no finished run and no experiment with one in this store"),
+        ("bare", "candidate = bare: has recorded no model; run --pipeline=full --params=bare first"),
+    ],
+)
+def test_a_candidate_without_a_model_is_refused(registry, uri, candidate, line):
+    with mlflow.start_run(tags={"experiment": "bare"}):
+        pass
+    with pytest.raises(InputError, match=line):
+        promote(registry, candidate)
+
+
+@pytest.mark.parametrize("name", ["u0", "viscosity"])
+def test_a_request_without_a_field_or_its_viscosity_is_refused(emulator, name):
+    inputs = {"u0": np.zeros((1, 64)), "viscosity": np.array([0.05])}
+    del inputs[name]
+    with pytest.raises(InputError, match=f"{name} = missing: must be in the inputs"):
+        Served(emulator).predict(inputs)
