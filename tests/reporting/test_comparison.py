@@ -9,6 +9,8 @@ import pytest
 from universal_simulator.pipelines.compare.nodes import compare
 from universal_simulator.reporting import comparison, comparison_page
 from universal_simulator.reporting.comparison import HEADLINE, FinishedRun
+from universal_simulator.reporting.comparison_pictures import pictures
+from universal_simulator.reporting.importance import importance
 
 HARD = np.random.default_rng(0).exponential(size=50) + 0.1
 
@@ -63,9 +65,55 @@ def test_runs_on_other_data_are_never_ranked_against_these():
     other = finished("golden", 0.001, data="bbbb")
     assert set(comparison.groups([*RUNS, other])) == {"aaaa", "bbbb"}
     page = comparison_page.render([*RUNS, other])
-    assert "scored on 2 different data sets" in page
+    assert "scored on 2 different kinds of data or protocol" in page
     assert "sota_v1 has the lowest error: 4.8" in page
     assert "golden has the lowest error: 0.10" in page
+
+
+def test_runs_under_another_protocol_are_not_ranked_either():
+    few, many = (
+        replace(run, parameters={"evaluation.ensemble.members": count}) for run, count in zip(RUNS, "28", strict=False)
+    )
+    assert list(comparison.groups([few, many])) == ["aaaa, members 2", "aaaa, members 8"]
+    assert "scored on 2 different kinds of data or protocol" in comparison_page.render([few, many])
+
+
+def test_the_summary_tells_the_time_of_each_stage_and_where_it_ran():
+    timed = [replace(run, stage_seconds={"operator": 60.0 * i}) for i, run in enumerate(RUNS, 1)]
+    row = comparison.summary(comparison.table(timed)).iloc[0]
+    assert (row["seconds_operator"], row["device"], row["commit"]) == (150.0, "cpu", "0123456789")
+    assert "<th>Operator</th>" in comparison_page.render(timed)
+
+
+def test_learning_curves_are_drawn_over_each_other():
+    epochs = pd.DataFrame({"step": [10, 20], "validation_loss": [0.5, 0.2]})
+    drawn = pictures("aaaa, members 8", [replace(run, histories={"operator": epochs}) for run in RUNS])
+    (curve,) = (picture for picture in drawn if picture.name == "learning-operator-aaaa-members-8")
+    lines = curve.figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["sota_v1", "golden"]
+    assert lines[0].get_ydata().tolist() == [0.5, 0.2]
+
+
+def study(runs: int, error) -> list[FinishedRun]:
+    random = np.random.default_rng(2)
+    return [
+        finished("trial", error(width, rate), seed=i, **{"a.width": str(width), "a.rate": str(rate), "a.fixed": "7"})
+        for i, (width, rate) in enumerate(random.uniform(1, 2, (runs, 2)))
+    ]
+
+
+def test_the_parameter_that_decides_is_found():
+    shares = importance(study(24, lambda width, rate: 0.01 * width**3 * rate**0.1))
+    assert shares.index.tolist() == ["a.width", "a.rate"]
+    assert shares["a.width"] > 0.9
+    assert "a.width" in comparison_page.render(study(12, lambda width, rate: 0.01 * width**3))
+
+
+def test_of_few_runs_or_of_noise_nothing_is_said():
+    noise = iter(np.random.default_rng(3).uniform(0.01, 0.02, 40))
+    assert importance(study(9, lambda width, rate: width)).empty
+    assert importance(study(40, lambda width, rate: next(noise))).empty
+    assert "takes at least 10 runs" in comparison_page.render(RUNS)
 
 
 def test_a_gain_is_paired_over_trajectories():
@@ -94,8 +142,8 @@ def test_what_differs_from_the_baseline_is_listed():
 
 
 def test_nothing_to_compare_is_said_and_still_gives_a_table_and_a_page():
-    table, page = compare([])
-    assert len(table) == 0
+    table, summary, page, figures = compare([])
+    assert (len(table), len(summary), figures) == (0, 0, {})
     assert "run_id" in table
     assert "There is nothing to compare yet" in page
 

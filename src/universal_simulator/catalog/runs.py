@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 TABLES_OF = 30
 """Newest runs whose tables are fetched; of older ones the scores alone are compared."""
 
+STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+"""Whose histories are compared, where a run has them."""
+
 RESULTS = "results"
 """Folder of the run's artefacts that holds the tables."""
 
@@ -61,10 +64,12 @@ class FinishedRunsDataset(AbstractDataset[None, list[FinishedRun]]):
 
 
 def _read(client: Any, run: Any, with_tables: bool) -> FinishedRun:
-    data, names = run.data, ("trajectory_scores", "error_growth") if with_tables else ()
+    data, tables = run.data, _tables(client, run.info.run_id) if with_tables else {}
+    experiment = data.tags.get("experiment", run.info.run_name)
+    borrowed = data.params.get("weights", "trained") != "trained"
     return FinishedRun(
         run_id=run.info.run_id,
-        experiment=data.tags.get("experiment", run.info.run_name),
+        experiment=f"{experiment}, shipped weights" if borrowed else experiment,
         seed=data.tags.get("seed", ""),
         data_fingerprint=data.tags.get("data_fingerprint", ""),
         device=data.tags.get("device", ""),
@@ -74,15 +79,30 @@ def _read(client: Any, run: Any, with_tables: bool) -> FinishedRun:
         cost_usd=data.metrics.get("cost/usd"),
         scores={name: value for name, value in data.metrics.items() if name.count("/") == 2},
         parameters=dict(data.params),
-        **{name: _table(client, run.info.run_id, name) for name in names},
+        stage_seconds={
+            name.removeprefix("time/").removesuffix("_s"): value
+            for name, value in data.metrics.items()
+            if name.startswith("time/") and name.endswith("_s") and name != "time/total_s"
+        },
+        histories={stage: tables[stage] for stage in STAGES if stage in tables},
+        **{name: tables.get(name, pd.DataFrame()) for name in ("trajectory_scores", "error_growth")},
     )
 
 
-def _table(client: Any, run_id: str, name: str) -> pd.DataFrame:
-    """Fetch one table of a run; an empty one where the run has none, or its place cannot be read from here."""
+def _tables(client: Any, run_id: str) -> dict[str, pd.DataFrame]:
+    """Fetch a run's tables; those that are not there, or cannot be read from here, are left out."""
+    found: dict[str, pd.DataFrame] = {}
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            return pd.read_csv(Path(client.download_artifacts(run_id, f"{RESULTS}/{name}.csv", folder)))
+        there = {Path(file.path).name for file in client.list_artifacts(run_id, RESULTS)}
     except Exception as error:  # whatever the store raises: the scores are there all the same
-        log.debug("Run %s has no %s: %s", run_id, name, error)
-        return pd.DataFrame()
+        log.debug("Run %s shows no tables: %s", run_id, error)
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("trajectory_scores", "error_growth", *STAGES):
+            try:
+                if f"{name}.csv" in there:
+                    path = client.download_artifacts(run_id, f"{RESULTS}/{name}.csv", folder)
+                    found[name] = pd.read_csv(Path(path))
+            except Exception as error:
+                log.debug("Run %s has no %s: %s", run_id, name, error)
+    return found

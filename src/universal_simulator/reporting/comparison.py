@@ -1,6 +1,6 @@
 """Runs beside each other: which is better, how sure that is, and what differs between them.
 
-Only runs that were scored on the same data are ranked; others stand in a group of their own.
+Only runs that were scored on the same data under the same protocol are ranked; others stand in a group of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,16 @@ COMPARED = {
     "boundary_violation": "rollout/deterministic/boundary_violation",
     "ensemble_nrmse": "rollout/ensemble/nrmse",
     "ece": "rollout/ensemble/ece",
+    "coverage_90": "rollout/ensemble/coverage_90",
+    "spread_skill": "rollout/ensemble/spread_skill",
     "ttc_nrmse": "rollout/ttc/nrmse",
     "pdebench_nrmse": "pdebench/deterministic/nrmse",
     "one_step_nrmse": "one_step/deterministic/nrmse",
 }
 """Columns of the comparison, and the score in each."""
+
+PROTOCOL = {"evaluation.ensemble.members": "members", "evaluation.one_step_every": "one step every"}
+"""Parameters outside of the data that decide what a score means, and words for them."""
 
 BASELINE = "golden"
 
@@ -44,8 +49,17 @@ class FinishedRun:
     cost_usd: float | None
     scores: Mapping[str, float]
     parameters: Mapping[str, str]
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Epochs of each stage, where they are at hand."""
     trajectory_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     error_growth: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def setting(self) -> str:
+        """Name data and protocol: only runs of one setting may be ranked against each other."""
+        protocol = [f"{words} {self.parameters[name]}" for name, words in PROTOCOL.items() if name in self.parameters]
+        return ", ".join([self.data_fingerprint or "unknown", *protocol])
 
     @property
     def interval(self) -> Interval | None:
@@ -69,6 +83,7 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
         rows.append(
             {
                 "data_fingerprint": run.data_fingerprint,
+                "setting": run.setting,
                 "experiment": run.experiment,
                 "seed": run.seed,
                 **{name: run.scores.get(score, np.nan) for name, score in COMPARED.items()},
@@ -76,40 +91,57 @@ def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
                 "nrmse_high": interval.high if interval else np.nan,
                 "seconds": np.nan if run.seconds is None else run.seconds,
                 "cost_usd": np.nan if run.cost_usd is None else run.cost_usd,
+                **{f"seconds_{stage}": value for stage, value in run.stage_seconds.items()},
                 "device": run.device,
                 "commit": run.commit,
                 "started": run.started.isoformat(timespec="seconds"),
                 "run_id": run.run_id,
             }
         )
-    columns = ["data_fingerprint", "experiment", "seed", *COMPARED, "nrmse_low", "nrmse_high", "seconds", "cost_usd"]
-    frame = pd.DataFrame(rows, columns=[*columns, "device", "commit", "started", "run_id"])
-    return frame.sort_values(["data_fingerprint", "nrmse"], ignore_index=True)
+    stages = list(dict.fromkeys(f"seconds_{stage}" for run in runs for stage in run.stage_seconds))
+    columns = ["data_fingerprint", "setting", "experiment", "seed", *COMPARED, "nrmse_low", "nrmse_high"]
+    columns += ["seconds", *stages, "cost_usd", "device", "commit", "started", "run_id"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["setting", "nrmse"], ignore_index=True)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per experiment: how many runs and seeds, and mean and range of the headline over them."""
-    grouped = rows.groupby("experiment")
+    """Return one row per setting and experiment: how many runs and seeds, and means over them.
+
+    Of the headline also range and standard deviation over runs, and the mean interval over trajectories of one run.
+    """
+    grouped = rows.groupby(["setting", "experiment"])
     frame = grouped.agg(
         runs=("run_id", "size"),
         seeds=("seed", "nunique"),
         nrmse=("nrmse", "mean"),
         lowest=("nrmse", "min"),
         highest=("nrmse", "max"),
+        deviation=("nrmse", "std"),
+        nrmse_low=("nrmse_low", "mean"),
+        nrmse_high=("nrmse_high", "mean"),
         conservation_gap=("conservation_gap", "mean"),
         boundary_violation=("boundary_violation", "mean"),
         ece=("ece", "mean"),
-        seconds=("seconds", "mean"),
+        coverage_90=("coverage_90", "mean"),
+        ttc_nrmse=("ttc_nrmse", "mean"),
         cost_usd=("cost_usd", "mean"),
+        device=("device", _joined),
+        commit=("commit", _joined),
+        **{name: (name, "mean") for name in rows.columns if name.startswith("seconds")},
     )
-    return frame.sort_values("nrmse").reset_index()
+    return frame.reset_index().sort_values(["setting", "nrmse"], ignore_index=True)
+
+
+def _joined(values: pd.Series) -> str:
+    """Name what differs between runs once each."""
+    return ", ".join(sorted({str(value)[:40] for value in values}))
 
 
 def groups(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Return the runs that may be ranked against each other, by the fingerprint of their data."""
+    """Return the runs that may be ranked against each other, by their setting."""
     found: dict[str, list[FinishedRun]] = {}
     for run in runs:
-        found.setdefault(run.data_fingerprint, []).append(run)
+        found.setdefault(run.setting, []).append(run)
     return found
 
 

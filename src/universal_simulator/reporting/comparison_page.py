@@ -1,6 +1,6 @@
 """One self-contained HTML page that puts finished runs beside each other."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -11,34 +11,49 @@ from markupsafe import Markup
 
 from universal_simulator.reporting import comparison
 from universal_simulator.reporting.comparison import FinishedRun
-from universal_simulator.reporting.curves import legend_above, plain_ticks
-from universal_simulator.reporting.style import TIME, Picture, canvas
+from universal_simulator.reporting.comparison_pictures import pictures
+from universal_simulator.reporting.importance import FEWEST_RUNS, importance
+from universal_simulator.reporting.style import Picture
 from universal_simulator.reporting.verdict import duration, number, percent
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES = ("-", "--", "-.", ":")
+SCORES = ("nrmse", "ttc_nrmse", "conservation_gap", "boundary_violation", "ece", "coverage_90")
+"""Columns of the summary that are shown."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of the same data, ready to be shown."""
+    """Runs of the same data and protocol, ready to be shown."""
 
-    fingerprint: str
+    setting: str
     sentences: list[str]
     summary: list[dict[str, str]]
     pictures: list[Picture]
     differences: dict[str, dict[str, tuple[str, str]]]
     reference: str
+    stages: list[str]
+    """Whose seconds are in the summary's ``stages``."""
+    importance: list[tuple[str, str, int]]
+    """Parameter, its share in words, and in per cent of the largest."""
     rows: list[dict[str, str]]
 
 
+def group_up(runs: Sequence[FinishedRun]) -> list[Group]:
+    """Return what is to be shown of each setting."""
+    return [_group(setting, members) for setting, members in comparison.groups(runs).items()]
+
+
 def render(runs: Sequence[FinishedRun]) -> str:
+    """Return the page of these runs."""
+    return page(group_up(runs), len(runs))
+
+
+def page(found: Sequence[Group], runs: int) -> str:
     """Return the page; it says so where there is nothing, or nothing comparable."""
     folder = files("universal_simulator.reporting")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((folder / "comparison.html.j2").read_text("utf-8"))
-    found = [_group(fingerprint, members) for fingerprint, members in comparison.groups(runs).items()]
-    return template.render(style=Markup((folder / "page.css").read_text("utf-8")), groups=found, runs=len(runs))
+    style = Markup((folder / "page.css").read_text("utf-8"))
+    return template.render(style=style, groups=found, runs=runs, fewest=FEWEST_RUNS)
 
 
 def sentences(runs: Sequence[FinishedRun]) -> list[str]:
@@ -58,65 +73,44 @@ def sentences(runs: Sequence[FinishedRun]) -> list[str]:
     return told
 
 
-def pictures(fingerprint: str, runs: Sequence[FinishedRun]) -> list[Picture]:
-    """Draw error over time of the newest run of each experiment, and every run's error against its time."""
-    drawn = []
-    curves = [(run, run.error_growth) for run in comparison.latest(runs) if len(run.error_growth)]
-    if curves:
-        with canvas("Error over time, rollout", TIME, "nRMSE (relative)") as (figure, axes):
-            for i, (run, frame) in enumerate(curves):
-                part = frame[(frame["protocol"] == "rollout") & (frame["variant"] == "deterministic")]
-                style: dict[str, Any] = {"color": PALETTE[i % len(PALETTE)], "ls": LINES[i % len(LINES)]}
-                axes.plot(part["time"], part["nrmse_mean"], label=run.experiment, **style)
-            axes.set_yscale("log")
-            plain_ticks(axes.yaxis)
-            legend_above(axes)
-            drawn.append(
-                Picture(f"growth-{fingerprint}", figure, "Error over time of the newest run of each experiment")
-            )
-    timed = [run for run in runs if run.seconds]
-    if timed:
-        with canvas("Error against time spent", "wall-clock (minutes)", "nRMSE (relative)") as (figure, axes):
-            for i, name in enumerate(dict.fromkeys(run.experiment for run in timed)):
-                mine = [run for run in timed if run.experiment == name]
-                minutes = [(run.seconds or 0.0) / 60 for run in mine]
-                errors = [run.scores[comparison.HEADLINE] for run in mine]
-                axes.scatter(minutes, errors, s=22, marker="osD^vP*"[i % 7], color=PALETTE[i % 7], label=name)
-            axes.set_xlim(left=0)
-            axes.set_ylim(bottom=0)
-            legend_above(axes)
-            drawn.append(Picture(f"pareto-{fingerprint}", figure, "Error of every run against its wall-clock time"))
-    return drawn
-
-
-def _group(fingerprint: str, runs: list[FinishedRun]) -> Group:
+def _group(setting: str, runs: list[FinishedRun]) -> Group:
     newest = comparison.latest(runs)
     reference = comparison.baseline(newest)
     rows = comparison.table(runs)
+    stages = [name for name in rows.columns if name.startswith("seconds_")]
+    shares = importance(runs)
     return Group(
-        fingerprint=fingerprint or "unknown",
+        setting=setting,
         sentences=sentences(runs),
-        summary=[_summary(row) for row in comparison.summary(rows).to_dict("records")],
-        pictures=pictures(fingerprint, runs),
+        summary=[_summary(row, stages) for row in comparison.summary(rows).to_dict("records")],
+        pictures=pictures(setting.partition(",")[0], runs),
         differences={run.experiment: comparison.differences(run, reference) for run in newest if run is not reference},
         reference=reference.experiment,
+        stages=[name.removeprefix("seconds_").replace("_", " ") for name in stages],
+        importance=[(str(name), percent(share), round(100 * share / shares.max())) for name, share in shares.items()],
         rows=[_row(row) for row in rows.to_dict("records")],
     )
 
 
-def _summary(row: dict[str, float | str]) -> dict[str, str]:
+def _summary(row: dict[Hashable, Any], stages: Sequence[str]) -> dict[str, Any]:
     spread = f"{number(float(row['lowest']))} – {number(float(row['highest']))}" if float(row["runs"]) > 1 else ""
     return {
         "experiment": str(row["experiment"]),
         "runs": f"{row['runs']} ({row['seeds']} {'seed' if row['seeds'] == 1 else 'seeds'})",
         "spread": spread,
-        **{name: number(float(row[name])) for name in ("nrmse", "conservation_gap", "boundary_violation", "ece")},
+        **{name: number(float(row[name])) for name in SCORES},
+        "interval": f"{number(float(row['nrmse_low']))} – {number(float(row['nrmse_high']))}"
+        if pd.notna(row["nrmse_low"])
+        else "",
+        "stages": [_time(row[name]) for name in stages],
+        "device": str(row["device"]),
+        "commit": ", ".join(commit[:8] for commit in str(row["commit"]).split(", ")),
         "time": _time(row["seconds"]),
         "cost": f"${float(row['cost_usd']):.2f}" if pd.notna(row["cost_usd"]) else "–",
     }
 
 
-def _row(row: dict[str, float | str]) -> dict[str, str]:
+def _row(row: dict[Hashable, Any]) -> dict[str, str]:
     known = pd.notna(row["nrmse_low"])
     return {
         "experiment": str(row["experiment"]),

@@ -1,4 +1,4 @@
-"""Runs in the tracking store in; one table and one page out."""
+"""Runs in the tracking store in; two tables, one page and its figures out."""
 
 from kedro.pipeline import Pipeline, node
 
@@ -7,4 +7,5 @@ from universal_simulator.pipelines.compare.nodes import compare
 
 def create_pipeline() -> Pipeline:
     """Return the stage ``compare``."""
-    return Pipeline([node(compare, "finished_runs", ["comparison", "comparison_report"], name="compare")])
+    outputs = ["comparison", "comparison_summary", "comparison_report", "comparison_figures"]
+    return Pipeline([node(compare, "finished_runs", outputs, name="compare")])
