@@ -15,7 +15,7 @@ STATISTICS = Statistics(
     maximum=2, viscosity_minimum=0.05, viscosity_maximum=0.05, time_step=0.02, trajectories=1, snapshots=1, points=128,
     data="0" * 16,
 )  # fmt: skip
-TRAINING = {"epochs": 1, "windows_per_epoch": 1, "learning_rate": 1e-3}
+TRAINING = {"epochs": 1, "windows_per_epoch": 32, "learning_rate": 1e-3}
 PARAMETERS = {
     "experiment": {"name": "golden", "purpose": "a test", "tags": []},
     "seed": 17,
