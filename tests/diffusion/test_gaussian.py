@@ -95,3 +95,54 @@ def test_noise_levels_are_drawn_from_the_beta_distribution():
     assert stats.kstest(drawn, stats.beta(1.2, 1.2).cdf).pvalue > 0.01
     skewed = beta_samples(3.0, 1.0, 20_000, torch.Generator().manual_seed(0)).numpy()
     assert skewed.mean() == pytest.approx(0.75, abs=0.01)
+
+
+def loss(denoise, sigma: float, count: int = 50_000) -> float:
+    generator = torch.Generator().manual_seed(1)
+    clean, noise = (torch.randn(count, 1, generator=generator, dtype=torch.float64) for _ in range(2))
+    level = torch.full((count,), sigma, dtype=torch.float64)
+    return (denoise(S * clean + sigma * noise, level) - S * clean).square().mean().item()
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.6, 3.0])
+def test_no_other_line_denoises_better_than_the_best_denoiser(sigma):
+    """Its error is known, too: the posterior variance ``1 / (1/S² + 1/σ²)``."""
+    least = loss(best, sigma)
+    assert least == pytest.approx(1 / (1 / S**2 + 1 / sigma**2), rel=0.03)
+    for factor in (0.9, 1.1):
+        assert loss(lambda x, level, by=factor: by * best(x, level), sigma) > least
+    assert loss(lambda x, level: best(x, 2 * level), sigma) > least
+
+
+@pytest.mark.parametrize("step", [euler_step, heun_step])
+def test_a_sampler_of_another_parametrisation_goes_the_same_way(step):
+    """Variance preserving: ``y = x / sqrt(1 + σ²)``, and the flow of y for the same denoiser, stepped in the same σ."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    levels = torch.linspace(3.0, 0.02, 400, dtype=torch.float64)
+
+    def slope(y: Tensor, sigma: Tensor) -> Tensor:
+        """Return dy/dσ from dx/dσ = (x - D)/σ."""
+        root = (1 + sigma**2).sqrt()
+        x = y * root
+        return (x - best(x, sigma.expand(len(x)))) / sigma / root - y * sigma / root**2
+
+    y, z = x / (1 + levels[0] ** 2).sqrt(), x
+    for sigma, lower in itertools.pairwise(levels):
+        z = step(best, z, sigma.expand(len(z)), lower.expand(len(z)))
+        middle = slope(y + (lower - sigma) / 2 * slope(y, sigma), (sigma + lower) / 2)
+        y = y + (lower - sigma) * middle
+    torch.testing.assert_close(y * (1 + levels[-1] ** 2).sqrt(), z, rtol=0, atol=0.02)
+    torch.testing.assert_close(z, flow(x, 3.0, 0.02), rtol=0, atol=0.02)
+
+
+def test_a_student_that_ignores_its_noise_level_draws_another_variance():
+    """The perfect student's answer depends on the level; one that takes every level for the largest is caught."""
+    low, high = 0.01, 20.0
+
+    def deaf(x: Tensor, sigma: Tensor) -> Tensor:
+        return x * math.sqrt((S**2 + low**2) / (S**2 + high**2))
+
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(40_000, 1, generator=generator, dtype=torch.float64)
+    drawn = consistency_sample(deaf, noise, torch.tensor([high, 1.0], dtype=torch.float64), generator)
+    assert drawn.std().item() < 0.2 * S

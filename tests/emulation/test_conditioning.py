@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from universal_simulator.configuration import Guidance, RewardWeights, TestTimeConditioning
+from universal_simulator.emulation import conditioning
 from universal_simulator.emulation.conditioning import conditioned
 from universal_simulator.emulation.emulator import deterministic
 from universal_simulator.emulation.reward import reward
@@ -148,3 +149,50 @@ def test_guidance_makes_every_step_more_physical_and_keeps_mass(emulator, u0, vi
     torch.testing.assert_close(
         guided.mean((-2, -1)), start.z.mean((-2, -1))[:, None, None].expand(-1, 1, STEPS), rtol=0, atol=1e-6
     )
+
+
+def test_a_reward_of_the_wrong_sign_would_choose_the_worst_candidate(emulator, u0, viscosity, monkeypatch):
+    law, start, weights = Burgers(0.05), emulator.start(u0, viscosity, 0.02), RewardWeights()
+    before = emulator.shapes(start.z, viscosity, 64)
+
+    def judged() -> torch.Tensor:
+        states, _ = search(emulator, u0, viscosity, beam=1, candidates=8)
+        return reward(law, before, emulator.shapes(states[:, 0, 0], viscosity, 64), 0.02, weights)
+
+    honest = judged()
+    monkeypatch.setattr(conditioning, "reward", lambda *arguments: -reward(*arguments))
+    assert (judged() < honest - 1).all()
+
+
+@pytest.mark.parametrize("key", ["mass", "energy"])
+def test_the_weights_of_the_reward_reach_the_judge(emulator, u0, viscosity, key):
+    """Steps of this emulator keep mass and lose energy whatever is drawn, so one is made that does neither."""
+    start = emulator.start(u0, viscosity, 0.02)
+    before = emulator.shapes(start.z, viscosity, 64)
+    after = 1.1 * before + 0.1
+
+    def judged(weight: float) -> torch.Tensor:
+        weights = RewardWeights(**{"mass": 0.0, "energy": 0.0, key: weight})
+        settings = BASE.model_copy(update={"reward": weights})
+        return conditioning.Judge(emulator, settings, 64, torch.Generator()).reward(before, after, start)
+
+    fault = 0.1 / before.abs().mean(-1) if key == "mass" else torch.full((3,), 0.21)
+    torch.testing.assert_close(judged(1.0) - judged(3.0), 2 * fault, rtol=1e-2, atol=1e-3)
+
+
+def test_no_network_sees_more_states_at_once_than_allowed(emulator, u0, viscosity):
+    seen = []
+    handles = [
+        network.register_forward_hook(lambda _m, _i, out: seen.append(len(out)))
+        for network in (emulator.operator, emulator.sampler.network)
+    ]
+    search(emulator, u0, viscosity, max_batch=4, guidance=Guidance(modes=4))
+    for handle in handles:
+        handle.remove()
+    assert max(seen) == 4
+
+
+def test_guidance_has_an_effect_in_each_of_its_keys(emulator, u0, viscosity):
+    one = search(emulator, u0, viscosity, budget=0, guidance=Guidance(modes=4, iterations=1))[0]
+    assert differs(one, search(emulator, u0, viscosity, budget=0, guidance=Guidance(modes=6, iterations=1))[0])
+    assert differs(one, search(emulator, u0, viscosity, budget=0, guidance=Guidance(modes=4, iterations=3))[0])

@@ -144,6 +144,30 @@ def gain(results: Results, protocol: str) -> Picture:
         return Picture("ttc-gain", figure, "Relative gain of test-time conditioning over time")
 
 
+def violation(examples: Examples) -> Picture:
+    """Draw how far each step is from the equation, averaged over the examples."""
+    with canvas("Each step and the equation", TIME, "unexplained share of the change") as (figure, axes):
+        for name in ("truth", "deterministic", "ttc"):
+            if f"violation_{name}" in examples:
+                values = examples[f"violation_{name}"].mean(0)
+                axes.plot(examples["time"], values, LINES[name], color=COLOURS[name], label=_word(name))
+        _logarithmic(axes)
+        legend_above(axes)
+        return Picture("ttc-violation", figure, "Violation of the equation by the steps of truth and forecasts")
+
+
+def chosen(examples: Examples) -> Picture:
+    """Draw at which steps the search preferred a drawn candidate to the operator's own guided step."""
+    drawn = (examples["chosen"] > 0).mean(0)
+    with canvas("Selected candidates", TIME, "share of examples with a drawn one") as (figure, axes):
+        axes.bar(examples["time"], drawn, width=examples["time"][0] * 0.9, color=COLOURS["ttc"])
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        return Picture(
+            "ttc-chosen", figure, f"Steps at which a drawn candidate was selected: {drawn.mean():.1%} of all"
+        )
+
+
 def pairs(results: Results, protocol: str) -> Picture:
     """Draw each trajectory's error with against without test-time conditioning."""
     without, with_it = (results.errors(protocol, variant) for variant in ("deterministic", "ttc"))

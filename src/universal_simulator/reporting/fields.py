@@ -91,6 +91,26 @@ def fans(examples: Examples, sample: int) -> list[Picture]:
     return over_time + over_space
 
 
+def samples(examples: Examples, sample: int, count: int = 2) -> list[Picture]:
+    """Draw how truth and members depart from the deterministic forecast: the truth should look like one of them."""
+    plain = examples["deterministic"][sample]
+    departures = {"Truth": examples["truth"][sample] - plain}
+    departures |= {f"Member {i + 1}": examples["ensemble"][sample, i] - plain for i in range(count)}
+    reach = max(float(np.nanquantile(np.abs(values), 0.995)) for values in departures.values()) or 1.0
+    return [
+        _map(
+            examples,
+            values,
+            f"{sample}-departure-{name.lower().replace(' ', '-')}",
+            name,
+            reach,
+            ERRORS,
+            "departure (velocity units)",
+        )
+        for name, values in departures.items()
+    ]
+
+
 def _fan(axis: np.ndarray, members: np.ndarray, truth: np.ndarray, label: str, title: str, name: str) -> Picture:
     low, quarter, three, high = np.quantile(members, (0, 0.25, 0.75, 1), axis=0)
     with canvas(title, label, FIELD) as (figure, axes):

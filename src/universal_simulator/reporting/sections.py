@@ -99,6 +99,9 @@ def uncertain(results: Results) -> Section:
     groups = []
     if _has(results) and "ensemble" in results.examples:
         groups.append(Group(f"Members, {_label(results, 0).lower()}", tuple(fields.fans(results.examples, 0))))
+        if "deterministic" in results.examples:
+            heading = "Samples beside the truth: what each departs from the deterministic forecast by"
+            groups.append(Group(heading, tuple(fields.samples(results.examples, 0))))
     if len(results.calibration_table(protocol, "reliability")):
         drawings = (curves.reliability, curves.ranks, curves.spread_and_error, curves.coverage_over_time)
         groups.append(Group("Calibration", tuple(draw(results, protocol) for draw in drawings)))
@@ -113,8 +116,10 @@ def conditioned(results: Results) -> Section:
     text = conditioning(results, protocol)
     if not text:
         return Section("conditioning", title, "Test-time conditioning was not used.")
-    pictures = (curves.gain(results, protocol), curves.pairs(results, protocol))
-    return Section("conditioning", title, text, (Group("", pictures),))
+    pictures = [curves.gain(results, protocol), curves.pairs(results, protocol)]
+    if "chosen" in results.examples:
+        pictures += [curves.violation(results.examples), curves.chosen(results.examples)]
+    return Section("conditioning", title, text, (Group("", tuple(pictures)),))
 
 
 def training(results: Results) -> Section:

@@ -16,14 +16,22 @@ from matplotlib.figure import Figure
 SIZE = (3.6, 2.7)
 
 COLOURS = {"truth": "#000000", "deterministic": "#0072B2", "ensemble": "#D55E00", "ttc": "#009E73"}
-COLOURS |= {"persistence": "#7A7A7A", "train": "#0072B2", "validation": "#D55E00"}
+COLOURS |= {"guided_ensemble": "#CC79A7", "persistence": "#7A7A7A", "train": "#0072B2", "validation": "#D55E00"}
 """Okabe & Ito 2008: told apart by every kind of colour vision."""
 
-LINES = {"truth": "-", "deterministic": "-", "ensemble": "--", "ttc": "-.", "persistence": ":"}
+LINES = {
+    "truth": "-",
+    "deterministic": "-",
+    "ensemble": "--",
+    "guided_ensemble": (0, (3, 1, 1, 1)),
+    "ttc": "-.",
+    "persistence": ":",
+}
 
 WORDS = {
     "deterministic": "Deterministic",
     "ensemble": "Ensemble",
+    "guided_ensemble": "Guided ensemble",
     "ttc": "Test-time conditioned",
     "persistence": "Persistence",
     "truth": "Truth",

@@ -8,16 +8,20 @@ import torch
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.configuration import Compute, Data, Evaluation, TestTimeConditioning, Variant
-from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.conditioning import conditioned
+from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.forecast import forecast
 from universal_simulator.emulation.halving import in_halves
 from universal_simulator.emulation.protocols import Task, pose
 from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.fields.frame import enter_frame, spatial_mean
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
+from universal_simulator.physics.balance import imbalance
+from universal_simulator.physics.equations import equation
 from universal_simulator.progress import progress
 from universal_simulator.serving.bundle import PARTS, Bundle, Card
 from universal_simulator.training.device import choose
@@ -79,18 +83,51 @@ def keep_examples(
     only = evaluation.model_copy(update={"protocols": ("rollout",)})
     (task,) = _tasks(test.subset(chosen), only, data, choose(compute.device))
     fields: dict[str, torch.Tensor] = {}
+    kept: dict[str, np.ndarray] = {"violation_truth": _violation(emulator, task, task.truth)}
     for variant in (name for name in evaluation.variants if name != "persistence"):
         generator = stream(seed, "examples", variant)
-        fields[variant] = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
-    arrays = {name: (value if name == "ensemble" else value[:, 0]).cpu().numpy() for name, value in fields.items()}
+        if variant == "ttc":
+            fields[variant], kept["chosen"] = _searched(emulator, task, ttc, generator)
+        else:
+            fields[variant] = forecast(emulator, task, variant, evaluation.ensemble.members, ttc, generator)
+        if fields[variant].shape[1] == 1:
+            kept[f"violation_{variant}"] = _violation(emulator, task, fields[variant][:, 0])
+    arrays = {name: (values if values.shape[1] > 1 else values[:, 0]).cpu().numpy() for name, values in fields.items()}
     points = task.truth.shape[-1]
-    return arrays | {
-        "time": task.times,
-        "x": (np.arange(points) + 0.5) / points,
-        "viscosity": task.viscosity.cpu().numpy(),
-        "initial": task.initial.cpu().numpy(),
-        "truth": task.truth.cpu().numpy(),
-    }
+    return (
+        arrays
+        | kept
+        | {
+            "time": task.times,
+            "x": (np.arange(points) + 0.5) / points,
+            "viscosity": task.viscosity.cpu().numpy(),
+            "initial": task.initial.cpu().numpy(),
+            "truth": task.truth.cpu().numpy(),
+        }
+    )
+
+
+def _searched(
+    emulator: Emulator, task: Task, ttc: TestTimeConditioning, generator: torch.Generator
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Return the conditioned fields, and which candidate was chosen at every step (0: the operator's own, guided)."""
+    start = emulator.start(task.initial, task.viscosity, task.time_step)
+    path, search = conditioned(emulator, start, task.truth.shape[1], ttc, task.truth.shape[-1], generator)
+    return decoded(emulator, path, start, task.truth.shape[-1]), search.chosen.cpu().numpy()
+
+
+def _violation(emulator: Emulator, task: Task, fields: torch.Tensor) -> np.ndarray:
+    """Return how far each step of each forecast is from the equation, judged in the co-moving frame."""
+    u = torch.cat((task.initial[:, None], fields), dim=1)
+    times = task.time_step * torch.arange(u.shape[1], device=u.device, dtype=u.dtype)
+    drift = equation(emulator.equation, 1.0).drift(spatial_mean(task.initial))
+    v = enter_frame(u, drift, times)
+    return np.stack(
+        [
+            imbalance(equation(emulator.equation, nu), one[:-1], one[1:], task.time_step).cpu().numpy()
+            for nu, one in zip(task.viscosity.tolist(), v, strict=True)
+        ]
+    )
 
 
 def bundle_up(

@@ -1,0 +1,263 @@
+"""What the generative half of a finished experiment earns: ``python -m benchmarks.uncertainty golden``.
+
+Four tables, each by its own question (``--only``), on the experiment's networks and calibration as they lie in the data
+folder. Errors are of decoded fields over roll-outs from one snapshot of ``--trajectories`` test trajectories; intervals
+are 95 % bootstrap over trajectories, paired where two forecasts are compared. A network call is one state through
+operator, teacher or student, counted where it happens.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from rich.console import Console
+from torch import Tensor
+
+from universal_simulator.acquisition.solve import BLOCK, POINTS, TIMES
+from universal_simulator.cli import parse_params
+from universal_simulator.configuration import Data, Guidance, TestTimeConditioning, Variant
+from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.forecast import forecast
+from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.emulation.teacher import TeacherSampler
+from universal_simulator.evaluation.bootstrap import interval, paired_gain, resampled_means
+from universal_simulator.evaluation.spreading import measure
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.physics.burgers import Burgers
+from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.physics.solver import solve
+from universal_simulator.training.holdout import fitted
+from universal_simulator.training.seeding import stream
+
+MEMBERS, SEED = 8, 17
+EVERY = 4
+"""Frames and points from which ensembles are scored: one of so many."""
+console = Console(width=180, highlight=False)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the catalog holds of a finished experiment."""
+
+    emulator: Emulator
+    teacher: TeacherSampler
+    data: Data
+    ttc: TestTimeConditioning
+    load: Callable[[str], Any]
+
+    def task(self, part: Trajectories) -> Task:
+        """Pose the roll-out from the first snapshot."""
+        viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
+        return pose("rollout", part.read(slice(None)), viscosity, part.times, self.data.time_stride, 1)
+
+    def test(self, count: int) -> Task:
+        """Return some test trajectories."""
+        test = self.load("test_trajectories")
+        return self.task(test.subset(np.linspace(0, len(test) - 1, min(count, len(test))).round().astype(int)))
+
+
+@dataclass
+class Calls:
+    """States that went through the networks."""
+
+    count: int = 0
+
+
+@contextmanager
+def counted(emulator: Emulator) -> Iterator[Calls]:
+    """Count every state that operator and sampler see inside."""
+    calls = Calls()
+
+    def add(_module: Any, _inputs: Any, output: Tensor) -> None:
+        calls.count += len(output)
+
+    assert emulator.sampler is not None
+    networks = (emulator.operator, emulator.sampler.network)
+    handles = [network.register_forward_hook(add) for network in networks]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def run(
+    emulator: Emulator, task: Task, variant: Variant, members: int, ttc: TestTimeConditioning
+) -> tuple[Tensor, int]:
+    """Return the forecast, and its network calls for one trajectory."""
+    with counted(emulator) as calls:
+        fields = forecast(emulator, task, variant, members, ttc, stream(SEED, "benchmark", variant))
+    return fields, calls.count // len(task.truth)
+
+
+def errors(fields: Tensor, task: Task) -> np.ndarray:
+    """Return the nRMSE of each trajectory."""
+    ratio = (fields.mean(1) - task.truth).square().mean(-1).sqrt() / task.truth.square().mean(-1).sqrt().clamp(min=1e-6)
+    return np.asarray(ratio.mean(1).double().numpy())
+
+
+def thin(values: Tensor) -> Tensor:
+    """Leave out frames and points."""
+    return values[..., ::EVERY, ::EVERY]
+
+
+def residuals(of: Experiment, count: int) -> None:
+    """Compare the operator on what it was fitted to with what it was not: errors there are those that it will make."""
+    train, holdout = of.load("train_trajectories"), of.load("params:diffusion_residual").holdout
+    border = len(fitted(of.load("train_latents"), holdout))
+    parts = {
+        "fitted to": np.linspace(0, border - 1, count),
+        "kept from it, for the residual": np.linspace(border, len(train) - 1, count),
+    }
+    console.print(
+        f"\n| operator's trajectories, {count} each | error of one step | error of a roll-out |\n|---|---|---|"
+    )
+    for name, rows in parts.items():
+        part = train.subset(rows.round().astype(int))
+        task = of.task(part)
+        single = pose("one_step", part.read(slice(None)), task.viscosity, part.times, of.data.time_stride, 5)
+        found = [errors(run(of.emulator, one, "deterministic", 1, of.ttc)[0], one) for one in (single, task)]
+        console.print(f"| {name} | {sure(found[0])} | {sure(found[1])} |")
+
+
+def sure(values: np.ndarray) -> str:
+    """Print a mean with its interval."""
+    found = interval(float(values.mean()), resampled_means(values[:, None])[:, 0])
+    return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g})"
+
+
+def student(of: Experiment, count: int) -> None:
+    """Compare the student's draws with its teacher's, and what they cost."""
+    part = of.load("test_trajectories").subset(np.arange(count))
+    viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
+    single = pose("one_step", part.read(slice(None)), viscosity, part.times, of.data.time_stride, 10)
+    assert of.emulator.sampler is not None
+    samplers = {
+        f"teacher, {of.teacher.calls} Heun steps": of.teacher,
+        "student": of.emulator.sampler,
+        "student, twice": replace(of.emulator.sampler, calls=2),
+    }
+    console.print(
+        f"\n| sampler, {count} trajectories | calls per draw | CRPS, one step | CRPS, roll-out | of the teacher's |"
+    )
+    console.print("|---|---|---|---|---|")
+    reference: list[float] = []
+    for name, sampler in samplers.items():
+        emulator, found = replace(of.emulator, sampler=sampler), []
+        for task in (single, of.task(part)):
+            fields, calls = run(emulator, task, "ensemble", MEMBERS, of.ttc)
+            found.append(measure(thin(fields), thin(task.truth)).crps)
+        reference = reference or found
+        steps = task.truth.shape[1] * MEMBERS
+        shares = " and ".join(f"{a / b:.3f}" for a, b in zip(found, reference, strict=True))
+        console.print(f"| {name} | {calls // steps - 1} | {found[0]:.3e} | {found[1]:.3e} | {shares} |")
+
+
+def conditioning(of: Experiment, count: int) -> None:
+    """Tell apart what lowers the error: guidance, search, or just that many network calls."""
+    task, ttc = of.test(count), of.ttc
+    plain, price = run(of.emulator, task, "deterministic", 1, ttc)
+    reference = errors(plain, task)
+    unguided = ttc.model_copy(update={"guidance": Guidance(modes=0)})
+    ways: dict[str, tuple[Variant, int, TestTimeConditioning]] = {
+        "guidance and search": ("ttc", 1, ttc),
+        "guidance alone": ("ttc", 1, ttc.model_copy(update={"budget": 0})),
+        "search alone": ("ttc", 1, unguided),
+        "search alone, threshold 0": ("ttc", 1, unguided.model_copy(update={"threshold": 0.0})),
+    }
+    console.print(
+        f"\n| {count} trajectories | nRMSE | lower by (paired) | worst trajectory, relative to without | calls |"
+    )
+    console.print(f"|---|---|---|---|---|\n| without | {sure(reference)} | | | {price} |")
+    most = 2 * price
+    for name, (variant, members, settings) in ways.items():
+        fields, calls = run(of.emulator, task, variant, members, settings)
+        most = max(most, calls)
+        _compare(name, errors(fields, task), reference, calls)
+    members = max(2, round(most / (2 * price)))
+    fields, calls = run(of.emulator, task, "ensemble", members, ttc)
+    _compare(f"mean of {members} members", errors(fields, task), reference, calls)
+
+
+def _compare(name: str, found: np.ndarray, reference: np.ndarray, calls: int) -> None:
+    gain = paired_gain(found, reference)
+    console.print(
+        f"| {name} | {sure(found)} | {gain.value:.1%} ({gain.low:.1%} to {gain.high:.1%}) | "
+        f"{(found / reference).max():.3f} | {calls} |"
+    )
+
+
+def outside(of: Experiment, count: int) -> None:
+    """Show spread and error for viscosities and amplitudes that training did not hold."""
+    inside = of.data.viscosities[0]
+    console.print("\n| ν | amplitude | nRMSE | error of the mean | spread | spread/skill | coverage of 90 % |")
+    console.print("|---|---|---|---|---|---|---|")
+    cases = [(inside * factor, 1.0) for factor in (0.25, 0.5, 1.0, 2.0, 4.0)] + [
+        (inside, 0.25),
+        (inside, 0.5),
+        (inside, 2.0),
+    ]
+    for viscosity, amplitude in cases:
+        task = of.task(solved(viscosity, amplitude, min(count, BLOCK)))
+        fields, _ = run(of.emulator, task, "ensemble", MEMBERS, of.ttc)
+        worth = measure(thin(fields), thin(task.truth))
+        size = task.truth.square().mean().sqrt()
+        error = (fields.mean(1) - task.truth).square().mean().sqrt() / size
+        spread = fields.var(1).mean().sqrt() / size
+        console.print(
+            f"| {viscosity:g} | {amplitude:g} | {errors(fields, task).mean():.3g} | {error:.3g} | {spread:.3g} | "
+            f"{worth.spread_skill:.2f} | {worth.coverage_90:.2f} |"
+        )
+
+
+def solved(viscosity: float, amplitude: float, count: int, seed: int = 1) -> Trajectories:
+    """Solve trajectories of initial conditions that no split holds, scaled by ``amplitude``."""
+
+    def initial(x: Tensor) -> Tensor:
+        return amplitude * torch.stack([initial_condition(x, seed, i) for i in range(count)])
+
+    values = solve(Burgers(viscosity), initial, TIMES, POINTS).values.float()
+    return Trajectories.of(values.numpy(), viscosity, TIMES)
+
+
+def opened(params: str) -> Iterator[Experiment]:
+    """Yield the experiment while its catalog is open."""
+    project = Path(__file__).parents[1]
+    bootstrap_project(project)
+    with KedroSession.create(project, runtime_params=parse_params(params)) as session:
+        load = session.load_context().catalog.load
+        diffusion, distill = load("params:diffusion_residual"), load("params:consistency_distillation")
+        data, compute = load("params:data"), load("params:compute")
+        parts = [load(name) for name in ("autoencoder", "operator", "consistency_distill")]
+        emulator = assemble(*parts, diffusion, distill, data, compute, load("ensemble_calibration"))
+        schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
+        teacher = TeacherSampler(load("diffusion_residual").network, schedule, diffusion.sampler_steps)
+        yield Experiment(emulator, teacher, data, load("params:ttc"), load)
+
+
+TABLES = {"residuals": residuals, "student": student, "conditioning": conditioning, "outside": outside}
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", help="as after --params=")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--trajectories", type=int, default=40)
+    arguments = parser.parse_args()
+    for experiment in opened(arguments.experiment):
+        for name in arguments.only:
+            TABLES[name](experiment, arguments.trajectories)
+
+
+if __name__ == "__main__":
+    main()
