@@ -17,7 +17,7 @@ from universal_simulator.pipelines import estimate
 
 STAGES = {
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
-    "evaluation", "reporting",
+    "calibration", "evaluation", "reporting",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.pipelines.autoencoder.nodes import train_autoencoder
+from universal_simulator.pipelines.calibration.nodes import KINDS
 from universal_simulator.pipelines.consistency_distillation.nodes import train_consistency_student
 from universal_simulator.pipelines.diffusion_residual.nodes import train_diffusion_residual
 from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED
@@ -71,6 +72,7 @@ def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) ->
             "consistency_distillation": partial(
                 _training, p, "consistency_distillation", _student(p, latents, trained)
             ),
+            "calibration": lambda: _calibration(p, invented, trained),
             "evaluation": lambda: _evaluation(p, invented, trained),
             "reporting": _reporting,
         }
@@ -181,6 +183,16 @@ def _encode(p: Parameters, invented: Trajectories, autoencoder: Trained[Any]) ->
         chunks = list(precompute_latents(invented, autoencoder, p.data, p.compute, ""))
     per_snapshot = (time.monotonic() - started) / len(invented) / len(invented.times)
     return chunks[0].part, per_snapshot * len(solve.TIMES)
+
+
+def _calibration(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]]) -> float:
+    """Time a few frames of the ensembles, and scale up to all that are forecast to fit them."""
+    kinds = tuple(kind for kind in KINDS if kind in p.evaluation.variants)
+    only = p.model_copy(update={"evaluation": p.evaluation.model_copy(update={"variants": kinds})})
+    parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
+    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.data, p.compute)
+    forecasts = (len(p.calibration.memories) + 1) * min(p.calibration.trajectories, p.data.validation)
+    return forecasts * _forecasts(only, emulator, invented, "rollout")
 
 
 def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]]) -> float:
