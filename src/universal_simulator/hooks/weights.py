@@ -54,6 +54,7 @@ class WeightsHooks:
         for part, trained in bundle.parts.items():
             catalog.save(part, trained)
         catalog.save("ensemble_calibration", bundle.card.calibration)
+        catalog.save("timings", bundle.card.timings)  # what the weights cost, before this evaluation adds its own
         self._told = {name: value for name, value in bundle.card.scores.items() if name.endswith("/nrmse")}
 
     @hook_impl

@@ -83,7 +83,7 @@ def _group(setting: str, runs: list[FinishedRun]) -> Group:
         setting=setting,
         sentences=sentences(runs),
         summary=[_summary(row, stages) for row in comparison.summary(rows).to_dict("records")],
-        pictures=pictures(setting.partition(",")[0], runs),
+        pictures=pictures(setting, runs),
         differences={run.experiment: comparison.differences(run, reference) for run in newest if run is not reference},
         reference=reference.experiment,
         stages=[name.removeprefix("seconds_").replace("_", " ") for name in stages],

@@ -55,6 +55,7 @@ def default_store() -> str | None:
 
 def _download(uri: str, place: str) -> Path:
     """Fetch the model from MLflow and return the folder with the card."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # two seconds, which only this pays
 
     store = None if mlflow.is_tracking_uri_set() else default_store()

@@ -18,9 +18,9 @@ def create_pipeline() -> Pipeline:
             node(
                 crown,
                 ["model_registry", "promotion_conditions", "params:candidate", "params:promotion"],
-                "champion_history",
+                "champions",
                 name="crown",
             ),
-            node(conclude, ["promotion_conditions", "champion_history", "params:candidate"], None, name="conclude"),
+            node(conclude, ["promotion_conditions", "champions", "params:candidate"], None, name="conclude"),
         ]
     )
