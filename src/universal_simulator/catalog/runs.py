@@ -1,6 +1,7 @@
 """Finished runs as MLflow keeps them."""
 
 import logging
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class FinishedRunsDataset(AbstractDataset[None, list[FinishedRun]]):
 
     def load(self) -> list[FinishedRun]:
         """Ask the store; one request for a thousand runs, then the tables of the newest."""
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for each of many small files
         from mlflow import MlflowClient  # two seconds, which only this pays
 
         client = MlflowClient(self._uri)
