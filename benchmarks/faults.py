@@ -233,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--only", default="kills,stops,disk,damage,others")
+    parser.add_argument("--only", default="kills,stops")
     arguments = parser.parse_args()
     import_everything()
     arguments.folder.mkdir(parents=True, exist_ok=True)
