@@ -5,9 +5,13 @@ receives its section as one of these models, validated before any node runs.
 """
 
 import re
+from collections.abc import Mapping
+from functools import reduce
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from universal_simulator.errors import InputError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
@@ -473,6 +477,65 @@ class Gates(Section):
     entries: tuple[Gate, ...] = ()
 
 
+class Search(Section):
+    """Values to search: between two ends (whole numbers where the parameter is one), or a few."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Whether factors count rather than differences."""
+    choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Search":
+        told = f"low = {self.low}, high = {self.high}, choices = {self.choices}"
+        if self.choices is not None and (self.low, self.high) == (None, None):
+            return self
+        if self.choices is not None or self.low is None or self.high is None:
+            raise ValueError(f"{told}: must be low and high, or choices; set the others to null")
+        if self.low >= self.high or (self.log and self.low <= 0):
+            least = "0 < low < high, as log is true" if self.log else "low < high"
+            raise ValueError(f"low = {self.low} and high = {self.high} must be {least}; change either")
+        return self
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Return the values that must be allowed, so that all between them are."""
+        return self.choices or (self.low, self.high)
+
+
+class Sweep(Section):
+    """A search for better parameters of the operator around those of an experiment."""
+
+    trials: Count | None = 20
+    hours: Positive | None = None
+    usd: Positive | None = None
+    """Limits, over all runs of the sweep; the first that is reached ends it."""
+    epochs: Count = 3
+    """Of the operator, in one trial."""
+    trajectories: Count = 50
+    """Validation trajectories that are rolled out after every epoch."""
+    space: dict[str, Search | None] = {"operator.training.learning_rate": Search(low=5e-4, high=1e-2, log=True)}
+    """What is searched: a parameter's path, and its range or choices; null leaves it as the experiment has it."""
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Sweep":
+        if self.trials is None and self.hours is None and self.usd is None:
+            raise ValueError(
+                "trials, hours and usd = null: one of them must be set, or the sweep never ends; set trials"
+            )
+        return self
+
+    @property
+    def searched(self) -> dict[str, Search]:
+        """Return the parameters that are searched."""
+        return {path: search for path, search in self.space.items() if search is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes trials comparable: everything but the budget."""
+        return self.model_dump(mode="json", exclude={"trials", "hours", "usd"})
+
+
 class Compute(Section):
     """Where it runs and what that costs."""
 
@@ -515,6 +578,7 @@ class Parameters(Section):
     """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
     predict: Predict = Predict()
     gates: Gates = Gates()
+    sweep: Sweep = Sweep()
     compute: Compute
     weights: Annotated[str, Field(min_length=1)] = "trained"
     """Whose networks are evaluated: ``trained`` are the experiment's own, ``shipped`` those that came with the project;
@@ -544,3 +608,42 @@ class Parameters(Section):
 
     def _longest_window(self) -> int:
         return self.operator.unroll * max(self.operator.time_strides)
+
+    def refuse_impossible_space(self) -> None:
+        """Refuse a sweep's paths and values that no run could have; called before the first trial."""
+        for path, search in self.sweep.searched.items():
+            if not path.startswith("operator."):
+                raise InputError(
+                    f"sweep.space = {path}: must begin with operator., as a trial trains it alone; drop it"
+                )
+            for end in search.ends:
+                with_values(self, {path: end})
+
+
+def at_path(parameters: Parameters, path: str) -> Any:
+    """Return the value at a dotted path."""
+    return reduce(getattr, path.split("."), parameters)
+
+
+def with_values(parameters: Parameters, values: Mapping[str, Any]) -> Parameters:
+    """Return validated parameters with other values at some dotted paths of the operator's section."""
+    operator = parameters.operator.model_dump()
+    for path, value in values.items():
+        *sections, name = path.split(".")[1:]
+        try:
+            inside = reduce(lambda tree, key: tree[key], sections, operator)
+            known = isinstance(inside[name], int | float | str)
+        except (KeyError, TypeError):
+            known = False
+        if not known:
+            raise InputError(f"sweep.space = {path}: must be the path of a single value in parameters.yml; correct it")
+        whole = isinstance(inside[name], int) and isinstance(value, float) and value.is_integer()
+        inside[name] = int(value) if whole else value
+    try:
+        return parameters.model_copy(update={"operator": Operator.model_validate(operator)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = ", ".join(f"{path} = {value}" for path, value in values.items())
+        raise InputError(
+            f"sweep.space: {told}: {first['msg'].removeprefix('Value error, ')}; change the space"
+        ) from error

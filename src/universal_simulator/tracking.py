@@ -127,6 +127,22 @@ class Run:
         elif path.exists():
             self._record(path.name, "log_artifact", str(path), folder or None)
 
+    def child(self, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], status: str) -> None:
+        """Record a finished part of this run as a run inside it; a store that is away loses it."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        points = [Metric(key, value, now, 0) for key, value in metrics.items()]
+        known = [Param(key, str(value)) for key, value in parameters.items()]
+        tags = {"mlflow.parentRunId": self.run_id, "mlflow.runName": name}
+        try:
+            experiment = self._client.get_run(self.run_id).info.experiment_id
+            inner = self._client.create_run(experiment, tags=tags).info.run_id
+            self._client.log_batch(inner, metrics=points, params=known)
+            self._client.set_terminated(inner, status)
+        except Exception as error:
+            log.warning("Not recorded: %s (%s)", name, _first_line(error))
+
     def document(self, content: dict[str, Any], name: str) -> None:
         """Upload a mapping as YAML or JSON, by the ending of its name."""
         self._record(name, "log_dict", content, name)

@@ -194,3 +194,22 @@ def test_weights_from_elsewhere_reproduce_the_scores_from_nothing_but_the_bundle
     run_pipeline(tmp_path, "evaluation", params)
     again = json.loads((tmp_path / "08_reporting/dry_run-shipped/scores.json").read_text())
     assert again == pytest.approx(scores(folder), rel=1e-4, abs=1e-9, nan_ok=True)
+
+
+def test_a_sweep_tries_goes_on_and_records_each_trial_inside_its_own_run(folder):
+    from mlflow import MlflowClient
+
+    asked = f"{TINY},sweep.epochs=1,sweep.trajectories=2,sweep.trials="
+    for trials in (2, 3):
+        run_pipeline(folder, "sweep", f"{asked}{trials}")
+    rows = pd.read_csv(folder / "08_reporting/dry_run/sweep/trials.csv")
+    assert len(rows) == 3
+    assert rows["error"].between(0, 10).all()
+    assert (
+        "kedro run --pipeline=full --params=dry_run,operator."
+        in (folder / "08_reporting/dry_run/sweep/sweep.html").read_text()
+    )
+    runs = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"], "metrics.`sweep/error` >= 0")
+    assert sorted(run.info.run_name for run in runs) == [f"trial {i}: complete" for i in range(3)]
+    assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 2
+    assert {"operator.training.learning_rate"} <= runs[0].data.params.keys()

@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
@@ -11,6 +12,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from universal_simulator import provenance
+from universal_simulator.configuration import Parameters
 from universal_simulator.configuration_loader import ExperimentLoader, Tree
 from universal_simulator.errors import InputError
 from universal_simulator.locking import ExperimentLock
@@ -25,7 +27,13 @@ class ParameterHooks:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Merge and validate the whole tree."""
-        context.config_loader["parameters"]
+        self._parameters: Tree = context.config_loader["parameters"]
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Refuse what only a sweep would meet."""
+        if "sweep" in (run_params.get("pipeline_names") or ()):
+            Parameters.model_validate(self._parameters).refuse_impossible_space()
 
 
 class ArtefactHooks:

@@ -22,6 +22,9 @@ STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
 
 
+TRIALS = "sweep_trials"
+
+
 class ProvenanceHooks:
     """Writes beside the scores where they came from."""
 
@@ -45,6 +48,8 @@ class TrackingHooks:
         self._timings = timings
         self._run: Run | None = None
         self._saved: set[str] = set()
+        self._trials: int | None = None
+        """Trials of a sweep that are recorded; what is there when a sweep goes on was so by an earlier run."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -74,7 +79,7 @@ class TrackingHooks:
             unsent.send(self._unsent, address)
             described = flatten(self._parameters), self._description(tags)
             self._run = Run.start(self._name(pipelines), tags, *described, self._unsent)
-        self._saved = set()
+        self._saved, self._trials = set(), None
         self._run.document(self._parameters, "configuration/parameters.yml")
         _end_on_sigterm()
 
@@ -88,6 +93,8 @@ class TrackingHooks:
             self._send_history(dataset_name.removesuffix(HISTORY), data)
         elif dataset_name.endswith(STATE) and isinstance(data, dict) and data.get("retried"):
             self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
+        elif dataset_name == TRIALS and isinstance(data, pd.DataFrame):
+            self._send_trials(data)
         elif dataset_name == "scores":
             for name, value in data.items():
                 self._run.metrics.add(name, float(value), 0)
@@ -101,6 +108,18 @@ class TrackingHooks:
     def on_pipeline_error(self, catalog: DataCatalog) -> None:
         """Close as FAILED."""
         self._close("FAILED", catalog)
+
+    def _send_trials(self, trials: pd.DataFrame) -> None:
+        """Record each trial of a sweep that ended since the last look as a run inside this one."""
+        assert self._run is not None
+        known, self._trials = self._trials, len(trials)
+        for row in trials.iloc[known:].to_dict("records") if known is not None else ():
+            values = {name: row.pop(name) for name in list(row) if "." in name}
+            metrics = {
+                f"sweep/{name}": row[name] for name in ("error", "epochs", "seconds") if math.isfinite(row[name])
+            }
+            status = "FAILED" if row["state"] in ("fail", "diverged") else "FINISHED"
+            self._run.child(f"trial {row['trial']}: {row['state']}", values, metrics, status)
 
     def _send_history(self, stage: str, epochs: pd.DataFrame) -> None:
         assert self._run is not None
