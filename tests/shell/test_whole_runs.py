@@ -152,7 +152,8 @@ def serve(folder: Path, request: dict) -> np.ndarray:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/universal-simulator@champion"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow/mlflow.db"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow/mlflow.db", "PATH": path}
     server = subprocess.Popen(
         [*mlflow, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
         env=environment,
