@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
 from yaml import YAMLError
 
@@ -98,9 +100,14 @@ class ExperimentLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> Tree:
         """Load one kind of configuration; ``parameters`` come merged and validated."""
         self._register_resolvers()
-        if key == "parameters" and key not in self:
-            self[key] = self._load_parameters()
-        return super().__getitem__(key)
+        try:
+            if key == "parameters" and key not in self:
+                self[key] = self._load_parameters()
+            return super().__getitem__(key)
+        except InterpolationResolutionError as error:  # OmegaConf wraps what a resolver of ours refuses
+            if refused := re.search(r"InputError raised while resolving interpolation: (.+)", str(error)):
+                raise InputError(refused[1]) from error
+            raise
 
     def experiments(self) -> dict[str, Tree]:
         """Return every named set of parameters, as its files state it."""
@@ -174,6 +181,7 @@ class ExperimentLoader(OmegaConfigLoader):
             "data_root": self.data_root,
             "tracking_uri": self._tracking_uri,
             "artifact_location": self._artifact_location,
+            "environment": environment_variable,
             "params": lambda path: select(self["parameters"], path),
             "experiment": self.folder,
             "resume": self._resume,
@@ -199,6 +207,13 @@ class ExperimentLoader(OmegaConfigLoader):
     def _artifact_location(self) -> str | None:
         """Beside the local store; a server has its own place."""
         return None if os.environ.get(TRACKING_VARIABLE) else f"{self.data_root()}/mlflow/artifacts"
+
+
+def environment_variable(name: str) -> str:
+    """Return what must be set."""
+    if value := os.environ.get(name):
+        return value
+    raise InputError(f"{name} = unset: must be set in the environment; export {name}=… (docs/deploy.md has an example)")
 
 
 def _unknown_experiment(name: str, known: list[str]) -> str:

@@ -13,6 +13,12 @@ from pathlib import Path
 
 import psutil
 
+COMMIT_VARIABLE = "UNIVERSAL_SIMULATOR_COMMIT"
+"""The commit that an image was built from, which has no git to ask."""
+
+JOB_VARIABLE = "UNIVERSAL_SIMULATOR_JOB"
+"""Names the job that this run is the work of, on a machine that is paid for by the hour."""
+
 
 def code(project: Path) -> dict[str, str]:
     """Return the version and, in a git checkout, the commit and whether files differ from it."""
@@ -20,6 +26,8 @@ def code(project: Path) -> dict[str, str]:
     commit = _git(project, "rev-parse", "HEAD")
     if commit:
         found |= {"git_commit": commit, "git_dirty": str(bool(_git(project, "status", "--porcelain"))).lower()}
+    elif built_from := os.environ.get(COMMIT_VARIABLE):
+        found |= {"git_commit": built_from}
     return found
 
 
@@ -33,6 +41,11 @@ def process_identity() -> dict[str, str]:
     """Name this process so that it cannot be mistaken for a later one with the same number."""
     process = psutil.Process()
     return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+
+
+def job() -> dict[str, str]:
+    """Return the job that this process works for, if a rented machine gave it one."""
+    return {"job": os.environ[JOB_VARIABLE]} if os.environ.get(JOB_VARIABLE) else {}
 
 
 def is_alive(identity: Mapping[str, str]) -> bool:

@@ -137,6 +137,7 @@ class TrackingHooks:
             "pipelines": ",".join(pipelines),
             **origin(self._parameters, self._context.project_path),
             **provenance.process_identity(),
+            **provenance.job(),
         }
 
     def _name(self, pipelines: list[str]) -> str:
