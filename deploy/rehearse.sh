@@ -27,7 +27,7 @@ mounts=()
 for mount in ${REHEARSAL_MOUNTS:-}; do mounts+=(-v "$mount"); done
 build_arguments=()
 for argument in ${REHEARSAL_BUILD_ARGS:-}; do build_arguments+=(--build-arg "$argument"); done
-buildah bud --isolation chroot --pull-never --layers -f Dockerfile -t universal_simulator "${mounts[@]}" \
+buildah bud --isolation chroot --format docker --pull-never --layers -f Dockerfile -t universal_simulator "${mounts[@]}" \
     --build-arg BASE_IMAGE=localhost/base --build-arg KEDRO_UID="$(id -u)" --build-arg KEDRO_GID="$(id -g)" \
     --build-arg GIT_COMMIT="$(git rev-parse HEAD)" "${build_arguments[@]}" .
 

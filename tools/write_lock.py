@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Requirement("universal_simulator[viz,dev]")
-LEFT_OUT = re.compile(r"nvidia-|cuda-|triton")
+LEFT_OUT = re.compile(r"nvidia-(?!ml-py)|cuda-|triton")
 
 
 def needed(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[str]:

@@ -36,7 +36,7 @@ class Machine:
         self.command = command
         self.job = os.environ.setdefault(JOB_VARIABLE, f"job-{uuid.uuid4().hex[:12]}")
         self.data = Path(os.environ.get(DATA_VARIABLE, "data")).absolute()
-        self.settings = Settings()
+        self.settings = Settings(bucket=os.environ.get("MACHINE_BUCKET", "").strip())  # until the rest is read
         self._signals = Signals()
         self._pushing: subprocess.Popen[bytes] | None = None
         self._pushed_at = time.monotonic()
