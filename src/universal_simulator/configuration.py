@@ -263,10 +263,9 @@ class UTransformer(Section):
         return self
 
 
-class Operator(Section):
-    """Second stage: one time step in latent space."""
+class StepTraining(Section):
+    """How a network learns one time step."""
 
-    network: UTransformer = UTransformer()
     training: Training
     time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
     """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
@@ -276,6 +275,36 @@ class Operator(Section):
     unroll: Size = 1
     """Steps rolled out inside the objective."""
     spectral_loss_weight: NonNegative = 0.05
+
+
+class Operator(StepTraining):
+    """Second stage: one time step in latent space."""
+
+    network: UTransformer = UTransformer()
+
+
+class CircularUNet(Section):
+    """Shape of a U-Net of periodic convolutions."""
+
+    width: Count = 32
+    """Channels on the finest level; the coarser ones have twice as many."""
+    levels: Annotated[int, Field(ge=2)] = 4
+    kernel: Annotated[int, Field(ge=3)] = 5
+
+    @model_validator(mode="after")
+    def _centred(self) -> "CircularUNet":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} must be odd, to be centred; take {self.kernel + 1}")
+        return self
+
+
+class FourierOperator(Section):
+    """Shape of a Fourier neural operator."""
+
+    modes: Annotated[int, Field(ge=2)] = 64
+    """Wave numbers kept in every layer, 0 included."""
+    width: Count = 32
+    layers: Count = 4
 
 
 class BetaDistribution(Section):
@@ -322,6 +351,85 @@ class ConsistencyDistillation(Section):
     """Teacher intervals on the noise axis, over equal parts of training."""
     sampler_steps: Annotated[int, Field(ge=1, le=2)] = 1
     """Network calls per sample."""
+
+
+# --- what it is compared with -----------------------------------------------------------------------------------------
+class BaselineRate(Section):
+    """What is a baseline's own in its training; all else is the operator's."""
+
+    batch_size: Count = 16
+    learning_rate: Positive = 3.0e-3
+
+
+class UNetBaseline(BaselineRate):
+    """The circular U-Net."""
+
+    network: CircularUNet = CircularUNet()
+
+
+class FourierBaseline(BaselineRate):
+    """The Fourier neural operator of the library ``neuraloperator``."""
+
+    network: FourierOperator = FourierOperator()
+
+
+class FieldOperator(StepTraining):
+    """A baseline's network and its training, put together from its own section and the operator's."""
+
+    network: CircularUNet | FourierOperator
+
+
+class CoarseSolver(Section):
+    """Our numerical solver on few points with long steps."""
+
+    points: Annotated[int, Field(ge=16)]
+    courant: Positive
+    """Cells that the fastest part of a field crosses in one step."""
+
+    @property
+    def name(self) -> str:
+        """Return what its scores are called."""
+        return f"solver_{self.points}_c{self.courant:g}"
+
+
+class Baselines(Section):
+    """Other ways to forecast the same trajectories, at the same cost."""
+
+    seconds: Positive | None = None
+    """Time to train each network; by default what the experiment's encoder, latents and operator took."""
+    epochs: Count = 40
+    """Parts that the time is divided into; after each the network is validated."""
+    points: Annotated[int, Field(ge=16)] = 256
+    """Points of the fields that the networks act on; they are scored on the data's."""
+    unet: UNetBaseline = UNetBaseline()
+    fno: FourierBaseline = FourierBaseline()
+    solvers: tuple[CoarseSolver, ...] = ()
+
+
+class Change(Section):
+    """One thing that is done otherwise."""
+
+    name: str
+    override: dict[str, Any] = {}
+    """Parameters of the section ``operator``, nested as there."""
+    attention: bool = True
+    augmentation: bool = True
+    amplitude: bool = True
+    """Whether a state is divided by its own amplitude, or by the training data's."""
+
+
+class Ablation(Section):
+    """The operator, trained briefly with one thing changed at a time."""
+
+    seconds: Positive = 60.0
+    """Time of each training."""
+    epochs: Count = 10
+    """Parts of it; after each the network is validated."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2, 3)
+    trajectories: Count = 100
+    """Validation trajectories that are rolled out."""
+    changes: Annotated[tuple[Change, ...], Field(min_length=1)] = (Change(name="as it is"),)
+    """The first one is what the others are held against."""
 
 
 # --- how it is used and judged ----------------------------------------------------------------------------------------
@@ -570,6 +678,8 @@ class Parameters(Section):
     operator: Operator
     diffusion_residual: DiffusionResidual
     consistency_distillation: ConsistencyDistillation
+    baselines: Baselines = Baselines()
+    ablation: Ablation = Ablation()
     ttc: TestTimeConditioning
     calibration: EnsembleCalibration = EnsembleCalibration()
     evaluation: Evaluation

@@ -1,26 +1,39 @@
 """What every network must do, whatever it is for."""
 
+import sys
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from universal_simulator.configuration import CircularUNet, FourierOperator, Section
+from universal_simulator.errors import InputError
 from universal_simulator.networks.trained import Recipe, Trained
 
-STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")
+STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno")
 
 
 @pytest.fixture
-def build(statistics, latent, small, tiny_autoencoder) -> Callable[[str], nn.Module]:
+def shape(small, tiny_autoencoder) -> Callable[[str], Section]:
+    """Return the settings of a small network of each stage."""
+    others = {
+        "autoencoder": tiny_autoencoder,
+        "unet": CircularUNet(width=6, levels=3, kernel=3),
+        "fno": FourierOperator(modes=5, width=6, layers=2),
+    }
+    return lambda stage: others.get(stage, small)
+
+
+@pytest.fixture
+def build(statistics, latent, shape) -> Callable[[str], nn.Module]:
     """Networks with random weights everywhere: those that start at zero would hide a mistake."""
 
     def make(stage: str) -> nn.Module:
-        settings = tiny_autoencoder if stage == "autoencoder" else small
         torch.manual_seed(0)
-        network = Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics).build()
+        network = Recipe(stage=stage, settings=shape(stage), latent=latent, statistics=statistics).build()
         for parameter in network.parameters():
-            nn.init.normal_(parameter, std=0.2)
+            nn.init.normal_(parameter, std=0.5 if stage == "fno" else 0.2)  # its layers shrink what they are given
         return network
 
     return make
@@ -35,7 +48,7 @@ def _call(stage: str, network: nn.Module, samples: int = 3) -> Tensor:
     match stage:
         case "autoencoder":
             return network.decode(network.encode(v - v.mean(-1, keepdim=True), viscosity), viscosity, 48)
-        case "operator":
+        case "operator" | "unet" | "fno":
             return network(z, viscosity, step)
         case _:
             return network(noisy, torch.linspace(-1, 1, samples), z, after, viscosity, step)
@@ -63,7 +76,7 @@ def test_members_of_a_batch_do_not_mix(stage, build):
         if stage == "autoencoder":
             z = network.encode((v - v.mean(-1, keepdim=True))[one], viscosity[one])
             part = network.decode(z, viscosity[one], 48)
-        elif stage == "operator":
+        elif stage in ("operator", "unet", "fno"):
             part = network(inputs[0][one], viscosity[one], step[one])
         else:
             noise = torch.linspace(-1, 1, 3)
@@ -72,9 +85,8 @@ def test_members_of_a_batch_do_not_mix(stage, build):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_was_saved_is_loaded_bit_by_bit(stage, build, statistics, latent, small, tiny_autoencoder):
-    settings = tiny_autoencoder if stage == "autoencoder" else small
-    recipe = Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics)
+def test_what_was_saved_is_loaded_bit_by_bit(stage, build, statistics, latent, shape):
+    recipe = Recipe(stage=stage, settings=shape(stage), latent=latent, statistics=statistics)
     trained = Trained(recipe, build(stage), {"epochs": 3})
     again = Trained.rebuild(
         Recipe.model_validate_json(recipe.model_dump_json()), trained.network.state_dict(), trained.provenance
@@ -85,31 +97,30 @@ def test_what_was_saved_is_loaded_bit_by_bit(stage, build, statistics, latent, s
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_one_changed_weight_changes_the_fingerprint(stage, build, statistics, latent, small, tiny_autoencoder):
-    settings = tiny_autoencoder if stage == "autoencoder" else small
+def test_one_changed_weight_changes_the_fingerprint(stage, build, statistics, latent, shape):
     network = build(stage)
-    trained = Trained(Recipe(stage=stage, settings=settings, latent=latent, statistics=statistics), network)
+    trained = Trained(Recipe(stage=stage, settings=shape(stage), latent=latent, statistics=statistics), network)
     before = trained.fingerprint
     with torch.no_grad():
         next(network.parameters()).flatten()[0] += 1e-6
     assert trained.fingerprint != before
 
 
-@pytest.mark.parametrize("stage", ["operator", "diffusion_residual"])
+@pytest.mark.parametrize("stage", ["operator", "diffusion_residual", "unet", "fno"])
 def test_every_condition_matters(stage, build):
     network = build(stage)
     z = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(3))
     nu, step, noise = torch.full((2,), 0.01), torch.full((2,), 0.02), torch.zeros(2)
 
     def out(z: Tensor = z, nu: Tensor = nu, step: Tensor = step, noise: Tensor = noise) -> Tensor:
-        if stage == "operator":
+        if stage != "diffusion_residual":
             return network(z, nu, step) - z
         return network(z, noise, z, 1.1 * z, nu, step)
 
     with torch.no_grad():
         reference = out()
         changed = [out(nu=2 * nu), out(step=2 * step), out(z=2 * z)]
-        changed += [out(noise=noise + 1)] if stage != "operator" else []
+        changed += [out(noise=noise + 1)] if stage == "diffusion_residual" else []
     for value in changed:
         assert (value - reference).abs().max() > 1e-4
 
@@ -117,3 +128,9 @@ def test_every_condition_matters(stage, build):
 def test_a_recipe_of_the_wrong_kind_is_refused(statistics, latent, small):
     with pytest.raises(ValueError, match="does not describe a network of stage autoencoder"):
         Recipe(stage="autoencoder", settings=small, latent=latent, statistics=statistics).build()
+
+
+def test_the_fno_without_its_library_is_refused_with_the_remedy(statistics, latent, shape, monkeypatch):
+    monkeypatch.setitem(sys.modules, "neuralop.models", None)
+    with pytest.raises(InputError, match=r"neuraloperator = missing.*pip install .*\[baselines\]"):
+        Recipe(stage="fno", settings=shape("fno"), latent=latent, statistics=statistics).build()

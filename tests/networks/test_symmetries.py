@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from universal_simulator.configuration import CircularUNet, FourierOperator
 from universal_simulator.fields.spectral import shift
 from universal_simulator.networks.attention import CircularAttention
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.autoencoder import Autoencoder, Truncation
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.training.objectives import relative_error
 
@@ -93,6 +94,31 @@ def test_the_operator_conserves_mass_and_commutes_with_rolls_of_whole_tokens(sma
         rolled = operator(z.roll(1, dims=1), NU, step)
     torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-12)
     torch.testing.assert_close(rolled, after.roll(1, dims=1), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "settings", [CircularUNet(width=6, levels=3, kernel=3), FourierOperator(modes=5, width=6, layers=2)]
+)
+def test_baselines_conserve_mass_and_commute_with_the_rolls_that_their_grids_allow(settings, latent, statistics):
+    torch.manual_seed(0)
+    network = LatentOperator(settings, latent, statistics)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter.data, std=0.2 if isinstance(settings, CircularUNet) else 0.5)
+    z = torch.randn(SAMPLES, 4, 8, generator=torch.Generator().manual_seed(4))
+    step = torch.full((SAMPLES,), 0.02)
+    with torch.no_grad():
+        after, rolled = network(z, NU.float(), step), network(z.roll(1, dims=1), NU.float(), step)
+    torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-5)
+    torch.testing.assert_close(rolled, after.roll(1, dims=1), rtol=1e-3, atol=1e-4)
+    assert (after - z).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("points", [32, 48])
+def test_truncation_is_the_untrained_autoencoder(latent, smooth, points):
+    encoding = Truncation(points)
+    with torch.no_grad():
+        back = encoding.decode(encoding.encode(smooth, NU), NU, POINTS)
+    torch.testing.assert_close(back, smooth, rtol=1e-9, atol=1e-9)
 
 
 def test_attention_agrees_with_its_definition():

@@ -67,7 +67,7 @@ class LockHooks:
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Take the lock, or say who has it."""
         self._release()
-        if any(set(STAGES) & node.tags for node in pipeline.nodes):
+        if any({*STAGES, "baselines"} & node.tags for node in pipeline.nodes):
             self._lock = ExperimentLock(self._folder, self._name)
             self._lock.acquire()
 

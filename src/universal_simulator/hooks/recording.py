@@ -21,6 +21,9 @@ from universal_simulator.tracking import Run, reachable, sweep
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
 
+SCORES = ("scores", "baseline_scores")
+"""Flat mappings of names to numbers that become metrics of the run."""
+
 
 TRIALS = "sweep_trials"
 
@@ -95,7 +98,7 @@ class TrackingHooks:
             self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
         elif dataset_name == TRIALS and isinstance(data, pd.DataFrame):
             self._send_trials(data)
-        elif dataset_name == "scores":
+        elif dataset_name in SCORES:
             for name, value in data.items():
                 self._run.metrics.add(name, float(value), 0)
 

@@ -56,6 +56,26 @@ class Autoencoder(nn.Module):
         return v + scale[:, None] * correction(v / scale[:, None], conditions)
 
 
+class Truncation(Autoencoder):
+    """Nothing but truncation to ``points``: for networks that act on fields, and the floor of what they can reach."""
+
+    def __init__(self, points: int) -> None:
+        nn.Module.__init__(self)
+        self.latent = Latent(tokens=1, dim=points)
+
+    def encode(
+        self, v: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"]
+    ) -> Float[Tensor, "sample token dim"]:
+        """Return the field's band-limited interpolant on ``points`` cell centres."""
+        return resample(v, self.latent.dim)[:, None]
+
+    def decode(
+        self, z: Float[Tensor, "sample token dim"], viscosity: Float[Tensor, " sample"], points: int
+    ) -> Float[Tensor, "sample {points}"]:
+        """Return that interpolant on ``points`` cell centres."""
+        return resample(z[:, 0], points)
+
+
 class Correction(nn.Module):
     """A circular convolution network on one channel, odd under reflection, zero before training."""
 

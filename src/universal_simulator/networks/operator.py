@@ -2,17 +2,21 @@
 
 ``z' = z + a δ F(z/a; log a, log ν, log Δt)`` with ``a`` the state's own amplitude and ``δ`` the usual relative
 increment. Dividing by ``a`` makes strong and weak fields look alike (Burgers scales); the step adds no mean, so mass is
-conserved by construction.
+conserved by construction. ``F`` is the U-transformer; baselines put another network in its place and share all else.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import Latent, UTransformer
+from universal_simulator.configuration import CircularUNet, FourierOperator, Latent, UTransformer
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
+from universal_simulator.networks.fourier import FourierNetwork
+from universal_simulator.networks.u_net import UNetwork
 from universal_simulator.networks.u_transformer import UTransformerNetwork
+
+Inner = UTransformer | CircularUNet | FourierOperator
 
 
 class LatentOperator(nn.Module):
@@ -20,11 +24,11 @@ class LatentOperator(nn.Module):
 
     rate: Tensor
 
-    def __init__(self, settings: UTransformer, latent: Latent, statistics: Statistics) -> None:
+    def __init__(self, settings: Inner, latent: Latent, statistics: Statistics) -> None:
         super().__init__()
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.network = UTransformerNetwork(settings, latent, states=1, conditions=3)
+        self.network = _inner(settings, latent)
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
 
@@ -35,10 +39,24 @@ class LatentOperator(nn.Module):
         time_step: Float[Tensor, " sample"],
     ) -> Float[Tensor, "sample token dim"]:
         """Return the state one ``time_step`` later."""
-        a = amplitude(z, self.floor)
+        a = self.scale(z)
         increment = self.network((z / _wide(a))[:, None], self.conditions(a, viscosity, time_step))
         increment = increment - increment.mean((-2, -1), keepdim=True)
         return z + _wide(a * self.rate * time_step) * increment
+
+    def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
+        """Return what a state is divided by, a."""
+        return amplitude(z, self.floor)
+
+
+def _inner(settings: Inner, latent: Latent) -> nn.Module:
+    match settings:
+        case UTransformer():
+            return UTransformerNetwork(settings, latent, states=1, conditions=3)
+        case CircularUNet():
+            return UNetwork(settings, states=1, conditions=3)
+        case FourierOperator():
+            return FourierNetwork(settings, states=1, conditions=3)
 
 
 def _wide(scalar: Float[Tensor, " sample"]) -> Float[Tensor, "sample 1 1"]:

@@ -7,14 +7,20 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from universal_simulator.configuration import ConvolutionalAutoencoder, Latent, UTransformer
+from universal_simulator.configuration import (
+    CircularUNet,
+    ConvolutionalAutoencoder,
+    FourierOperator,
+    Latent,
+    UTransformer,
+)
 from universal_simulator.errors import InputError
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 
-Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill"]
+Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
 
 
 class Recipe(BaseModel):
@@ -23,7 +29,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: Stage
-    settings: ConvolutionalAutoencoder | UTransformer
+    settings: ConvolutionalAutoencoder | UTransformer | CircularUNet | FourierOperator
     latent: Latent
     statistics: Statistics
 
@@ -33,6 +39,10 @@ class Recipe(BaseModel):
             case "autoencoder", ConvolutionalAutoencoder():
                 return Autoencoder(self.settings, self.latent, self.statistics)
             case "operator", UTransformer():
+                return LatentOperator(self.settings, self.latent, self.statistics)
+            case "unet", CircularUNet():
+                return LatentOperator(self.settings, self.latent, self.statistics)
+            case "fno", FourierOperator():
                 return LatentOperator(self.settings, self.latent, self.statistics)
             case "diffusion_residual" | "consistency_distill", UTransformer():
                 return ResidualNetwork(self.settings, self.latent, self.statistics)

@@ -97,7 +97,7 @@ def solve(
     for t in times[1:]:
         now = fixed or plan(equation, _spread(spectrum, grid), interval, float(t))
         spectrum, grid = _regrid(spectrum, grid, now, dtype), now.grid
-        spectrum = _advance(equation, spectrum, now, interval)
+        spectrum = advance(equation, spectrum, now, interval)
         if not (tail := _tail(spectrum)) <= DISCARDED_LIMIT:
             raise InputError(
                 f"discarded spectrum = {tail:.1e} of {equation.identity} at t = {t:g} on {grid} points must be at most "
@@ -134,7 +134,8 @@ def _regrid(spectrum: Tensor, grid: int, to: Plan, dtype: torch.dtype) -> Tensor
     return (kept * (to.grid / grid) if to.grid != grid else kept).to(dtype.to_complex())
 
 
-def _advance(equation: Equation, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
+def advance(equation: Equation, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
+    """Return the spectrum one interval later; it holds the modes that the plan keeps."""
     dtype = spectrum.real.dtype
     table = _table(equation, by, interval, dtype)
     k = wave_numbers(by.grid, dtype)

@@ -16,6 +16,7 @@ from universal_simulator.configuration import (
     Autoencoder,
     ConsistencyDistillation,
     DiffusionResidual,
+    FieldOperator,
     Operator,
     Training,
     without_habits,
@@ -29,7 +30,7 @@ from universal_simulator.training.seeding import fresh_weights, stream
 
 log = logging.getLogger(__name__)
 
-TrainedSection = Autoencoder | Operator | DiffusionResidual | ConsistencyDistillation
+TrainedSection = Autoencoder | Operator | DiffusionResidual | ConsistencyDistillation | FieldOperator
 Kept = Iterator[tuple[State, pd.DataFrame]]
 Equip = Callable[[nn.Module, nn.Module], Stage]
 

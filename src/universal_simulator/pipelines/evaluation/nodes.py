@@ -50,7 +50,7 @@ def evaluate(
     with progress("evaluation: forecasts", forecasts) as advance:
         for first in range(0, len(test), evaluation.batch_size):
             part = test.subset(slice(first, first + evaluation.batch_size))
-            for task in _tasks(part, evaluation, data, device):
+            for task in poses(part, evaluation, data, device):
                 for variant in evaluation.variants:
 
                     def make(some: Task, begin: int, variant: Variant = variant) -> torch.Tensor:
@@ -58,13 +58,14 @@ def evaluate(
                         return forecast(emulator, some, variant, evaluation.ensemble.members, ttc, generator)
 
                     for some, fields in in_halves(task, first, make):
-                        _add(board, some, variant, fields)
+                        add_forecast(board, some, variant, fields)
                         advance(len(some.starts))
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 
 
-def _add(board: Scoreboard, task: Task, variant: Variant, fields: torch.Tensor) -> None:
+def add_forecast(board: Scoreboard, task: Task, variant: str, fields: torch.Tensor) -> None:
+    """Score one batch, wherever it was computed."""
     truth, initial, viscosity = (value.cpu() for value in (task.truth, task.initial, task.viscosity))
     board.add(task.protocol, variant, truth, fields.cpu(), initial, task.times, viscosity)
 
@@ -81,7 +82,7 @@ def keep_examples(
     """Return whole roll-outs of a few test trajectories for the report's pictures."""
     chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
     only = evaluation.model_copy(update={"protocols": ("rollout",)})
-    (task,) = _tasks(test.subset(chosen), only, data, choose(compute.device))
+    (task,) = poses(test.subset(chosen), only, data, choose(compute.device))
     fields: dict[str, torch.Tensor] = {}
     kept: dict[str, np.ndarray] = {"violation_truth": _violation(emulator, task, task.truth)}
     for variant in (name for name in evaluation.variants if name != "persistence"):
@@ -158,7 +159,8 @@ def bundle_up(
     return Bundle(card, parts)
 
 
-def _tasks(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:
+def poses(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:
+    """Return the protocols' tasks for these trajectories."""
     u = part.read(slice(None)).to(device)
     viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
     every = evaluation.one_step_every

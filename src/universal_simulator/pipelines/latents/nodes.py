@@ -33,7 +33,7 @@ def precompute_latents(
     network = autoencoder.network.to(device)
     for first in range(0, len(trajectories), CHUNK):
         part = trajectories.subset(slice(first, first + CHUNK))
-        yield LatentsChunk(first, len(trajectories), _encode(part, network, data.equation, device, fingerprint))
+        yield LatentsChunk(first, len(trajectories), encode(part, network, data.equation, device, fingerprint))
     seconds = time.monotonic() - started
     numbers = (
         len(trajectories) * len(trajectories.times) * autoencoder.recipe.latent.tokens * autoencoder.recipe.latent.dim
@@ -47,7 +47,8 @@ def latents_fingerprint(trajectories: Trajectories, autoencoder: Trained[Autoenc
 
 
 @torch.inference_mode()
-def _encode(part: Trajectories, network: Autoencoder, name: str, device: torch.device, fingerprint: str) -> Latents:
+def encode(part: Trajectories, network: Autoencoder, name: str, device: torch.device, fingerprint: str) -> Latents:
+    """Return trajectories in latent space, in the frame that moves with the mean; ``name`` is the equation's."""
     u = part.read(slice(None)).to(device)
     mean = spatial_mean(u[:, 0])
     drift = equation(name, 1.0).drift(mean)

@@ -1,0 +1,181 @@
+"""Train the operator with one thing changed at a time, and roll out validation trajectories to see what that does."""
+
+import logging
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from universal_simulator.configuration import (
+    Ablation,
+    Change,
+    Compute,
+    Data,
+    Evaluation,
+    Operator,
+    TestTimeConditioning,
+)
+from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.forecast import forecast
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.fields.latents import Latents, Window, draw_windows
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.trained import Trained
+from universal_simulator.networks.u_transformer import UTransformerNetwork
+from universal_simulator.physics.equations import equation
+from universal_simulator.pipelines.evaluation.nodes import add_forecast, poses
+from universal_simulator.pipelines.operator.nodes import operator_recipe
+from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
+from universal_simulator.training.device import choose
+from universal_simulator.training.loop import Stage, train
+from universal_simulator.training.objectives import step_error
+from universal_simulator.training.seeding import fresh_weights, stream
+from universal_simulator.training.windows import latent_batches
+
+log = logging.getLogger(__name__)
+
+ROLLOUT = Evaluation(protocols=("rollout",))
+
+
+class FixedAmplitude(LatentOperator):
+    """The operator without its own scale: every state is divided by the training data's."""
+
+    typical: float
+
+    def scale(self, z: Tensor) -> Tensor:
+        """Return one number for all states."""
+        return torch.full((len(z),), self.typical).to(z)
+
+
+def ablate(
+    train_latents: Latents,
+    validation_latents: Latents,
+    validation: Trajectories,
+    autoencoder: Trained[Autoencoder],
+    operator: Operator,
+    ablation: Ablation,
+    data: Data,
+    compute: Compute,
+) -> pd.DataFrame:
+    """Return one row per change and seed: error of roll-outs, steps taken in the same time, parameters."""
+    train_latents.refuse_stale(autoencoder.fingerprint)
+    judged = validation.subset(slice(ablation.trajectories))
+    rows = []
+    for change in ablation.changes:
+        section = changed(operator, change)
+        for seed in ablation.seeds:
+            network, facts = _trained(
+                change, section, ablation, seed, (train_latents, validation_latents), autoencoder, (data, compute)
+            )
+            error = _rollout_error(Emulator(autoencoder.network, network, None, data.equation), judged, data, compute)
+            log.info("%s, seed %d: %.5f after %d steps", change.name, seed, error, facts["steps"])
+            rows.append({"change": change.name, "seed": seed, "nrmse": error, **facts})
+    return pd.DataFrame(rows)
+
+
+def tabulate(table: pd.DataFrame, ablation: Ablation) -> str:
+    """Return the table in Markdown: mean and standard deviation over seeds, and the factor on the first row."""
+    reference = table.loc[table["change"] == table["change"].iloc[0], "nrmse"].mean()
+    lines = [
+        f"Rollout nRMSE on validation trajectories, {ablation.seconds:g} s of training, {len(ablation.seeds)} seeds.",
+        "",
+        "| change | steps | mean | standard deviation | factor |",
+        "|---|---|---|---|---|",
+    ]
+    for name, part in table.groupby("change", sort=False):
+        mean, spread = part["nrmse"].mean(), part["nrmse"].std(ddof=1) if len(part) > 1 else float("nan")
+        lines.append(f"| {name} | {part['steps'].mean():.0f} | {mean:.5f} | {spread:.5f} | {mean / reference:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def changed(operator: Operator, change: Change) -> Operator:
+    """Return the section with the change's parameters laid over it."""
+    return Operator.model_validate(_over(operator.model_dump(), change.override))
+
+
+def _over(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    merged = {**base, **other}
+    return merged | {
+        name: _over(base[name], value)
+        for name, value in other.items()
+        if isinstance(value, dict) and isinstance(base.get(name), dict)
+    }
+
+
+def _trained(
+    change: Change,
+    section: Operator,
+    ablation: Ablation,
+    seed: int,
+    latents: tuple[Latents, Latents],
+    autoencoder: Trained[Autoencoder],
+    place: tuple[Data, Compute],
+) -> tuple[LatentOperator, dict[str, int]]:
+    """Train for the given time; return the weights that did best on validation."""
+    network = built(change, section, autoencoder, seed).to(choose(place[1].device))
+    spare = deepcopy(network)
+    timed = section.training.model_copy(update={"epochs": ablation.epochs, "patience": ablation.epochs})
+    rate = steps_per_second(_stage(change, section, spare, latents, place), timed, measuring_time(ablation.seconds))
+    settings = fitted_to(timed, rate, ablation.seconds, "ablation.seconds")
+    stage = _stage(change, section, network, latents, place)
+    for checkpoint in train(stage, settings, stream(seed, "ablation")):
+        state = checkpoint.state
+    network.load_state_dict(state["best"])
+    steps = ablation.epochs * settings.windows_per_epoch // settings.batch_size
+    return network.eval().requires_grad_(False), {
+        "steps": steps, "parameters": sum(p.numel() for p in network.parameters()),
+    }  # fmt: skip
+
+
+def built(change: Change, section: Operator, autoencoder: Trained[Autoencoder], seed: int) -> LatentOperator:
+    """Return a fresh network as the change has it."""
+    recipe = operator_recipe(autoencoder, section)
+    kind = LatentOperator if change.amplitude else FixedAmplitude
+    with fresh_weights(seed, "ablation"):
+        network = kind(section.network, recipe.latent, recipe.statistics)
+    if isinstance(network, FixedAmplitude):
+        network.typical = recipe.statistics.rms
+    if not change.attention:
+        assert isinstance(network.network, UTransformerNetwork)
+        for block in network.network.down[-1]:  # type: ignore[attr-defined]
+            block.attention = block.attention_norm = None
+    return network
+
+
+def _stage(
+    change: Change, section: Operator, network: nn.Module, latents: tuple[Latents, Latents], place: tuple[Data, Compute]
+) -> Stage:
+    data, compute = place
+    device = choose(compute.device)
+    draw, same = latent_batches(
+        *latents,
+        section.training,
+        length=section.unroll + 1,
+        strides=section.time_strides,
+        reflect=equation(data.equation, 1.0).reflects,
+        device=device,
+        start_exponent=section.start_exponent,
+    )
+
+    def unaugmented(generator: torch.Generator) -> Window:
+        windows = (section.training.batch_size, section.unroll + 1, section.time_strides, generator)
+        return draw_windows(latents[0], *windows, section.start_exponent).to(device)
+
+    average = deepcopy(network).requires_grad_(False)
+    objective = partial(step_error, spectral=section.spectral_loss_weight)
+    return Stage(network, average, objective, draw if change.augmentation else unaugmented, same)
+
+
+def _rollout_error(emulator: Emulator, judged: Trajectories, data: Data, compute: Compute) -> float:
+    board = Scoreboard()
+    for first in range(0, len(judged), ROLLOUT.batch_size):
+        part = judged.subset(slice(first, first + ROLLOUT.batch_size))
+        for task in poses(part, ROLLOUT, data, choose(compute.device)):
+            fields = forecast(emulator, task, "deterministic", 1, TestTimeConditioning(), torch.Generator())
+            add_forecast(board, task, "deterministic", fields)
+    return board.scores()["rollout/deterministic/nrmse"]

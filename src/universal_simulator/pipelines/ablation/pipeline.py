@@ -1,0 +1,28 @@
+"""Latents and named changes in; one table out."""
+
+from kedro.pipeline import Pipeline, node
+
+from universal_simulator.pipelines.ablation.nodes import ablate, tabulate
+
+
+def create_pipeline() -> Pipeline:
+    """Return: train the operator under every change and seed, then put means and spreads into a table."""
+    return Pipeline(
+        [
+            node(
+                ablate,
+                [
+                    "train_latents",
+                    "validation_latents",
+                    "validation_trajectories",
+                    "autoencoder",
+                    "params:operator",
+                    "params:ablation",
+                    "params:data",
+                    "params:compute",
+                ],
+                "ablation",
+            ),
+            node(tabulate, ["ablation", "params:ablation"], "ablation_table"),
+        ]
+    )

@@ -1,0 +1,188 @@
+"""The chain among others: who has which error for which cost, in sentences, pictures and one table."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
+from universal_simulator.reporting.curves import PROTOCOLS, learning, legend_above, plain_ticks
+from universal_simulator.reporting.style import COLOURS, WORDS, Picture, canvas
+from universal_simulator.reporting.verdict import duration, number, percent
+
+NETWORKS = ("unet", "fno")
+CHAIN = ("deterministic", "ensemble", "ttc")
+NAMES = WORDS | {"unet": "U-Net", "fno": "FNO", "deterministic": "Latent chain", "ensemble": "Latent chain, ensemble"}
+NAMES |= {"ttc": "Latent chain, test-time conditioned"}
+PAINT = COLOURS | {"unet": "#CC79A7", "fno": "#E69F00", "solver": "#000000"}
+MARKS = {"deterministic": "o", "ensemble": "s", "ttc": "D", "unet": "^", "fno": "v", "solver": "x"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """Everybody's scores and costs on the same test trajectories."""
+
+    experiment: str
+    scores: Mapping[str, float]
+    trajectory_scores: pd.DataFrame
+    costs: pd.DataFrame
+    """One row each: name, parameters, training_s, and ``<protocol>_s`` of inference for one trajectory."""
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def protocols(self) -> list[str]:
+        """Return the protocols that everybody was clocked under."""
+        return [name.removesuffix("_s") for name in self.costs.columns if name.endswith("_s") and name != "training_s"]
+
+    @property
+    def solvers(self) -> list[str]:
+        """Return the solver's settings."""
+        return [name for name in self.costs["name"] if name.startswith("solver")]
+
+    def error(self, protocol: str, name: str) -> float:
+        """Return nRMSE."""
+        return self.scores[f"{protocol}/{name}/nrmse"]
+
+    def errors(self, protocol: str, name: str) -> np.ndarray:
+        """Return each trajectory's nRMSE, in the order of trajectories."""
+        frame = self.trajectory_scores
+        mine = frame[(frame["protocol"] == protocol) & (frame["variant"] == name)]
+        return mine.sort_values("trajectory")["nrmse"].to_numpy(np.float64)
+
+    def cost(self, name: str, column: str) -> float:
+        """Return a cost, in seconds."""
+        return float(self.costs.set_index("name").loc[name, column])
+
+    def there(self, names: tuple[str, ...] | list[str]) -> list[str]:
+        """Return those of these names that take part."""
+        return [name for name in names if name in set(self.costs["name"])]
+
+
+def sentences(found: Field, protocol: str) -> list[str]:
+    """Say who wins where: among networks, and against numerics."""
+    networks = sorted(found.there(NETWORKS), key=lambda name: found.error(protocol, name))
+    told = [duel(found, protocol, variant, networks[0]) for variant in found.there(("deterministic", "ttc"))]
+    return [*told, numerics(found, protocol)]
+
+
+def duel(found: Field, protocol: str, variant: str, other: str) -> str:
+    """Say whether a variant of the chain beats the best of the baselines' networks, paired over trajectories."""
+    change = paired_gain(found.errors(protocol, variant), found.errors(protocol, other))
+    mine, its = (percent(found.error(protocol, name)) for name in (variant, other))
+    times = f"trained for {duration(found.cost(variant, 'training_s'))} and {duration(found.cost(other, 'training_s'))}"
+    opening = f"{PROTOCOLS.get(protocol, protocol)}: {NAMES[variant]} {mine}"
+    text = f"{opening}, best baseline network {NAMES[other]} {its}, {times}"
+    sure = f"(95 % interval {percent(change.low)} to {percent(change.high)})"
+    if change.low > 0:
+        return f"{text}. The chain wins: its error is lower by {percent(change.value)} {sure}."
+    if change.high < 0:
+        return f"{text}. The {NAMES[other]} wins: the chain's error is larger by {percent(-change.value)} {sure}."
+    return f"{text}. Nobody wins: the difference of {percent(change.value)} is not measurable {sure}."
+
+
+def numerics(found: Field, protocol: str) -> str:
+    """Say whether the solver is better and cheaper than every network."""
+    learned = found.there((*CHAIN, *NETWORKS))
+    best = min(learned, key=lambda name: found.error(protocol, name))
+    column = f"{protocol}_s"
+    better = [name for name in found.solvers if found.error(protocol, name) <= found.error(protocol, best)]
+    if not better:
+        return f"No setting of the numerical solver that was tried is as accurate as {NAMES[best]}."
+    quickest = min(better, key=lambda name: found.cost(name, column))
+    faster = found.cost(best, column) / found.cost(quickest, column)
+    setting = f"{named(quickest)} errs by {percent(found.error(protocol, quickest))}"
+    price = f"{number(1e3 * found.cost(quickest, column))} ms a trajectory"
+    beaten = f"{NAMES[best]} ({percent(found.error(protocol, best))}, {number(1e3 * found.cost(best, column))} ms)"
+    if faster >= 1:
+        return (
+            f"The numerical solver wins: {setting} in {price}, without training; {beaten} is {faster:.2g} times slower."
+        )
+    dearer = f"only at {1 / faster:.2g} times its cost"
+    return f"The numerical solver is as accurate as {beaten} {dearer}: {setting} in {price}."
+
+
+def named(name: str) -> str:
+    """Return a competitor in words."""
+    if not name.startswith("solver_"):
+        return NAMES.get(name, name)
+    _, points, courant = name.split("_")
+    return f"Solver, {points} points, Courant {courant.removeprefix('c')}"
+
+
+def pareto(found: Field, protocol: str, column: str, axis: str) -> Picture:
+    """Draw error against a cost; who needs none of it is a line."""
+    title = f"{PROTOCOLS.get(protocol, protocol)}: error against {axis}"
+    with canvas(title, f"{axis} (seconds{'' if column == 'training_s' else ' per trajectory'})", "nRMSE") as (
+        figure,
+        axes,
+    ):
+        for name in found.there((*CHAIN, *NETWORKS)):
+            place = ([found.cost(name, column)], [found.error(protocol, name)])
+            axes.scatter(*place, marker=MARKS[name], s=34, color=PAINT[name], label=NAMES[name], zorder=3)
+        costs = [found.cost(name, column) for name in found.solvers]
+        errors = [found.error(protocol, name) for name in found.solvers]
+        if any(costs):
+            axes.scatter(costs, errors, marker=MARKS["solver"], s=26, color=PAINT["solver"], label="Solver, coarse")
+        for name, error in zip(found.solvers, errors, strict=True) if not any(costs) else ():
+            axes.axhline(
+                error, color="#bbb", lw=0.8, zorder=1, label="Solver, untrained" if error == errors[0] else None
+            )
+            axes.annotate(name.split("_")[1], (1, error), xycoords=("axes fraction", "data"), fontsize=6, color="#777")
+        axes.set(xscale="log", yscale="log")
+        for side in (axes.xaxis, axes.yaxis):
+            plain_ticks(side)
+        legend_above(axes)
+        return Picture(f"pareto-{protocol}-{column.removesuffix('_s')}", figure, title)
+
+
+def pictures(found: Field) -> list[Picture]:
+    """Draw both costs under each protocol, and how the networks learned."""
+    drawn = []
+    for protocol in found.protocols:
+        drawn.append(pareto(found, protocol, "training_s", "training"))
+        drawn.append(pareto(found, protocol, f"{protocol}_s", "inference"))
+    return [*drawn, *(learning(name, history) for name, history in found.histories.items() if len(history))]
+
+
+def rows(found: Field) -> Iterator[dict[str, Any]]:
+    """Return the table, the best rollout first."""
+    intervals = score_intervals(found.trajectory_scores)
+    first = found.protocols[0]
+    for cost in sorted(found.costs.to_dict("records"), key=lambda row: found.error(first, str(row["name"]))):
+        name = str(cost["name"])
+        yield {
+            "name": named(name),
+            "parameters": f"{cost['parameters']:,}".replace(",", "\u202f") if cost["parameters"] else "–",
+            "training": duration(cost["training_s"]) if cost["training_s"] else "–",
+            **{f"{protocol}_s": _milliseconds(cost[f"{protocol}_s"]) for protocol in found.protocols},
+            **{protocol: _scored(found, intervals, protocol, name) for protocol in found.protocols},
+        }
+
+
+def render(found: Field, drawn: list[Picture]) -> str:
+    """Return the page."""
+    folder = files("universal_simulator.reporting")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((folder / "baselines.html.j2").read_text("utf-8"))
+    return template.render(
+        style=Markup((folder / "page.css").read_text("utf-8")),
+        experiment=found.experiment,
+        sentences=[sentence for protocol in found.protocols for sentence in sentences(found, protocol)],
+        protocols={protocol: PROTOCOLS.get(protocol, protocol) for protocol in found.protocols},
+        rows=list(rows(found)),
+        pictures=drawn,
+    )
+
+
+def _scored(found: Field, intervals: Mapping[str, Any], protocol: str, name: str) -> tuple[str, str]:
+    known = intervals.get(f"{protocol}/{name}/nrmse")
+    return number(found.error(protocol, name)), f"{number(known.low)} – {number(known.high)}" if known else ""
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{number(1e3 * seconds)} ms"

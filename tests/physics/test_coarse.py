@@ -1,0 +1,69 @@
+"""The coarse solver is the solver: it converges to it, with the order of its integrator."""
+
+import numpy as np
+import pytest
+import torch
+
+from universal_simulator.configuration import CoarseSolver
+from universal_simulator.emulation.numerics import solved
+from universal_simulator.emulation.protocols import pose
+from universal_simulator.fields.spectral import cell_centres
+from universal_simulator.physics.burgers import Burgers
+from universal_simulator.physics.coarse import solve_coarsely
+from universal_simulator.physics.solver import solve
+
+NU, POINTS, FRAMES, INTERVAL = 0.05, 256, 4, 0.05
+TIMES = np.arange(FRAMES + 1) * INTERVAL
+
+
+def start(x: torch.Tensor) -> torch.Tensor:
+    """Smooth fields that drift: a kink would lower the order."""
+    turn = 2 * torch.pi * x
+    return torch.stack([0.3 + turn.sin(), 0.8 * (2 * turn).cos() - 0.2, 0.5 * turn.cos() + 0.5 * (2 * turn + 1).sin()])
+
+
+@pytest.fixture(scope="module")
+def truth() -> torch.Tensor:
+    return solve(Burgers(NU), start, TIMES, POINTS, torch.float64).values
+
+
+def coarse(grid: int, courant: float, u: torch.Tensor | None = None) -> torch.Tensor:
+    given = start(cell_centres(POINTS)) if u is None else u
+    return solve_coarsely(Burgers(NU), given, INTERVAL, FRAMES, grid=grid, courant=courant)
+
+
+def error(found: torch.Tensor, truth: torch.Tensor) -> float:
+    return ((found - truth).square().mean().sqrt() / truth.square().mean().sqrt()).item()
+
+
+def test_half_the_step_leaves_a_sixteenth_of_the_error():
+    """The exponential integrator is of fourth order; the same grid on both sides, so that only the step differs."""
+    exact = coarse(192, 0.05)
+    errors = [error(coarse(192, courant), exact) for courant in (1.0, 0.5, 0.25)]
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    assert orders == pytest.approx(4, abs=0.5), (errors, orders)
+
+
+def test_more_points_leave_less_error_down_to_the_solvers_own(truth):
+    errors = [error(coarse(grid, 0.25), truth[:, 1:]) for grid in (32, 64, 128)]
+    assert errors == sorted(errors, reverse=True), errors
+    assert errors[0] > 1e-3 > 1e-5 > errors[-1], errors
+
+
+def test_a_field_that_blows_up_is_returned_and_not_refused():
+    assert not coarse(256, 400.0, 30 * start(cell_centres(POINTS))).isfinite().all()
+
+
+@pytest.mark.parametrize("protocol", ["rollout", "one_step", "pdebench"])
+def test_every_protocol_is_solved_with_each_trajectorys_own_viscosity(protocol):
+    times, viscosities = np.arange(76) * 0.01, (0.05, 0.2)
+    u = torch.cat([solve(Burgers(nu), lambda x: start(x)[:1], times, POINTS).values for nu in viscosities]).float()
+    task = pose(protocol, u, torch.tensor(viscosities), times, 5, 2)
+    solver = (
+        CoarseSolver(points=POINTS, courant=0.5) if protocol != "pdebench" else CoarseSolver(points=64, courant=0.5)
+    )
+    fields = solved(task, "burgers", solver)
+    assert fields.shape == (2, 1, *task.truth.shape[1:])
+    assert error(fields[:, 0], task.truth) < (1e-4 if protocol != "pdebench" else 2e-3)
+    exchanged = solved(pose(protocol, u, torch.tensor(viscosities[::-1]), times, 5, 2), "burgers", solver)
+    assert error(exchanged[:, 0], task.truth) > 5 * error(fields[:, 0], task.truth)

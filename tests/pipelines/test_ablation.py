@@ -1,0 +1,96 @@
+"""Every named change really changes the training, and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from universal_simulator.configuration import Ablation, Change, Compute, Data, Latent, Operator, Training, UTransformer
+from universal_simulator.fields.statistics import measure
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.physics.burgers import Burgers
+from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.physics.solver import solve
+from universal_simulator.pipelines.ablation import nodes
+from universal_simulator.pipelines.ablation.nodes import ablate, built, changed, tabulate
+from universal_simulator.pipelines.latents.nodes import precompute_latents
+
+DATA, COMPUTE = Data(viscosities=(0.05,), time_stride=5), Compute(device="cpu")
+OPERATOR = Operator(
+    network=UTransformer(hidden_width=16, heads=2, group_size=8),
+    training=Training(epochs=3, windows_per_epoch=64, batch_size=8, learning_rate=4e-3, ema_decay=0.9, validation_windows=8),
+    time_strides=(5,),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parts():
+    times = np.arange(41) * 0.01
+    values = solve(
+        Burgers(0.05), lambda x: torch.stack([initial_condition(x, 0, i) for i in range(12)]), times, 64
+    ).values.float()
+    trajectories = Trajectories.of(values.numpy(), 0.05, times)
+    recipe = Recipe(
+        stage="autoencoder", settings={"width": 4, "refinement": 1}, latent=Latent(tokens=8, dim=8),
+        statistics=measure(trajectories, 5),
+    )  # fmt: skip
+    autoencoder = Trained(recipe, recipe.build().eval().requires_grad_(False))
+    (chunk,) = precompute_latents(trajectories, autoencoder, DATA, COMPUTE, "")
+    return chunk.part, trajectories, autoencoder
+
+
+def run(parts, *changes: Change, steps: int = 40) -> pd.DataFrame:
+    latents, trajectories, autoencoder = parts
+    ablation = Ablation(seconds=steps + 1, epochs=1, seeds=(1, 2), trajectories=6, changes=changes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "steps_per_second", lambda *_: 1.0)
+        return ablate(latents, latents, trajectories, autoencoder, OPERATOR, ablation, DATA, COMPUTE)
+
+
+def test_each_change_gives_other_errors_and_a_change_of_nothing_the_same(parts):
+    changes = [
+        Change(name="as it is"),
+        Change(name="nothing", override={"training": {"ema_decay": 0.9}}),
+        Change(name="rate", override={"training": {"learning_rate": 1e-3}}),
+        Change(name="no attention", attention=False),
+        Change(name="no augmentation", augmentation=False),
+        Change(name="no amplitude", amplitude=False),
+    ]
+    table = run(parts, *changes).pivot_table(index="change", columns="seed", values="nrmse")
+    assert table.loc["nothing"].tolist() == table.loc["as it is"].tolist()
+    for change in changes[2:]:
+        assert (table.loc[change.name] != table.loc["as it is"]).all(), change.name
+    assert table.loc["as it is", 1] != table.loc["as it is", 2]
+
+
+def test_longer_training_errs_less(parts):
+    short, long = (run(parts, Change(name="as it is"), steps=steps)["nrmse"].mean() for steps in (3, 150))
+    assert long < 0.5 * short
+
+
+def test_without_attention_there_are_fewer_parameters_and_without_amplitude_one_scale(parts):
+    autoencoder = parts[2]
+    whole, bare = (built(Change(name="-", attention=asked), OPERATOR, autoencoder, 0) for asked in (True, False))
+    assert sum(p.numel() for p in bare.parameters()) < sum(p.numel() for p in whole.parameters())
+    z = torch.tensor([1.0, 3.0])[:, None, None].expand(2, 8, 8)
+    assert built(Change(name="-", amplitude=False), OPERATOR, autoencoder, 0).scale(z).unique().numel() == 1
+    assert whole.scale(z).tolist() == pytest.approx([1.0, 3.0], rel=1e-3)
+
+
+def test_an_override_is_laid_over_the_section_and_a_wrong_one_is_refused():
+    new = changed(OPERATOR, Change(name="-", override={"training": {"batch_size": 4}, "unroll": 2}))
+    assert (new.training.batch_size, new.unroll) == (4, 2)
+    assert new.training.learning_rate == OPERATOR.training.learning_rate
+    with pytest.raises(ValueError, match="batchsize"):
+        changed(OPERATOR, Change(name="-", override={"training": {"batchsize": 4}}))
+
+
+def test_the_table_has_means_spreads_and_factors():
+    rows = [("as it is", 0.01), ("as it is", 0.03), ("other", 0.05), ("other", 0.07)]
+    frame = pd.DataFrame(
+        [{"change": name, "seed": i, "nrmse": value, "steps": 7} for i, (name, value) in enumerate(rows)]
+    )
+    text = tabulate(frame, Ablation(seeds=(1, 2), changes=(Change(name="as it is"), Change(name="other"))))
+    assert "| as it is | 7 | 0.02000 | 0.01414 | 1.00 |" in text
+    assert "| other | 7 | 0.06000 | 0.01414 | 3.00 |" in text

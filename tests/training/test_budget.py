@@ -1,0 +1,47 @@
+"""A training is as long as it is told in seconds."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from universal_simulator.configuration import Training
+from universal_simulator.errors import InputError
+from universal_simulator.training.budget import fitted_to, steps_per_second
+from universal_simulator.training.loop import Stage, train
+
+SETTINGS = Training(epochs=4, windows_per_epoch=2, batch_size=2, learning_rate=1e-3, validation_windows=6)
+STEP_S = 0.01
+
+
+def stage() -> Stage:
+    """A stage whose step takes 10 ms, and whose validation takes a third of that."""
+
+    def objective(network, batch, progress, generator):
+        time.sleep(STEP_S if torch.is_grad_enabled() else STEP_S / 3)
+        return network(batch).square().mean()
+
+    network, average = nn.Linear(2, 1), nn.Linear(2, 1)
+    return Stage(network, average, objective, lambda _generator: torch.ones(2, 2), lambda: iter([torch.ones(2, 2)] * 3))
+
+
+def test_a_training_takes_the_time_it_was_given():
+    rate = steps_per_second(stage(), SETTINGS, 0.5)
+    assert 0.2 / STEP_S < rate < 1 / STEP_S
+    settings = fitted_to(SETTINGS, rate, 2.0, "seconds")
+    begun = time.monotonic()
+    assert len(list(train(stage(), settings, torch.Generator()))) == SETTINGS.epochs
+    assert time.monotonic() - begun == pytest.approx(2.0, rel=0.4)
+
+
+def test_epochs_and_validation_share_the_time():
+    """8 s at 100 steps/s are 800 steps: 200 in each of 4 epochs, of which validating 3 batches takes one."""
+    settings = fitted_to(SETTINGS, 100.0, 8.0, "seconds")
+    assert settings.windows_per_epoch == 199 * SETTINGS.batch_size
+    assert settings.model_copy(update={"windows_per_epoch": 2}) == SETTINGS
+
+
+def test_a_time_too_short_for_one_step_is_refused():
+    with pytest.raises(InputError, match=r"baselines\.seconds = 0\.05: must leave each of 4 epochs a step"):
+        fitted_to(SETTINGS, 100.0, 0.05, "baselines.seconds")
