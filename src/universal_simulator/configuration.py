@@ -288,8 +288,8 @@ class CircularUNet(Section):
 
     width: Count = 32
     """Channels on the finest level; the coarser ones have twice as many."""
-    levels: Annotated[int, Field(ge=2)] = 4
-    kernel: Annotated[int, Field(ge=3)] = 5
+    levels: Annotated[int, Field(ge=2, le=16)] = 4
+    kernel: Annotated[int, Field(ge=3, le=1023)] = 5
 
     @model_validator(mode="after")
     def _centred(self) -> "CircularUNet":
@@ -301,7 +301,7 @@ class CircularUNet(Section):
 class FourierOperator(Section):
     """Shape of a Fourier neural operator."""
 
-    modes: Annotated[int, Field(ge=2)] = 64
+    modes: Annotated[int, Field(ge=2, le=65_536)] = 64
     """Wave numbers kept in every layer, 0 included."""
     width: Count = 32
     layers: Count = 4
@@ -325,7 +325,7 @@ class DiffusionResidual(Section):
     """Share of the training trajectories that the operator does not see: its errors on them are of the real kind."""
     time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
     """Time steps whose errors are learned, in snapshots; those that forecasts are made with."""
-    start_exponent: Annotated[float, Field(ge=1)] = 3.0
+    start_exponent: Annotated[float, Field(ge=1, le=100)] = 3.0
     """Where in time the steps start, as for the operator: above 1 the beginning, where errors are large, more often."""
     sigma_min: Positive = 0.01
     sigma_max: Positive = 20.0
@@ -382,7 +382,7 @@ class FieldOperator(StepTraining):
 class CoarseSolver(Section):
     """Our numerical solver on few points with long steps."""
 
-    points: Annotated[int, Field(ge=16)]
+    points: Annotated[int, Field(ge=16, le=65_536)]
     courant: Positive
     """Cells that the fastest part of a field crosses in one step."""
 
@@ -399,7 +399,7 @@ class Baselines(Section):
     """Time to train each network; by default what the experiment's encoder, latents and operator took."""
     epochs: Count = 40
     """Parts that the time is divided into; after each the network is validated."""
-    points: Annotated[int, Field(ge=16)] = 256
+    points: Annotated[int, Field(ge=16, le=65_536)] = 256
     """Points of the fields that the networks act on; they are scored on the data's."""
     unet: UNetBaseline = UNetBaseline()
     fno: FourierBaseline = FourierBaseline()
@@ -425,7 +425,7 @@ class Ablation(Section):
     """Time of each training."""
     epochs: Count = 10
     """Parts of it; after each the network is validated."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2, 3)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
     trajectories: Count = 100
     """Validation trajectories that are rolled out."""
     changes: Annotated[tuple[Change, ...], Field(min_length=1)] = (Change(name="as it is"),)
@@ -483,7 +483,7 @@ class EnsembleCalibration(Section):
     """How the spread of ensembles is fitted, on validation trajectories alone."""
 
     trajectories: Count = 32
-    memories: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0, 0.02, 0.05, 0.1)
+    memories: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0.0, 0.02, 0.05, 0.1)
     """Times, in time units, over which a member's noise may remember; the best one is kept."""
 
 
@@ -521,7 +521,7 @@ class Promotion(Section):
     boundary_violation: Positive = 1.0
     calibration_error: Positive = 1.25
     """Bounds, as factors on the champion's value."""
-    negligible_gap: Annotated[float, Field(ge=0)] = 1e-6
+    negligible_gap: NonNegative = 1e-6
     """A conservation gap below this is rounding, and no worse than another."""
     budget_hours: Positive = 10.0
     """Longest wall-clock of the candidate's whole experiment."""
@@ -542,7 +542,7 @@ class Predict(Section):
     """Of all fields, where the file does not say it."""
     times: tuple[Positive, ...] = ()
     """Times after the initial fields; by default the longest that the model was scored on."""
-    members: Annotated[int, Field(ge=2)] | None = None
+    members: Annotated[int, Field(ge=2, le=10**4)] | None = None
     """Members of an ensemble; by default one forecast."""
     guided: bool = False
     """Whether the equation's balance corrects every step."""

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ValidationError
 from universal_simulator.configuration import CREDENTIALS
 from universal_simulator.errors import InputError
 
+LONGEST_DEFAULT = 100
+"""Characters of a default that a line may quote; a longer one, as a table of changes is, stands in its file."""
+
 
 def user_mistake(error: BaseException | None) -> InputError | None:
     """Find the user's mistake behind an exception, or None where the fault is ours.
@@ -90,7 +93,9 @@ def _complaint(complaint: dict[str, Any], known: list[str], defaults: dict[str, 
 
 def _remedy(path: str, defaults: dict[str, Any]) -> str:
     default = _default(path.partition("[")[0], defaults)
-    return "see conf/base/parameters.yml" if default is None else f"the default is {default}"
+    if default is None or len(str(default)) > LONGEST_DEFAULT:
+        return "see conf/base/parameters.yml"
+    return f"the default is {default}"
 
 
 def _default(path: str, defaults: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from universal_simulator.errors import InputError
 
 
 @given(
-    st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 30), st.integers(0, 5)
+    st.integers(2, 40), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 30), st.integers(0, 5)
 )
 @settings(max_examples=50, deadline=None)
 def test_no_two_splits_share_a_trajectory(train, validation, test, viscosities, surplus, seed):

@@ -86,7 +86,8 @@ def test_the_page_fits_and_is_whole(folder, results, width, columns):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_comparison_fits(tmp_path, results, width):
     run = FinishedRun("id", "sota_v1", "1", "abcd", "cuda: a GPU with a long name", "0" * 40, pd.Timestamp(0), 600.0, 0.1,
-                      results.scores, {"a": "1"}, results.trajectory_scores, results.error_growth)  # fmt: skip
+                      results.scores, {"a": "1"}, trajectory_scores=results.trajectory_scores,
+                      error_growth=results.error_growth)  # fmt: skip
     page = comparison_page.render([run, replace(run, experiment="golden", parameters={"a": "2"})])
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     found = measure(tmp_path, width)

@@ -110,7 +110,7 @@ def go_down() -> None:
 
 def main(command: list[str]) -> int:
     """Run the command to whatever end; return its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s machine: %(message)s", force=True)
+    _speak()
     for line in gpu_health():
         log.info("%s", line)
     if command[:2] != ["kedro", "run"]:  # a shell, a notebook: no job
@@ -134,6 +134,15 @@ def main(command: list[str]) -> int:
         finally:
             go_down()
     return outcome.code
+
+
+def _speak() -> None:
+    """Log by a handler of our own: Kedro, imported to read the price, replaces those of the root."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s machine: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 if __name__ == "__main__":
