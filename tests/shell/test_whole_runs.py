@@ -57,14 +57,6 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_path):
-    from mlflow import MlflowClient
-
-    (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
-    run_full(tmp_path, f"from_run={run.info.run_id},experiment.tags=[],compute.estimate=false", store=folder)
-    assert scores(tmp_path) == scores(folder)
-
-
 def test_another_seed_gives_other_scores(folder, tmp_path):
     run_full(tmp_path / "other", f"{TINY},seed=18,experiment.tags=[],compute.estimate=false")
     for protocol in ("one_step", "rollout", "pdebench"):
@@ -214,3 +206,11 @@ def test_a_sweep_tries_goes_on_and_records_each_trial_inside_its_own_run(folder)
     assert sorted(run.info.run_name for run in runs) == [f"trial {i}: complete" for i in range(3)]
     assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 2
     assert {"operator.training.learning_rate"} <= runs[0].data.params.keys()
+
+
+def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_path):
+    from mlflow import MlflowClient
+
+    (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
+    run_full(tmp_path, f"from_run={run.info.run_id},experiment.tags=[],compute.estimate=false", store=folder)
+    assert scores(tmp_path) == scores(folder)
