@@ -684,7 +684,7 @@ class Parameters(Section):
     calibration: EnsembleCalibration = EnsembleCalibration()
     evaluation: Evaluation
     promotion: Promotion
-    candidate: str | None = None
+    candidate: Name | None = None
     """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
     predict: Predict = Predict()
     gates: Gates = Gates()

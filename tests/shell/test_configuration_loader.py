@@ -81,7 +81,7 @@ def test_another_kind_replaces_a_section_entirely(load):
         ({"experiment": "operator.training.epochs"}, "write operator.training.epochs=VALUE"),
         ({"operator.trainng.epochs": 3}, "operator.trainng = {'epochs': 3}: no such parameter; did you mean operator.training?"),
         ({"operator.training.epoch": 3}, "did you mean operator.training.epochs?"),
-        ({"epochs": 3}, "did you mean autoencoder.training.epochs or"),
+        ({"epochs": 3}, "did you mean ablation.epochs or autoencoder.training.epochs or"),
         ({"operator": 3}, "operator = 3: is a section, not a value"),
         ({"operator.training.epochs": 0}, "operator.training.epochs = 0: must be greater than or equal to 1; the default is 15"),
         ({"operator.training.epochs": "many"}, "operator.training.epochs = many: must be a valid integer"),

@@ -16,7 +16,7 @@ from universal_simulator.refusals import parameter_paths
 NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float("inf"), -(10**30), 10**30]
 """What no parameter takes; those that take any text are named below."""
 
-TEXTS = {"experiment.purpose", "weights"}
+TEXTS = {"experiment.purpose", "weights", "predict.input", "predict.model", "predict.output"}
 
 
 @pytest.fixture(scope="module")
