@@ -1,0 +1,197 @@
+"""What is learned, and how: the shapes of networks and the training of each stage."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from universal_simulator.configuration.section import Count, NonNegative, Positive, Probability, Section, Size
+
+
+class Latent(Section):
+    """Size of the latent state: ``tokens × dim`` numbers, whatever the number of points of the field."""
+
+    tokens: Size = 16
+    dim: Size = 32
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Latent":
+        if self.dim % 4:
+            raise ValueError(f"dim = {self.dim} must be a multiple of 4, as networks cut tokens in 4; take 16 or 32")
+        return self
+
+
+class Training(Section):
+    """One stage's optimisation: AdamW, linear warm-up, cosine to the final rate, weight average, early stopping."""
+
+    epochs: Count
+    windows_per_epoch: Count
+    """Training windows drawn in one epoch. Neighbouring snapshots say almost the same, so an epoch is a number of
+    random windows, not all of them."""
+    batch_size: Count = 32
+    learning_rate: Positive
+    final_learning_rate: NonNegative = 0.0
+    warmup_fraction: Probability = 0.03
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    weight_decay: NonNegative = 0.01
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    gradient_clip: Positive = 1.0
+    patience: Count = 10
+    """Epochs without a better validation loss before the stage stops."""
+    validation_windows: Count = 256
+    save_every_s: Positive = 60.0
+    """Seconds of training between saved states, from which it goes on after anything; one is saved at the end of every
+    epoch, too. The result does not depend on it."""
+
+    @model_validator(mode="after")
+    def _decays(self) -> "Training":
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate = {self.final_learning_rate} must not exceed "
+                f"learning_rate = {self.learning_rate}; swap or lower it"
+            )
+        if self.batch_size > self.windows_per_epoch:
+            raise ValueError(
+                f"batch_size = {self.batch_size} must not exceed windows_per_epoch = {self.windows_per_epoch}; lower it"
+            )
+        return self
+
+
+class ConvolutionalAutoencoder(Section):
+    """Shape of the encoder and the decoder."""
+
+    width: Size = 16
+    depth: Annotated[int, Field(ge=2, le=100)] = 3
+    kernel: Annotated[int, Field(ge=3, le=1023)] = 5
+    refinement: Annotated[int, Field(ge=1, le=64)] = 2
+    """How much finer than the latent grid the decoder works, to draw fronts that fall between latent points."""
+
+    @model_validator(mode="after")
+    def _centred(self) -> "ConvolutionalAutoencoder":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} must be odd, to be centred; take {self.kernel + 1}")
+        return self
+
+
+class Autoencoder(Section):
+    """First stage: field to latents and back."""
+
+    network: ConvolutionalAutoencoder = ConvolutionalAutoencoder()
+    training: Training
+
+
+Depth = Annotated[int, Field(ge=1, le=100)]
+
+
+class UTransformer(Section):
+    """Shape of a U-shaped transformer over latent tokens."""
+
+    hidden_width: Size = 64
+    depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
+    """Blocks on each of the three levels, on the way down and again on the way up."""
+    heads: Size = 4
+    group_size: Size = 8
+    """Channels normalised together."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> "UTransformer":
+        for name in ("heads", "group_size"):
+            if self.hidden_width % getattr(self, name):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} must divide hidden_width = {self.hidden_width}; change either"
+                )
+        if self.hidden_width // self.heads < 2:
+            raise ValueError(
+                f"heads = {self.heads} must leave each head 2 of hidden_width = {self.hidden_width} channels or more, "
+                "a pair to turn with the position; lower heads"
+            )
+        return self
+
+
+class StepTraining(Section):
+    """How a network learns one time step."""
+
+    training: Training
+    time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
+    """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
+    start_exponent: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Where in time training windows start, as a power of a uniform share: above 1 the eventful beginning, where most
+    of a roll-out's error arises, is seen more often."""
+    unroll: Size = 1
+    """Steps rolled out inside the objective."""
+    spectral_loss_weight: NonNegative = 0.05
+
+
+class Operator(StepTraining):
+    """Second stage: one time step in latent space."""
+
+    network: UTransformer = UTransformer()
+
+
+class CircularUNet(Section):
+    """Shape of a U-Net of periodic convolutions."""
+
+    width: Count = 32
+    """Channels on the finest level; the coarser ones have twice as many."""
+    levels: Annotated[int, Field(ge=2, le=16)] = 4
+    kernel: Annotated[int, Field(ge=3, le=1023)] = 5
+
+    @model_validator(mode="after")
+    def _centred(self) -> "CircularUNet":
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} must be odd, to be centred; take {self.kernel + 1}")
+        return self
+
+
+class FourierOperator(Section):
+    """Shape of a Fourier neural operator."""
+
+    modes: Annotated[int, Field(ge=2, le=65_536)] = 64
+    """Wave numbers kept in every layer, 0 included."""
+    width: Count = 32
+    layers: Count = 4
+
+
+class BetaDistribution(Section):
+    """Beta(alpha, beta) on (0, 1)."""
+
+    alpha: Positive = 1.2
+    beta: Positive = 1.2
+
+
+class DiffusionResidual(Section):
+    """Third stage: a generative model of what the operator gets wrong."""
+
+    network: UTransformer = UTransformer()
+    training: Training
+    tau_distribution: BetaDistribution = BetaDistribution()
+    """Where on the noise schedule training samples lie; τ = 1 is the noisiest."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training trajectories that the operator does not see: its errors on them are of the real kind."""
+    time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
+    """Time steps whose errors are learned, in snapshots; those that forecasts are made with."""
+    start_exponent: Annotated[float, Field(ge=1, le=100)] = 3.0
+    """Where in time the steps start, as for the operator: above 1 the beginning, where errors are large, more often."""
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 20.0
+    """Range of noise, in units of the residual's standard deviation."""
+    sampler_steps: Size = 10
+    """Heun steps of the teacher: two network calls each but the last."""
+
+    @model_validator(mode="after")
+    def _range(self) -> "DiffusionResidual":
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(
+                f"sigma_min = {self.sigma_min} must be below sigma_max = {self.sigma_max}; swap them or change either"
+            )
+        return self
+
+
+class ConsistencyDistillation(Section):
+    """Fourth stage: a student that samples in one or two network calls."""
+
+    training: Training
+    noise_levels_per_batch: Size = 5
+    schedule: Annotated[tuple[Annotated[int, Field(ge=2, le=1000)], ...], Field(min_length=1)] = (5, 4, 3)
+    """Teacher intervals on the noise axis, over equal parts of training."""
+    sampler_steps: Annotated[int, Field(ge=1, le=2)] = 1
+    """Network calls per sample."""

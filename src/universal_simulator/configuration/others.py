@@ -1,0 +1,86 @@
+"""What the chain is compared with: baselines at equal cost, and itself with one thing changed."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from universal_simulator.configuration.learning import CircularUNet, FourierOperator, StepTraining
+from universal_simulator.configuration.section import Count, Positive, Section, Seed
+
+
+class BaselineRate(Section):
+    """What is a baseline's own in its training; all else is the operator's."""
+
+    batch_size: Count = 16
+    learning_rate: Positive = 3.0e-3
+
+
+class UNetBaseline(BaselineRate):
+    """The circular U-Net."""
+
+    network: CircularUNet = CircularUNet()
+
+
+class FourierBaseline(BaselineRate):
+    """The Fourier neural operator of the library ``neuraloperator``."""
+
+    network: FourierOperator = FourierOperator()
+
+
+class FieldOperator(StepTraining):
+    """A baseline's network and its training, put together from its own section and the operator's."""
+
+    network: CircularUNet | FourierOperator
+
+
+class CoarseSolver(Section):
+    """Our numerical solver on few points with long steps."""
+
+    points: Annotated[int, Field(ge=16, le=65_536)]
+    courant: Positive
+    """Cells that the fastest part of a field crosses in one step."""
+
+    @property
+    def name(self) -> str:
+        """Return what its scores are called."""
+        return f"solver_{self.points}_c{self.courant:g}"
+
+
+class Baselines(Section):
+    """Other ways to forecast the same trajectories, at the same cost."""
+
+    seconds: Positive | None = None
+    """Time to train each network; by default what the experiment's encoder, latents and operator took."""
+    epochs: Count = 40
+    """Parts that the time is divided into; after each the network is validated."""
+    points: Annotated[int, Field(ge=16, le=65_536)] = 256
+    """Points of the fields that the networks act on; they are scored on the data's."""
+    unet: UNetBaseline = UNetBaseline()
+    fno: FourierBaseline = FourierBaseline()
+    solvers: tuple[CoarseSolver, ...] = ()
+
+
+class Change(Section):
+    """One thing that is done otherwise."""
+
+    name: str
+    override: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the section ``operator``, nested as there."""
+    attention: bool = True
+    augmentation: bool = True
+    amplitude: bool = True
+    """Whether a state is divided by its own amplitude, or by the training data's."""
+
+
+class Ablation(Section):
+    """The operator, trained briefly with one thing changed at a time."""
+
+    seconds: Positive = 60.0
+    """Time of each training."""
+    epochs: Count = 10
+    """Parts of it; after each the network is validated."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
+    trajectories: Count = 100
+    """Validation trajectories that are rolled out."""
+    changes: Annotated[tuple[Change, ...], Field(min_length=1)] = (Change(name="as it is"),)
+    """The first one is what the others are held against."""

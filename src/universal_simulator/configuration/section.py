@@ -1,0 +1,53 @@
+"""What every section of the tree has in common: kinds of numbers, and what no section takes."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=10**4)]
+"""Of networks and searches: bounded, so that a slip of the finger does not fill the memory."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
+"""Of every trajectory that is solved here or published, and how many are published for one viscosity."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+CREDENTIALS = r"//[^/\s@]*@"
+HABITS = ("save_every_s", "resume", "force")
+"""Parameters that no result depends on: changing one makes nothing stale."""
+
+
+def without_habits(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter tree without what no result depends on."""
+    kept = {name: value for name, value in tree.items() if name not in HABITS}
+    return {name: without_habits(value) if isinstance(value, dict) else value for name, value in kept.items()}
+
+
+class Section(BaseModel):
+    """One node of the parameter tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, values: Any) -> Any:
+        """Refuse ``true`` where a number is meant: pydantic would read it as 1."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+                raise ValueError(f"{name} = {value} must not be true or false; give its value")
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_credentials(cls, values: Any) -> Any:
+        """Refuse a password in an address: parameters are recorded and printed."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, str) and re.search(CREDENTIALS, value):
+                shown = re.sub(CREDENTIALS, "//***@", value)
+                raise ValueError(
+                    f"{name} = {shown} must hold no credentials; give them in the environment or conf/local"
+                )
+        return values

@@ -1,0 +1,136 @@
+"""The whole tree, and what its sections demand of each other."""
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from universal_simulator.configuration.data import Data
+from universal_simulator.configuration.deciding import Gates, Predict, Promotion, Sweep
+from universal_simulator.configuration.forecasting import EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.configuration.learning import (
+    Autoencoder,
+    ConsistencyDistillation,
+    DiffusionResidual,
+    Latent,
+    Operator,
+)
+from universal_simulator.configuration.others import Ablation, Baselines
+from universal_simulator.configuration.section import Count, Name, NonNegative, Section
+from universal_simulator.errors import InputError
+
+
+class Compute(Section):
+    """Where it runs and what that costs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count | None = None
+    """CPU threads of the numerical libraries; by default all cores."""
+    hourly_rate_usd: NonNegative = 0.0
+    estimate: bool = True
+    """Whether a run of the whole chain begins by saying what it will take; that needs some seconds itself."""
+
+
+class Experiment(Section):
+    """What this set of parameters is called, and what it is for."""
+
+    name: Name = "golden"
+    purpose: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Parameters(Section):
+    """The whole tree."""
+
+    experiment: Experiment
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 17
+    resume: bool = True
+    """Whether a stage goes on from its last saved state; false starts its training over."""
+    force: bool = False
+    """Whether everything but the raw files is made again, also what is there and fits."""
+    data: Data
+    latent: Latent
+    autoencoder: Autoencoder
+    operator: Operator
+    diffusion_residual: DiffusionResidual
+    consistency_distillation: ConsistencyDistillation
+    baselines: Baselines = Baselines()
+    ablation: Ablation = Ablation()
+    ttc: TestTimeConditioning
+    calibration: EnsembleCalibration = EnsembleCalibration()
+    evaluation: Evaluation
+    promotion: Promotion
+    candidate: Name | None = None
+    """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
+    predict: Predict = Predict()
+    gates: Gates = Gates()
+    sweep: Sweep = Sweep()
+    compute: Compute
+    weights: Annotated[str, Field(min_length=1)] = "trained"
+    """Whose networks are evaluated: ``trained`` are the experiment's own, ``shipped`` those that came with the project;
+    anything else is an address (``models:/universal-simulator@champion``, a folder). Results then lie in the folder
+    ``<experiment>-shipped``."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Parameters":
+        """Refuse what no section alone can see."""
+        numbers, shape, longest = self.latent.tokens * self.latent.dim, self.autoencoder.network, self._longest_window()
+        told = f"latent.tokens × latent.dim = {numbers}"
+        if shape.kernel > numbers:
+            raise ValueError(f"autoencoder.network.kernel = {shape.kernel} must not exceed {told}; lower it")
+        if self.data.points and numbers > self.data.points:
+            raise ValueError(f"{told} must not exceed the {self.data.points} points of a field; lower either")
+        if self.ttc.guidance.modes > numbers // 2:
+            raise ValueError(
+                f"ttc.guidance.modes = {self.ttc.guidance.modes} must not exceed the {numbers // 2} waves that {told} "
+                "hold; lower it"
+            )
+        if self.data.snapshots and longest >= self.data.snapshots:
+            raise ValueError(
+                f"operator.unroll × operator.time_strides = {longest} must be below the {self.data.snapshots} "
+                "snapshots of a trajectory; lower either"
+            )
+        return self
+
+    def _longest_window(self) -> int:
+        return self.operator.unroll * max(self.operator.time_strides)
+
+    def refuse_impossible_space(self) -> None:
+        """Refuse a sweep's paths and values that no run could have; called before the first trial."""
+        for path, search in self.sweep.searched.items():
+            if not path.startswith("operator."):
+                raise InputError(
+                    f"sweep.space = {path}: must begin with operator., as a trial trains it alone; drop it"
+                )
+            for end in search.ends:
+                with_values(self, {path: end})
+
+
+def at_path(parameters: Parameters, path: str) -> Any:
+    """Return the value at a dotted path."""
+    return reduce(getattr, path.split("."), parameters)
+
+
+def with_values(parameters: Parameters, values: Mapping[str, Any]) -> Parameters:
+    """Return validated parameters with other values at some dotted paths of the operator's section."""
+    operator = parameters.operator.model_dump()
+    for path, value in values.items():
+        *sections, name = path.split(".")[1:]
+        try:
+            inside = reduce(lambda tree, key: tree[key], sections, operator)
+            known = isinstance(inside[name], int | float | str)
+        except (KeyError, TypeError):
+            known = False
+        if not known:
+            raise InputError(f"sweep.space = {path}: must be the path of a single value in parameters.yml; correct it")
+        whole = isinstance(inside[name], int) and isinstance(value, float) and value.is_integer()
+        inside[name] = int(value) if whole else value
+    try:
+        return parameters.model_copy(update={"operator": Operator.model_validate(operator)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = ", ".join(f"{path} = {value}" for path, value in values.items())
+        raise InputError(
+            f"sweep.space: {told}: {first['msg'].removeprefix('Value error, ')}; change the space"
+        ) from error
