@@ -1,5 +1,6 @@
 """Members: how alike they are, over members and over time."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from universal_simulator.configuration import Guidance, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Tuning
 from universal_simulator.emulation.emulator import deterministic
-from universal_simulator.emulation.ensembles import ensemble, guided_ensemble
+from universal_simulator.emulation.ensembles import balanced, ensemble, guided_ensemble
 from universal_simulator.errors import InputError
 from universal_simulator.physics.balance import imbalance
 from universal_simulator.physics.burgers import Burgers
@@ -33,6 +34,24 @@ def test_without_inflation_every_member_is_the_operator_s_forecast(emulator, u0,
     plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
     members = drawn(emulator, u0, viscosity, inflation=0.0)
     torch.testing.assert_close(members, plain.expand(-1, 3, -1, -1, -1))
+
+
+def test_noise_of_members_adds_up_to_nothing_and_is_standard_normal_for_each():
+    noise = balanced(torch.randn(20_000, 4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    torch.testing.assert_close(noise.sum(1), torch.zeros(20_000, 2, dtype=torch.float64))
+    correlation = noise[:, :, 0].T @ noise[:, :, 0] / 20_000
+    torch.testing.assert_close(
+        correlation, (4 * torch.eye(4, dtype=torch.float64) - 1) / 3, rtol=0, atol=4 * math.sqrt(2 / 20_000)
+    )
+    alone = torch.randn(3, 1, 2)
+    assert torch.equal(balanced(alone), alone)
+
+
+def test_the_mean_of_members_depends_less_on_the_draw_than_that_of_independent_members(emulator, u0, viscosity):
+    one, other = (drawn(emulator, u0, viscosity, seed, members=16, inflation=0.1)[:, :, 0] for seed in (0, 1))
+    apart = (one.mean(1) - other.mean(1)).square().mean().sqrt()
+    independent = torch.sqrt(2 * one.var(1).mean() / 16)
+    assert apart < 0.5 * independent
 
 
 def test_inflation_widens_the_first_step_in_proportion(emulator, u0, viscosity):

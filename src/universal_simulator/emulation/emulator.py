@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.diffusion.denoiser import consistency_function
+from universal_simulator.diffusion.denoiser import Network, consistency_function
 from universal_simulator.diffusion.samplers import consistency_sample
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.calibration import Calibration
@@ -60,9 +60,11 @@ class ResidualSampler:
         def network(noisy: Tensor, level: Tensor) -> Tensor:
             return self.network(noisy, level, before, after, viscosity, time_step)
 
-        levels = self.schedule.levels(self.calls + 1)[: self.calls].to(before)
-        drawn = consistency_sample(consistency_function(network, self.schedule.minimum), noise, levels, generator)
-        return self.network.scale(before, after) * drawn
+        return self.network.scale(before, after) * self._sample(network, noise, generator)
+
+    def _sample(self, network: Network, noise: Tensor, generator: torch.Generator) -> Tensor:
+        levels = self.schedule.levels(self.calls + 1)[: self.calls].to(noise)
+        return consistency_sample(consistency_function(network, self.schedule.minimum), noise, levels, generator)
 
 
 @dataclass(frozen=True)

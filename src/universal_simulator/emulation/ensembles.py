@@ -1,10 +1,15 @@
 """Several forecasts of one start: what may have gone wrong differs from member to member.
 
 Every step of every member is the operator's plus a draw of the operator's error, from noise that remembers
-(``calibration.py``). Of a guided ensemble the equation's balance then prescribes the longest waves, as in test-time
-conditioning: members spread around the best forecast there is.
+(``calibration.py``). The noises of a sample's members add up to nothing, so that what they do to first order cancels in
+the mean; independent ones would leave it ``1/members`` of the ensemble's variance. Each member's own noise is standard
+normal still; any two have correlation ``-1 / (members - 1)``.
+
+Of a guided ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning: members
+spread around the best forecast there is.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -28,9 +33,7 @@ def ensemble(
 ) -> Float[Tensor, "sample member time token dim"]:
     """Return the states of ``members`` forecasts per sample, each with residuals of its own."""
     tuning = emulator.calibration.ensemble
-    return _members(emulator, start.repeat(members), steps, tuning, lambda _before, after: after, generator).unflatten(
-        0, (-1, members)
-    )
+    return _members(emulator, start, steps, members, tuning, lambda _before, after: after, generator)
 
 
 @torch.inference_mode()
@@ -50,15 +53,31 @@ def guided_ensemble(
         return judge.guide(judge.fields(before, wide), after, wide)
 
     tuning = emulator.calibration.guided_ensemble
-    return _members(emulator, wide, steps, tuning, guide, generator).unflatten(0, (-1, members))
+    return _members(emulator, start, steps, members, tuning, guide, generator)
 
 
 def _members(
-    emulator: Emulator, wide: Start, steps: int, tuning: Tuning, correct: Correction, generator: torch.Generator
-) -> Float[Tensor, "member time token dim"]:
-    noises = remembering_noise(wide.z, tuning.correlation(wide.time_step), generator)
+    emulator: Emulator,
+    start: Start,
+    steps: int,
+    members: int,
+    tuning: Tuning,
+    correct: Correction,
+    generator: torch.Generator,
+) -> Float[Tensor, "sample member time token dim"]:
+    wide = start.repeat(members)
+    noises = remembering_noise(wide.z, tuning.correlation(start.time_step), generator)
 
     def step(z: Tensor) -> Tensor:
-        return correct(z, emulator.sampled_step(z, wide, next(noises), tuning.inflation, generator))
+        noise = balanced(next(noises).unflatten(0, (-1, members))).flatten(0, 1)
+        return correct(z, emulator.sampled_step(z, wide, noise, tuning.inflation, generator))
 
-    return torch.stack(list(rollout(step, wide.z, steps)), dim=1)
+    return torch.stack(list(rollout(step, wide.z, steps)), dim=1).unflatten(0, (-1, members))
+
+
+def balanced(noise: Float[Tensor, "sample member *entry"]) -> Float[Tensor, "sample member *entry"]:
+    """Return standard normal noise that adds up to nothing over the members; that of one member stays as it is."""
+    members = noise.shape[1]
+    if members == 1:
+        return noise
+    return math.sqrt(members / (members - 1)) * (noise - noise.mean(1, keepdim=True))

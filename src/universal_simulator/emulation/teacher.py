@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.diffusion.denoiser import diffusion_denoiser
+from universal_simulator.diffusion.denoiser import Network, diffusion_denoiser
 from universal_simulator.diffusion.samplers import sample
 from universal_simulator.emulation.emulator import ResidualSampler
 
@@ -15,19 +14,5 @@ from universal_simulator.emulation.emulator import ResidualSampler
 class TeacherSampler(ResidualSampler):
     """Draws along the probability-flow equation in ``calls`` Heun steps: ``2 calls + 1`` network calls."""
 
-    def draw(
-        self,
-        before: Float[Tensor, "sample token dim"],
-        after: Float[Tensor, "sample token dim"],
-        viscosity: Float[Tensor, " sample"],
-        time_step: Float[Tensor, " sample"],
-        noise: Float[Tensor, "sample token dim"],
-        generator: torch.Generator,
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return one residual per state, in latent units."""
-
-        def network(noisy: Tensor, level: Tensor) -> Tensor:
-            return self.network(noisy, level, before, after, viscosity, time_step)
-
-        levels = self.schedule.levels(self.calls + 1).to(before)
-        return self.network.scale(before, after) * sample(diffusion_denoiser(network), noise, levels)
+    def _sample(self, network: Network, noise: Tensor, generator: torch.Generator) -> Tensor:
+        return sample(diffusion_denoiser(network), noise, self.schedule.levels(self.calls + 1).to(noise))

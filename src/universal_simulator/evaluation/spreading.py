@@ -29,10 +29,13 @@ class Spread:
 
     @property
     def miscalibration(self) -> float:
-        """Return what is minimised: the calibration error, and how far spread is from skill, as a share of e."""
-        return self.ece + SPREAD_WEIGHT * abs(float(np.log(max(self.spread_skill, 1e-12))))
+        """Return what is minimised: the calibration error, the widest interval's own, and spread against skill."""
+        tail, spread = abs(self.coverage_90 - 0.9), abs(float(np.log(max(self.spread_skill, 1e-12))))
+        return self.ece + TAIL_WEIGHT * tail + SPREAD_WEIGHT * spread
 
 
+TAIL_WEIGHT = 0.5
+"""The widest interval is the one that decisions rest on; the calibration error alone counts it as one of nine."""
 SPREAD_WEIGHT = 0.1
 """A spread 10 % off the error counts as much as intervals that are wrong by one per cent."""
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["ensemble", "guided_ensemble"]
 KINDS: tuple[Kind, ...] = ("ensemble", "guided_ensemble")
-CALIBRATED = 0.05
+CALIBRATED = 0.1
 """Miscalibration (``spreading.py``) up to which ensembles compete in sharpness."""
 THINNING = 8
 """Frames and points are scored one of so many: neighbours say almost the same."""
