@@ -1,0 +1,149 @@
+"""How much of the machine's matrix-product peak training reaches: ``python -m benchmarks.training [EXPERIMENT …]``.
+
+Real steps of the operator's training (drawing, loss, gradient, clipping, AdamW, weight average; one thread), counted
+by ``torch.utils.flop_counter`` and timed in turn with a large matrix product in the same process, so that other work on
+the machine slows both. Beside it, as a ratio, what ``torch.compile``, a fused AdamW and bfloat16 would change.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from universal_simulator.configuration import Parameters
+from universal_simulator.configuration_loader import ExperimentLoader
+from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.statistics import Statistics
+from universal_simulator.networks.trained import Recipe
+from universal_simulator.training.loop import Stage
+from universal_simulator.training.objectives import step_error
+from universal_simulator.training.schedule import follow
+from universal_simulator.training.windows import latent_batches
+
+ROUNDS, STEPS, SIZE = 12, 20, 1024
+console = Console(width=160, highlight=False)
+
+
+def main() -> None:
+    """Print a row per experiment."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", default=["golden", "sota_v1", "sota_v2"])
+    torch.set_num_threads(1)
+    console.print(
+        "| experiment | Gflop per step | steps per second | share of peak | compiled | fused AdamW | bfloat16 |"
+    )
+    console.print("|---|---|---|---|---|---|---|")
+    for name in parser.parse_args().experiments:
+        console.print(row(name, parameters_of(name)))
+
+
+def row(name: str, parameters: Parameters) -> str:
+    """Return what one experiment's step takes, beside the same step with one thing changed."""
+    plain = stepping(parameters)
+    with FlopCounterMode(display=False) as counter:
+        plain()
+    ways = {
+        "plain": plain,
+        "compiled": stepping(parameters, compiled=True),
+        "fused": stepping(parameters, fused=True),
+        "bfloat16": stepping(parameters, low=True),
+        "product": product(),
+    }
+    times = in_turn(ways)
+    flops = counter.get_total_flops()
+    share = (flops / times["plain"]) / (2 * SIZE**3 / times["product"])
+    faster = " | ".join(f"× {times['plain'] / times[way]:.2f}" for way in ("compiled", "fused", "bfloat16"))
+    return f"| `{name}` | {flops / 1e9:.2f} | {1 / times['plain']:.1f} | {share:.0%} | {faster} |"
+
+
+def in_turn(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the median seconds of each, measured one after the other, round after round."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for step in ways.values():
+        step()  # compiles, allocates
+        step()
+    for _ in range(ROUNDS):
+        for name, step in ways.items():
+            begun = time.perf_counter()
+            for _ in range(STEPS):
+                step()
+            times[name].append((time.perf_counter() - begun) / STEPS)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def product() -> Callable[[], object]:
+    """Return a product of two large matrices."""
+    a, b = (torch.randn(SIZE, SIZE) for _ in range(2))
+    return lambda: a @ b
+
+
+def stepping(
+    parameters: Parameters, *, compiled: bool = False, fused: bool = False, low: bool = False
+) -> Callable[[], object]:
+    """Return one training step of the operator, as the loop takes it, or with one thing changed."""
+    stage, settings, generator = operator_stage(parameters), parameters.operator.training, torch.Generator()
+    network = torch.compile(stage.network) if compiled else stage.network
+    weights = list(stage.network.parameters())
+    optimizer = torch.optim.AdamW(weights, settings.learning_rate, settings.betas, fused=fused or None)
+
+    def step() -> None:
+        batch = stage.draw(generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = stage.objective(network, batch, 0.5, generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
+        optimizer.step()
+        follow(stage.average, stage.network, settings.ema_decay, 1)
+
+    return step
+
+
+def parameters_of(experiment: str) -> Parameters:
+    """Return an experiment's parameters."""
+    loader = ExperimentLoader(
+        Path("conf"), "base", {"experiment": experiment}, base_env="base", default_run_env="local"
+    )
+    return Parameters.model_validate(loader["parameters"])
+
+
+def operator_stage(parameters: Parameters) -> Stage:
+    """Return the operator's training on latents of noise: their values change nothing of what a step costs."""
+    latent, settings = parameters.latent, parameters.operator
+    recipe = Recipe(stage="operator", settings=settings.network, latent=latent, statistics=_statistics())
+    network, trajectories, times = recipe.build(), 64, 201
+    values = np.random.default_rng(0).standard_normal((trajectories, times, latent.tokens, latent.dim), np.float32)
+    zero, viscosity = np.zeros(trajectories, np.float32), np.full(trajectories, 0.01, np.float32)
+    latents = Latents(values, zero, viscosity, np.linspace(0, 2, times), "noise")
+    draw, same = latent_batches(
+        latents,
+        latents,
+        settings.training,
+        length=settings.unroll + 1,
+        strides=settings.time_strides,
+        reflect=True,
+        device=torch.device("cpu"),
+        start_exponent=settings.start_exponent,
+    )
+    average = deepcopy(network).requires_grad_(False)
+    return Stage(network, average, partial(step_error, spectral=settings.spectral_loss_weight), draw, same)
+
+
+def _statistics() -> Statistics:
+    kinds = {name: kind.annotation for name, kind in Statistics.model_fields.items()}
+    return Statistics.model_validate(
+        {name: 1 if kind is int else "" if kind is str else 1.0 for name, kind in kinds.items()}
+    )
+
+
+if __name__ == "__main__":
+    main()
