@@ -20,7 +20,6 @@ from kedro.framework.startup import bootstrap_project
 from rich.console import Console
 from torch import Tensor
 
-from universal_simulator.acquisition.solve import BLOCK, POINTS, TIMES
 from universal_simulator.cli import parse_params
 from universal_simulator.configuration import Data, Guidance, TestTimeConditioning, Variant
 from universal_simulator.diffusion.schedule import NoiseSchedule
@@ -32,9 +31,7 @@ from universal_simulator.emulation.teacher import TeacherSampler
 from universal_simulator.evaluation.bootstrap import interval, paired_gain, resampled_means
 from universal_simulator.evaluation.spreading import measure
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.physics.burgers import Burgers
-from universal_simulator.physics.initial_conditions import initial_condition
-from universal_simulator.physics.solver import solve
+from universal_simulator.pipelines.evaluation.outside import evaluate_outside
 from universal_simulator.training.holdout import fitted
 from universal_simulator.training.seeding import stream
 
@@ -198,35 +195,19 @@ def _compare(name: str, found: np.ndarray, reference: np.ndarray, calls: int) ->
 
 def outside(of: Experiment, count: int) -> None:
     """Show spread and error for viscosities and amplitudes that training did not hold."""
-    inside = of.data.viscosities[0]
+    evaluation = of.load("params:evaluation")
+    wanted = evaluation.outside.model_copy(update={"trajectories": count})
+    settings = evaluation.model_copy(update={"outside": wanted})
+    table = evaluate_outside(
+        of.emulator, of.load("test_trajectories"), settings, of.ttc, of.data, SEED, of.load("params:compute")
+    )
     console.print("\n| ν | amplitude | nRMSE | error of the mean | spread | spread/skill | coverage of 90 % |")
     console.print("|---|---|---|---|---|---|---|")
-    cases = [(inside * factor, 1.0) for factor in (0.25, 0.5, 1.0, 2.0, 4.0)] + [
-        (inside, 0.25),
-        (inside, 0.5),
-        (inside, 2.0),
-    ]
-    for viscosity, amplitude in cases:
-        task = of.task(solved(viscosity, amplitude, min(count, BLOCK)))
-        fields, _ = run(of.emulator, task, "ensemble", MEMBERS, of.ttc)
-        worth = measure(thin(fields), thin(task.truth))
-        size = task.truth.square().mean().sqrt()
-        error = (fields.mean(1) - task.truth).square().mean().sqrt() / size
-        spread = fields.var(1).mean().sqrt() / size
+    for row in table.itertuples():
         console.print(
-            f"| {viscosity:g} | {amplitude:g} | {errors(fields, task).mean():.3g} | {error:.3g} | {spread:.3g} | "
-            f"{worth.spread_skill:.2f} | {worth.coverage_90:.2f} |"
+            f"| {row.parameter:g} | {row.amplitude:g} | {row.nrmse:.3g} | {row.error:.3g} | {row.spread:.3g} | "
+            f"{row.spread_skill:.2f} | {row.coverage_90:.2f} |"
         )
-
-
-def solved(viscosity: float, amplitude: float, count: int, seed: int = 1) -> Trajectories:
-    """Solve trajectories of initial conditions that no split holds, scaled by ``amplitude``."""
-
-    def initial(x: Tensor) -> Tensor:
-        return amplitude * torch.stack([initial_condition(x, seed, i) for i in range(count)])
-
-    values = solve(Burgers(viscosity), initial, TIMES, POINTS).values.float()
-    return Trajectories.of(values.numpy(), viscosity, TIMES)
 
 
 def opened(params: str) -> Iterator[Experiment]:

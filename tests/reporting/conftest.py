@@ -102,8 +102,21 @@ def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("
                          "took": {"autoencoder": 420.0, "operator": 1460.0}},
         },
         data_card="# Burgers\n\nSolved here.\n\n| file | trajectories |\n|---|---|\n| `1D_Burgers_Sols_Nu0.01.hdf5` | 2400 |\n",
+        outside=pd.DataFrame(OUTSIDE),
         provenance={"git_commit": "0123456789abcdef0123456789abcdef01234567", "data_fingerprint": "deadbeef", "device": "cpu"},
     )  # fmt: skip
+
+
+OUTSIDE = {
+    "parameter": [0.01, 0.005, 0.02, 0.01],
+    "amplitude": [1.0, 1.0, 1.0, 2.0],
+    "inside": [True, False, False, False],
+    "nrmse": [0.01, 0.05, 0.02, 0.1],
+    "error": [0.01, 0.04, 0.02, 0.08],
+    "spread": [0.01, 0.02, 0.015, 0.06],
+    "spread_skill": [1.06, 0.53, 0.8, 0.8],
+    "coverage_90": [0.9, 0.6, 0.8, 0.8],
+}
 
 
 GATES = tuple(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from universal_simulator.reporting import curves, fields
+from universal_simulator.reporting import curves, fields, outside
 
 
 def axes(picture):
@@ -90,3 +90,20 @@ def test_a_forecast_that_broke_is_drawn_too(results):
 def test_a_perfect_forecast_is_drawn_too(results):
     growth = results.error_growth.assign(nrmse_mean=0.0, nrmse_q10=0.0, nrmse_q90=0.0)
     assert curves.growth(replace(results, error_growth=growth), "rollout").png().startswith(b"\x89PNG")
+
+
+def test_error_and_spread_outside_training_are_drawn_over_what_was_varied(results):
+    over_parameter, over_amplitude = outside.pictures(results)
+    assert line(over_parameter, "error of the mean").get_xydata().tolist() == [
+        [0.005, 0.04],
+        [0.01, 0.01],
+        [0.02, 0.02],
+    ]
+    assert line(over_amplitude, "spread of the members").get_xydata().tolist() == [[1.0, 0.01], [2.0, 0.06]]
+    said = outside.sentence(results.outside)
+    assert "error grows up to 8 times, the spread up to 6 times" in said
+    assert "at parameter 0.005 and amplitude 1: 0.53 of the error, and 90 % intervals hold 60%" in said
+
+
+def test_without_cases_outside_training_there_is_no_picture(results):
+    assert outside.pictures(replace(results, outside=results.outside[:0])) == ()

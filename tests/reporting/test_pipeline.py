@@ -31,6 +31,7 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
         "examples": results.examples,
         "timings": results.timings,
         "data_card": results.data_card,
+        "outside": results.outside,
         "provenance": results.provenance,
         "train_trajectories": Trajectories.of(results.examples["truth"], 0.01, results.examples["time"]),
         **{f"{stage}_history": results.histories[stage] for stage in TRAINED},

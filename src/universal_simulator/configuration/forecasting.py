@@ -53,6 +53,17 @@ class Ensemble(Section):
     members: Annotated[int, Field(ge=2, le=10**4)] = 8
 
 
+class Outside(Section):
+    """What lies outside the training data, to see whether the spread of ensembles rises with their error there."""
+
+    trajectories: Annotated[int, Field(ge=0, le=10**4)] = 16
+    """Solved for each case; 0 leaves all of it out."""
+    parameter: tuple[Positive, ...] = (0.25, 0.5, 2.0, 4.0)
+    """Factors on the smallest of ``data.viscosities`` where below 1, on the largest where above."""
+    amplitude: tuple[Positive, ...] = (0.25, 0.5, 2.0)
+    """Factors on initial fields."""
+
+
 class EnsembleCalibration(Section):
     """How the spread of ensembles is fitted, on validation trajectories alone."""
 
@@ -71,6 +82,7 @@ class Evaluation(Section):
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("one_step", "rollout", "pdebench")
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = ("persistence", "deterministic", "ensemble", "ttc")
     ensemble: Ensemble = Ensemble()
+    outside: Outside = Outside()
     batch_size: Count = 50
     """Trajectories forecast at once."""
     one_step_every: Count = 10

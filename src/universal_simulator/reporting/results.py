@@ -33,6 +33,8 @@ class Results:
     timings: Mapping[str, Any] = field(default_factory=dict)
     """``seconds`` by stage, ``total_seconds``, ``cost_usd``, ``hourly_rate_usd``."""
     data_card: str = ""
+    outside: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """One row per parameter and amplitude that ensembles were tried on outside training; may be empty."""
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property

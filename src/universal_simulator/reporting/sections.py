@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from universal_simulator.reporting import curves, fields
+from universal_simulator.reporting import curves, fields, outside
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.style import Picture
 from universal_simulator.reporting.verdict import conditioning, uncertainty
@@ -105,6 +105,8 @@ def uncertain(results: Results) -> Section:
     if len(results.calibration_table(protocol, "reliability")):
         drawings = (curves.reliability, curves.ranks, curves.spread_and_error, curves.coverage_over_time)
         groups.append(Group("Calibration", tuple(draw(results, protocol) for draw in drawings)))
+    if found := outside.pictures(results):
+        groups.append(Group(outside.sentence(results.outside), found))
     if not groups:
         return Section("uncertainty", title, "No ensemble was forecast, so there is nothing to say about uncertainty.")
     return Section("uncertainty", title, uncertainty(results, protocol), tuple(groups))

@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.evaluation.nodes import bundle_up, evaluate, keep_examples
+from universal_simulator.pipelines.evaluation.outside import evaluate_outside
 
 _FORECAST = [
     "emulator",
@@ -34,7 +35,7 @@ BUNDLE = node(
 
 
 def create_pipeline() -> Pipeline:
-    """Return: join the parts, score all test trajectories, keep a few whole, bundle the model."""
+    """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
     return Pipeline(
         [
             node(
@@ -53,6 +54,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"]),
             node(keep_examples, _FORECAST, "examples"),
+            node(evaluate_outside, _FORECAST, "outside"),
             BUNDLE,
         ]
     )

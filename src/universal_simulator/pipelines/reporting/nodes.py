@@ -50,6 +50,7 @@ def draw_report(
     examples: dict[str, np.ndarray],
     timings: dict[str, Any],
     data_card: str,
+    outside: pd.DataFrame,
     provenance: dict[str, str],
     train_trajectories: Trajectories,
     **histories: pd.DataFrame,
@@ -66,6 +67,7 @@ def draw_report(
         histories=histories,
         timings=timings,
         data_card=data_card,
+        outside=outside,
         provenance=provenance,
     )
     parts = [*sections(results), data_page.section(train_trajectories)]

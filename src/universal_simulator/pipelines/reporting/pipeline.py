@@ -16,6 +16,7 @@ ARTEFACTS = (
     "examples",
     "timings",
     "data_card",
+    "outside",
     "provenance",
     "train_trajectories",
 )
