@@ -74,3 +74,13 @@ def test_the_dry_run_trains_every_stage_once_on_few_trajectories(load):
     stages = ["autoencoder", "operator", "diffusion_residual", "consistency_distillation"]
     assert [tree[stage]["training"]["epochs"] for stage in stages] == [1, 1, 1, 1]
     assert tree["data"]["train"] < 100
+
+
+def test_the_champion_is_sota_v1_on_thin_fronts_in_forty_long_steps(load):
+    champion, sota = load(experiment="champion"), load(experiment="sota_v1")
+    assert champion["data"]["viscosities"] == [0.001]
+    assert champion["data"]["time_stride"] * 0.01 * 40 == pytest.approx(2.0)
+    for stage in ("operator", "diffusion_residual"):
+        assert champion[stage]["time_strides"] == [5]
+        assert champion[stage]["network"] == sota[stage]["network"]
+        assert champion[stage]["training"] == sota[stage]["training"]
