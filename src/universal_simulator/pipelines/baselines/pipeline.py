@@ -14,6 +14,7 @@ from universal_simulator.pipelines.baselines.nodes import (
 )
 from universal_simulator.pipelines.baselines.scoring import clock, score_baselines
 from universal_simulator.pipelines.baselines.showing import draw_baselines
+from universal_simulator.pipelines.calibration.pipeline import TRAINED
 
 NETWORKS = {"unet": (train_unet, select_unet), "fno": (train_fno, select_fno)}
 
@@ -48,11 +49,9 @@ def _training() -> list[Node]:
 
 
 def _scoring() -> list[Node]:
-    parts = ["autoencoder", "operator", "consistency_distill"]
-    sections = ["params:diffusion_residual", "params:consistency_distillation", "params:data", "params:compute"]
     judged = ["unet", "fno", "test_trajectories", "params:evaluation", "params:baselines"]
     return [
-        node(assemble, [*parts, *sections], "emulator"),
+        node(assemble, TRAINED, "emulator"),
         node(
             score_baselines,
             [*judged, "params:data", "params:compute"],

@@ -5,25 +5,23 @@ from kedro.pipeline import Pipeline, node
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.nodes import calibrate_ensemble
 
+TRAINED = [
+    "autoencoder",
+    "operator",
+    "consistency_distill",
+    "params:diffusion_residual",
+    "params:consistency_distillation",
+    "params:data",
+    "params:compute",
+]
+"""What an emulator is assembled from, in the order of ``assemble``'s arguments."""
+
 
 def create_pipeline() -> Pipeline:
     """Return: join the trained parts, fit."""
     return Pipeline(
         [
-            node(
-                assemble,
-                [
-                    "autoencoder",
-                    "operator",
-                    "consistency_distill",
-                    "params:diffusion_residual",
-                    "params:consistency_distillation",
-                    "params:data",
-                    "params:compute",
-                ],
-                "uncalibrated_emulator",
-                name="assemble_uncalibrated",
-            ),
+            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated"),
             node(
                 calibrate_ensemble,
                 [

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
+from universal_simulator.pipelines.calibration.pipeline import TRAINED
 from universal_simulator.pipelines.evaluation.nodes import bundle_up, evaluate, keep_examples
 from universal_simulator.pipelines.evaluation.outside import evaluate_outside
 
@@ -38,20 +39,7 @@ def create_pipeline() -> Pipeline:
     """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
     return Pipeline(
         [
-            node(
-                assemble,
-                [
-                    "autoencoder",
-                    "operator",
-                    "consistency_distill",
-                    "params:diffusion_residual",
-                    "params:consistency_distillation",
-                    "params:data",
-                    "params:compute",
-                    "ensemble_calibration",
-                ],
-                "emulator",
-            ),
+            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator"),
             node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"]),
             node(keep_examples, _FORECAST, "examples"),
             node(evaluate_outside, _FORECAST, "outside"),
