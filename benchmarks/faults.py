@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -25,6 +26,12 @@ from rich.table import Table
 PROJECT = Path(__file__).parents[1]
 NETWORKS = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")
 STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+ORDER = (
+    "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
+    "calibration", "evaluation", "reporting",
+)  # fmt: skip
+ROOM, PAGE = 1 << 30, 1 << 12
+"""Bytes of the small file system while it has room, and the fewest that it can be told to have."""
 RECORDS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv", "gates.csv")
 TINY = ",".join(
     [
@@ -59,7 +66,9 @@ class Run:
     """Exit status, negative for a signal; None while it runs."""
 
     @classmethod
-    def start(cls, data: Path, params: str = TINY, pipeline: str = "full") -> "Run":
+    def start(
+        cls, data: Path, params: str = TINY, pipeline: str = "full", environment: dict[str, str] | None = None
+    ) -> "Run":
         """Fork, and run the command in the child as the command line would."""
         data.mkdir(parents=True, exist_ok=True)
         log = data.parent / f"{data.name}.log"
@@ -67,6 +76,7 @@ class Run:
         if pid:
             return cls(pid, log)
         code = 1
+        os.environ |= environment or {}
         try:
             code = _child(data, log, [f"--pipelines={pipeline}", f"--params={params}"])
         finally:
@@ -220,6 +230,48 @@ def stops(folder: Path) -> list[tuple[str, str, str]]:
     return found
 
 
+def disk(folder: Path) -> list[tuple[str, str, str]]:
+    """Let the disk be full at each stage in turn, on a small file system of its own; needs the right to mount one."""
+    expected, place, found = calm(folder), folder / "small", []
+    place.mkdir(exist_ok=True)
+    records = {"MLFLOW_TRACKING_URI": f"sqlite:///{(folder / 'records.db').resolve()}"}  # else it would refuse first
+    _mount("-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(place))
+    try:
+        for stage in ORDER:
+            used = shutil.disk_usage(place).used
+            _mount("-o", f"remount,size={max(used, PAGE)}", str(place))
+            full = Run.start(place, pipeline=stage, environment=records)
+            code, said = full.wait(), full.text()
+            _mount("-o", f"remount,size={ROOM}", str(place))
+            status = Run.start(place, pipeline=stage, environment=records).wait()
+            good = code == 1 and "Traceback" not in said and "free some" in said and status == 0
+            line = said[said.rfind("Error: ") :].replace(str(place.resolve()), "…")
+            found.append((f"disk full in {stage}", f"{line}; with room: exit status {status}", _verdict(good)))
+        _mount("-o", f"remount,size={shutil.disk_usage(place).used}", str(place))
+        full = Run.start(place, f"{TINY},force=true")
+        good = (
+            full.wait() == 1
+            and "Traceback" not in full.text()
+            and ("database or disk is full" in full.text() or "free some" in full.text())
+        )
+        _mount("-o", f"remount,size={ROOM}", str(place))
+        found.append(("disk full, and MLflow's file is on it", full.text()[-200:], _verdict(good)))
+        bad = differences(expected, place)
+        found.append(("all of it, after a full disk in every stage", f"{bad or 'equal'}", _verdict(not bad)))
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
+    return found
+
+
+def _mount(*words: str) -> None:
+    if subprocess.run(["mount", *words], capture_output=True, check=False).returncode:
+        raise SystemExit(f"mount {' '.join(words)} is not permitted here; run as root, or leave out --only disk")
+
+
+def _verdict(good: bool) -> str:
+    return "as promised" if good else "not as promised"
+
+
 def _statuses(data: Path) -> list[str]:
     """Return how the runs ended, the newest first."""
     import sqlite3
@@ -233,7 +285,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--only", default="kills,stops")
+    parser.add_argument("--only", default="kills,stops,disk")
     arguments = parser.parse_args()
     import_everything()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -241,6 +293,7 @@ def main() -> None:
     makers: dict[str, Callable[[Path], list[tuple[str, str, str]]]] = {
         "kills": lambda folder: [kills(folder, arguments.kills)],
         "stops": stops,
+        "disk": disk,
     }
     table, failed = Table("fault", "outcome", ""), False
     for name in arguments.only.split(","):

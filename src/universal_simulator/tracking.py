@@ -227,5 +227,10 @@ def sweep(experiment_id: str) -> int:
     return swept
 
 
-def _first_line(error: Exception) -> str:
-    return without_credentials((str(error).splitlines() or [type(error).__name__])[0])[:120]
+def _first_line(error: BaseException) -> str:
+    """Return what the database says, which SQLAlchemy buries in a paragraph, or else the error's own first line."""
+    link: BaseException | None = error
+    while link and not getattr(link, "orig", None):
+        link = link.__cause__ or link.__context__
+    said = str(getattr(link, "orig", error))
+    return without_credentials((said.splitlines() or [type(error).__name__])[0])[:120]

@@ -1,5 +1,7 @@
 """Who wins where is said as the numbers are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +57,14 @@ def test_the_network_wins_where_its_error_is_smaller():
 
 def test_the_better_of_the_two_networks_is_the_one_to_beat():
     assert "The FNO wins" in sentences(field(fno=0.003), "rollout")[0]
+
+
+def test_who_was_clocked_but_never_scored_takes_no_part():
+    one = field()
+    clocked = pd.concat([one.costs, one.costs[one.costs["name"] == "ttc"].assign(name="ensemble")])
+    found = replace(one, costs=clocked)
+    assert "ensemble" not in found.there(("deterministic", "ensemble"))
+    assert "ensemble" not in render(found, pictures(found)).lower().split("<table")[1]
 
 
 def test_equal_errors_have_no_winner():

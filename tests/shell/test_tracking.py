@@ -1,6 +1,7 @@
 """Metrics wait for each other, and a store that is away stops nobody."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 from universal_simulator import provenance
 from universal_simulator.errors import InputError
@@ -94,6 +97,17 @@ def test_a_store_that_does_not_answer_is_told_without_its_password():
     ):
         raise ConnectionError("no route to http://me:secret@host")
     assert "secret" not in str(told.value)
+
+
+def test_of_a_database_s_refusal_only_the_reason_is_told():
+    def refuse():
+        try:
+            raise OperationalError("insert …", {}, sqlite3.OperationalError("database or disk is full"))
+        except OperationalError as error:
+            raise MlflowException(f"(raised as a result of Query-invoked autoflush; {error}") from error
+
+    with pytest.raises(InputError, match=r"must answer \(database or disk is full\); check"), reachable("sqlite:///x"):
+        refuse()
 
 
 def test_parameters_are_flattened_with_dots():

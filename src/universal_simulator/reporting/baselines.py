@@ -59,8 +59,9 @@ class Field:
         return float(self.costs.set_index("name").loc[name, column])
 
     def there(self, names: tuple[str, ...] | list[str]) -> list[str]:
-        """Return those of these names that take part."""
-        return [name for name in names if name in set(self.costs["name"])]
+        """Return those of these names that were clocked and scored; an evaluation need not have scored all."""
+        clocked, first = set(self.costs["name"]), self.protocols[0]
+        return [name for name in names if name in clocked and f"{first}/{name}/nrmse" in self.scores]
 
 
 def sentences(found: Field, protocol: str) -> list[str]:
@@ -153,7 +154,8 @@ def rows(found: Field) -> Iterator[dict[str, Any]]:
     """Return the table, the best rollout first."""
     intervals = score_intervals(found.trajectory_scores)
     first = found.protocols[0]
-    for cost in sorted(found.costs.to_dict("records"), key=lambda row: found.error(first, str(row["name"]))):
+    scored = found.costs[found.costs["name"].isin(found.there([*found.costs["name"]]))]
+    for cost in sorted(scored.to_dict("records"), key=lambda row: found.error(first, str(row["name"]))):
         name = str(cost["name"])
         yield {
             "name": named(name),
