@@ -30,6 +30,8 @@ ORDER = (
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
     "calibration", "evaluation", "reporting",
 )  # fmt: skip
+FIRST, LENGTH = " 1 of ", "calm.seconds"
+"""What the first step says when it begins, and where the length of the undisturbed run is kept."""
 ROOM, PAGE = 1 << 30, 1 << 12
 """Bytes of the small file system while it has room, and the fewest that it can be told to have."""
 RECORDS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv", "gates.csv")
@@ -148,8 +150,12 @@ def calm(folder: Path) -> Path:
     """Run once undisturbed, unless that was done; return the data folder."""
     data = folder / "calm"
     run = Run.start(data)
+    run.wait(until=lambda text: FIRST in text)
+    begun = time.monotonic()
     if code := run.wait():
         raise SystemExit(f"The undisturbed run ended with {code}: {run.text()[-2000:]}")
+    if not (folder / LENGTH).exists():  # a second one has nothing to do
+        (folder / LENGTH).write_text(f"{time.monotonic() - begun:.1f}")
     return data
 
 
@@ -174,12 +180,13 @@ def differences(one: Path, other: Path) -> list[str]:
 def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
     """Kill at random times until it was done ``count`` times, over as many experiments as that takes."""
     expected, chance, where, experiments, bad = calm(folder), random.Random(seed), Counter[str](), 0, []
+    longest = float((folder / LENGTH).read_text()) / 3  # so every experiment is killed about six times
     while sum(where.values()) < count or _unfinished(folder / "killed"):
         data = folder / "killed"
-        run, patience = Run.start(data), 4.0 + 4.0 * (sum(where.values()) % 5)
-        run.wait(until=lambda text: "Device:" in text)  # on a busy machine that takes minutes
+        run = Run.start(data)
+        run.wait(until=lambda text: FIRST in text)  # on a busy machine that takes minutes
         if sum(where.values()) < count:
-            run.wait(chance.uniform(0, patience), until=lambda text: False)
+            run.wait(chance.uniform(0, longest), until=lambda text: False)
         code = run.wait() if sum(where.values()) >= count else run.ended()
         if code is None:
             where[run.at()] += 1
