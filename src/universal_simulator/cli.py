@@ -19,6 +19,7 @@ from kedro.framework.project import pipelines as registered
 from kedro.framework.project import settings
 from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +28,7 @@ from yaml import YAMLError
 from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.errors import InputError
 from universal_simulator.refusals import suggestion, user_mistake
+from universal_simulator.runner import plain_name
 
 EXAMPLES = """\b
 kedro run --pipelines=full --params=sota_v1
@@ -49,6 +51,9 @@ FILTERS = {
     "namespaces": "node_namespaces",
 }
 """Options of ``kedro run`` that choose nodes, and their names in ``Pipeline.filter``."""
+
+NAMED_NODES = ("node_names", "from_nodes", "to_nodes")
+"""Options that take the names of nodes."""
 
 
 @click.group(name="universal_simulator")
@@ -162,6 +167,15 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
     return ExperimentLoader(source, env, params, **settings.CONFIG_LOADER_ARGS)
 
 
+def _complete(given: list[str], nodes: list[Node]) -> list[str]:
+    """Return full names of nodes: ``judge_gates`` and ``train_operator`` are enough, the stage before is added."""
+    known: dict[str, list[str]] = {}
+    for node in nodes:
+        for name in {plain_name(node), node.func.__name__}:
+            known.setdefault(name, []).append(node.name)
+    return [known[name][0] if len(known.get(name, ())) == 1 else name for name in given]
+
+
 def _check(params: dict[str, Any], pipelines: list[str], options: dict[str, Any]) -> None:
     """Refuse every mistyped name or value before anything is opened or written."""
     from universal_simulator.pipeline_registry import PIPELINES
@@ -174,10 +188,12 @@ def _check(params: dict[str, Any], pipelines: list[str], options: dict[str, Any]
         _loader(params, options["env"], options["conf_source"])["parameters"]
     except MissingConfigException as error:
         raise InputError(f"env = {options['env']}: its folder must exist in the configuration; {error}") from error
-    filters = {name: options[option] for option, name in FILTERS.items() if options[option]}
-    if filters:
+    if any(options[option] for option in FILTERS):
+        chosen = sum((registered[name] for name in pipelines or ["__default__"]), Pipeline([]))
+        options |= {option: _complete(options[option], chosen.nodes) for option in NAMED_NODES}
+        filters = {name: options[option] for option, name in FILTERS.items() if options[option]}
         try:
-            sum((registered[name] for name in pipelines or ["__default__"]), Pipeline([])).filter(**filters)
+            chosen.filter(**filters)
         except ValueError as error:
             given = ", ".join(f"{name} = {','.join(value)}" for name, value in filters.items())
             reason = " ".join(str(error).split())

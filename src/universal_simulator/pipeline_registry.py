@@ -37,5 +37,6 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _stage(name: str) -> Pipeline:
+    """Return a stage's nodes in a namespace of its name, so that Kedro-Viz folds them up; datasets keep their names."""
     module = import_module(f"universal_simulator.pipelines.{name}")
-    return Pipeline(module.create_pipeline(), tags=name)
+    return Pipeline(module.create_pipeline(), tags=name, namespace=name, prefix_datasets_with_namespace=False)

@@ -135,7 +135,7 @@ class Artefacts:
     def _key(self, node: Node) -> str | None:
         """Name what a node works with; None where that cannot be known."""
         own = {self._path(name) for name in node.outputs} - {None}
-        parts: list[Any] = [node.name, code_fingerprint(getattr(node.func, "__module__", ""))]
+        parts: list[Any] = [plain_name(node), code_fingerprint(getattr(node.func, "__module__", ""))]
         for name in node.inputs:
             if name in RECORDS or self._path(name) in own:  # its own earlier state
                 continue
@@ -165,6 +165,11 @@ class Artefacts:
 
     def _entry(self, name: str) -> dict[str, Any]:
         return self._catalog.config_resolver.resolve_pattern(name) if name in self._catalog else {}  # type: ignore[attr-defined]
+
+
+def plain_name(node: Node) -> str:
+    """Return a node's name without its namespace, which says where it is drawn and nothing of what it makes."""
+    return node.name.removeprefix(f"{node.namespace}.")
 
 
 def _plain(value: Any) -> Any:

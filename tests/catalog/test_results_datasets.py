@@ -1,13 +1,18 @@
 """Figures as files, and the scores that other experiments left."""
 
 import base64
+import inspect
 import json
 
+import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
 from universal_simulator.catalog.figures import FiguresDataset
+from universal_simulator.catalog.histories import HistoryDataset
+from universal_simulator.catalog.records import CSVDataset, JSONDataset
 from universal_simulator.catalog.references import FinishedScoresDataset
+from universal_simulator.catalog.scores import ScoresDataset
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -38,6 +43,39 @@ def test_the_preview_is_the_error_of_the_rollout_or_else_any(tmp_path):
     assert base64.b64decode(figures.preview()) == PNG + b"a"
     figures.save({"a": PNG + b"a", "growth-rollout": PNG + b"g"})
     assert base64.b64decode(figures.preview()) == PNG + b"g"
+
+
+def test_scores_are_previewed_as_a_table_of_variants(tmp_path):
+    scores = ScoresDataset(filepath=str(tmp_path / "scores.json"))
+    scores.save({"one_step/ttc/nrmse": 0.5, "rollout/ttc/nrmse": 0.25, "rollout/ensemble/ece": 0.03125,
+                 "reconstruction/nrmse": 1.0, "rollout/ttc/frmse_low": 3.0})  # fmt: skip
+    shown = scores.preview()
+    assert shown["columns"] == ["protocol", "metric", "ttc", "ensemble"]
+    assert shown["data"] == [
+        ["rollout", "nrmse", "0.25", "–"],
+        ["rollout", "ece", "–", "0.03125"],
+        ["one_step", "nrmse", "0.5", "–"],
+    ]
+
+
+def test_a_history_is_previewed_as_its_losses_without_nan(tmp_path):
+    history = HistoryDataset(str(tmp_path / "operator.csv"))
+    history.save(pd.DataFrame({"epoch": [1, 2], "step": [10, 20], "train_loss": [0.5, 0.25],
+                               "validation_loss": [None, 0.125], "seconds": [1.0, 1.0]}))  # fmt: skip
+    train, validation = history.preview()["data"]
+    assert (train["name"], train["x"], train["y"]) == ("train", [10, 20], [0.5, 0.25])
+    assert (validation["name"], validation["y"]) == ("validation", [None, 0.125])
+    json.dumps(history.preview(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind"),
+    [(ScoresDataset, "TablePreview"), (CSVDataset, "TablePreview"), (HistoryDataset, "PlotlyPreview"),
+     (FiguresDataset, "ImagePreview"), (JSONDataset, "JSONPreview")],
+)  # fmt: skip
+def test_kedro_viz_is_told_what_kind_of_preview_it_gets(dataset, kind):
+    annotation = inspect.signature(dataset.preview).return_annotation
+    assert getattr(annotation, "__name__", annotation) == kind
 
 
 def test_scores_of_every_finished_experiment_are_found_by_name(tmp_path):

@@ -86,6 +86,11 @@ def test_a_second_run_makes_nothing_again_and_says_so(work, caplog):
     assert "Finished before, and nothing it depends on has changed; force=true makes everything again" in caplog.text
 
 
+def test_where_a_node_is_drawn_makes_nothing_stale(work):
+    drawn = Pipeline(work.pipeline, namespace="stage", prefix_datasets_with_namespace=False)
+    assert work.run(pipeline=drawn) == ["check"]
+
+
 def test_the_record_hears_of_what_was_not_made_again(work):
     work.run()
     assert work.announced == [("report", "sign 1")]
