@@ -109,3 +109,16 @@ def test_the_shipped_gates_are_the_published_targets():
         ("sota_v2", "conservation_gap", "minimum", None, "golden", 1.0),
         ("sota_v2", "boundary_violation", "minimum", None, "golden", 1.0),
     } <= found
+    intervals = {(name, g.metric, g.direction, g.bound) for g in gates.entries if "/ensemble/" in g.metric and g.bound
+                 for name in g.experiments}  # fmt: skip
+    assert intervals == {
+        (name, f"rollout/ensemble/{metric}", direction, bound)
+        for name in ("sota_v1", "sota_v2")
+        for metric, direction, bound in (
+            ("ece", "at_most", 0.05),
+            ("coverage_90", "at_least", 0.85),
+            ("coverage_90", "at_most", 0.95),
+            ("spread_skill", "at_least", 0.8),
+            ("spread_skill", "at_most", 1.25),
+        )
+    }

@@ -1,6 +1,7 @@
 """The stage as Kedro runs it, on artefacts that a run would leave."""
 
 import logging
+import re
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.reporting import create_pipeline
 from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
+from universal_simulator.reporting.verdict import number
 
 GATE = {"name": "error", "experiments": ["sota_v1"], "metric": "rollout/deterministic/nrmse", "bound": 1e-9}
 
@@ -57,8 +59,22 @@ def judged(results, **changes) -> pd.DataFrame:
 def test_gates_are_told_in_the_log(results, caplog):
     with caplog.at_level(logging.INFO):
         judged(results, bound=results.scores[GATE["metric"]])
-    assert "Gate passed: error, minimum" in caplog.text
-    assert "straddles" in caplog.text
+    told = r"Gate passed: error, minimum: \S+ \(\S+ – \S+\), wanted ≤ \S+.*, margin \+0\s%; the interval straddles the bound"
+    assert re.search(told, caplog.text)
+
+
+def test_a_relative_bound_is_told_as_a_number_too(results, caplog):
+    value = results.scores[GATE["metric"]]
+    gates = Gates(entries=(GATE | {"bound": None, "relative_to": "golden", "factor": 0.5},))
+    with caplog.at_level(logging.INFO):
+        judge_gates(
+            results.scores,
+            results.trajectory_scores,
+            {"golden": {GATE["metric"]: value}},
+            gates,
+            Experiment(name="sota_v1"),
+        )
+    assert f"wanted ≤ 0.5 × golden = {number(value / 2)}, margin −100\xa0%" in caplog.text
 
 
 def test_an_enforced_minimum_gate_that_is_missed_ends_the_run(results):

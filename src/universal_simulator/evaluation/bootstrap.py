@@ -5,6 +5,7 @@ never resampled. What an interval does not contain: another seed of the training
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,13 @@ def resampled_means(
 ) -> Float[np.ndarray, "resample column"]:
     """Return the column means of samples drawn from the rows with replacement, all columns by the same rows."""
     n = len(values)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    return counts @ values / n
+    return _counts(n, resamples, seed) @ values / n
+
+
+@lru_cache(maxsize=4)
+def _counts(n: int, resamples: int, seed: int) -> Float[np.ndarray, "resample row"]:
+    """Return how often each row is drawn, kept for the next table: drawing takes longer than all that follows."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
 
 
 def interval(value: float, resampled: Float[np.ndarray, " resample"], confidence: float = CONFIDENCE) -> Interval:

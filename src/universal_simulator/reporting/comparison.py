@@ -28,6 +28,9 @@ COMPARED = {
 }
 """Columns of the comparison, and the score in each."""
 
+ENDS = tuple(f"{name}_{end}" for name in COMPARED for end in ("low", "high"))
+"""Columns with the 95 % interval of each."""
+
 PROTOCOL = {"evaluation.ensemble.members": "members", "evaluation.one_step_every": "one step every"}
 """Parameters outside of the data that decide what a score means, and words for them."""
 
@@ -62,9 +65,13 @@ class FinishedRun:
         return ", ".join([self.data_fingerprint or "unknown", *protocol])
 
     @property
-    def interval(self) -> Interval | None:
-        """Return the interval of the headline score, if the run's tables are at hand."""
-        return score_intervals(self.headline_rows).get(HEADLINE) if len(self.headline_rows) else None
+    def intervals(self) -> dict[str, Interval]:
+        """Return the intervals of the compared scores by their full names, if the run's tables are at hand."""
+        frame = self.trajectory_scores
+        if not len(frame):
+            return {}
+        forecasts = pd.MultiIndex.from_frame(frame[["protocol", "variant"]])
+        return score_intervals(frame[forecasts.isin({tuple(name.split("/")[:2]) for name in COMPARED.values()})])
 
     @property
     def headline_rows(self) -> pd.DataFrame:
@@ -77,54 +84,52 @@ class FinishedRun:
 
 def table(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """Return one row per run, grouped by data, the best of each group first."""
-    rows = []
-    for run in runs:
-        interval = run.interval
-        rows.append(
-            {
-                "data_fingerprint": run.data_fingerprint,
-                "setting": run.setting,
-                "experiment": run.experiment,
-                "seed": run.seed,
-                **{name: run.scores.get(score, np.nan) for name, score in COMPARED.items()},
-                "nrmse_low": interval.low if interval else np.nan,
-                "nrmse_high": interval.high if interval else np.nan,
-                "seconds": np.nan if run.seconds is None else run.seconds,
-                "cost_usd": np.nan if run.cost_usd is None else run.cost_usd,
-                **{f"seconds_{stage}": value for stage, value in run.stage_seconds.items()},
-                "device": run.device,
-                "commit": run.commit,
-                "started": run.started.isoformat(timespec="seconds"),
-                "run_id": run.run_id,
-            }
-        )
+    rows = [_row(run) for run in runs]
     stages = list(dict.fromkeys(f"seconds_{stage}" for run in runs for stage in run.stage_seconds))
-    columns = ["data_fingerprint", "setting", "experiment", "seed", *COMPARED, "nrmse_low", "nrmse_high"]
-    columns += ["seconds", *stages, "cost_usd", "device", "commit", "started", "run_id"]
+    columns = ["data_fingerprint", "setting", "experiment", "seed", *COMPARED, *ENDS, "seconds", *stages]
+    columns += ["cost_usd", "device", "commit", "started", "run_id"]
     return pd.DataFrame(rows, columns=columns).sort_values(["setting", "nrmse"], ignore_index=True)
+
+
+def _row(run: FinishedRun) -> dict[str, object]:
+    return {
+        "data_fingerprint": run.data_fingerprint,
+        "setting": run.setting,
+        "experiment": run.experiment,
+        "seed": run.seed,
+        **{name: run.scores.get(score, np.nan) for name, score in COMPARED.items()},
+        **_ends(run),
+        "seconds": np.nan if run.seconds is None else run.seconds,
+        "cost_usd": np.nan if run.cost_usd is None else run.cost_usd,
+        **{f"seconds_{stage}": value for stage, value in run.stage_seconds.items()},
+        "device": run.device,
+        "commit": run.commit,
+        "started": run.started.isoformat(timespec="seconds"),
+        "run_id": run.run_id,
+    }
+
+
+def _ends(run: FinishedRun) -> dict[str, float]:
+    """Return both ends of the interval of every compared score that has one."""
+    found, nothing = run.intervals, Interval(np.nan, np.nan, np.nan)
+    known = {name: found.get(score, nothing) for name, score in COMPARED.items()}
+    return {f"{name}_{end}": getattr(known[name], end) for name in COMPARED for end in ("low", "high")}
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per setting and experiment: how many runs and seeds, and means over them.
 
-    Of the headline also range and standard deviation over runs, and the mean interval over trajectories of one run.
+    Of the headline also range and standard deviation over runs. Ends of intervals are means over runs, too: they say
+    what other trajectories would do to one run.
     """
     grouped = rows.groupby(["setting", "experiment"])
     frame = grouped.agg(
         runs=("run_id", "size"),
         seeds=("seed", "nunique"),
-        nrmse=("nrmse", "mean"),
         lowest=("nrmse", "min"),
         highest=("nrmse", "max"),
         deviation=("nrmse", "std"),
-        nrmse_low=("nrmse_low", "mean"),
-        nrmse_high=("nrmse_high", "mean"),
-        conservation_gap=("conservation_gap", "mean"),
-        boundary_violation=("boundary_violation", "mean"),
-        ece=("ece", "mean"),
-        coverage_90=("coverage_90", "mean"),
-        ttc_nrmse=("ttc_nrmse", "mean"),
-        cost_usd=("cost_usd", "mean"),
+        **{name: (name, "mean") for name in (*COMPARED, *ENDS, "cost_usd")},
         device=("device", _joined),
         commit=("commit", _joined),
         **{name: (name, "mean") for name in rows.columns if name.startswith("seconds")},

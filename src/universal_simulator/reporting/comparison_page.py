@@ -16,7 +16,7 @@ from universal_simulator.reporting.importance import FEWEST_RUNS, importance
 from universal_simulator.reporting.style import Picture
 from universal_simulator.reporting.verdict import duration, number, percent
 
-SCORES = ("nrmse", "ttc_nrmse", "conservation_gap", "boundary_violation", "ece", "coverage_90")
+SCORES = ("nrmse", "ttc_nrmse", "conservation_gap", "boundary_violation", "ece", "coverage_90", "spread_skill")
 """Columns of the summary that are shown."""
 
 
@@ -98,10 +98,7 @@ def _summary(row: dict[Hashable, Any], stages: Sequence[str]) -> dict[str, Any]:
         "experiment": str(row["experiment"]),
         "runs": f"{row['runs']} ({row['seeds']} {'seed' if row['seeds'] == 1 else 'seeds'})",
         "spread": spread,
-        **{name: number(float(row[name])) for name in SCORES},
-        "interval": f"{number(float(row['nrmse_low']))} – {number(float(row['nrmse_high']))}"
-        if pd.notna(row["nrmse_low"])
-        else "",
+        "scores": [(number(float(row[name])), _interval(row, name)) for name in SCORES],
         "stages": [_time(row[name]) for name in stages],
         "device": str(row["device"]),
         "commit": ", ".join(commit[:8] for commit in str(row["commit"]).split(", ")),
@@ -111,18 +108,22 @@ def _summary(row: dict[Hashable, Any], stages: Sequence[str]) -> dict[str, Any]:
 
 
 def _row(row: dict[Hashable, Any]) -> dict[str, str]:
-    known = pd.notna(row["nrmse_low"])
     return {
         "experiment": str(row["experiment"]),
         "seed": str(row["seed"]),
         "nrmse": number(float(row["nrmse"])),
-        "interval": f"{number(float(row['nrmse_low']))} – {number(float(row['nrmse_high']))}" if known else "",
+        "interval": _interval(row, "nrmse"),
         "time": _time(row["seconds"]),
         "device": str(row["device"]),
         "commit": str(row["commit"])[:8],
         "started": str(row["started"]).replace("T", " "),
         "run": str(row["run_id"])[:8],
     }
+
+
+def _interval(row: dict[Hashable, Any], name: str) -> str:
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    return f"{number(low)} – {number(high)}" if pd.notna(low) else ""
 
 
 def _time(seconds: float | str) -> str:

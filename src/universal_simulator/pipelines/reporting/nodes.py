@@ -18,7 +18,7 @@ from universal_simulator.reporting import data_page
 from universal_simulator.reporting.page import render
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.sections import pictures, sections
-from universal_simulator.reporting.verdict import number, verdict
+from universal_simulator.reporting.verdict import number, percent, verdict
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,19 @@ def judge_gates(
     intervals = score_intervals(trajectory_scores)
     outcomes = gating.judge(gates.entries, experiment.name, scores, intervals, finished_scores)
     for outcome in outcomes:
-        doubt = " (the interval straddles the bound)" if outcome.straddles else ""
-        shown = f"{number(outcome.value)}, wanted {outcome.requirement}{doubt}"
-        log.info("Gate %s: %s, %s: %s", outcome.verdict, outcome.gate, outcome.level, shown)
+        log.info("Gate %s: %s, %s: %s", outcome.verdict, outcome.gate, outcome.level, _told(outcome))
     return pd.DataFrame([asdict(outcome) for outcome in outcomes], columns=[f.name for f in fields(gating.Outcome)])
+
+
+def _told(outcome: gating.Outcome) -> str:
+    """Say value and interval, bound and margin, and whether the trajectories can decide at all."""
+    low, high, bound, margin = outcome.low, outcome.high, outcome.bound, outcome.margin
+    interval = "" if low is None else f" ({number(low)} – {number(high)})"
+    relative = bound is not None and number(bound) not in outcome.requirement
+    wanted = outcome.requirement + (f" = {number(bound)}" if relative else "")
+    side = "" if margin is None else f", margin {'+' if margin >= 0 else '−'}{percent(abs(margin))}"
+    doubt = "; the interval straddles the bound" if outcome.straddles else ""
+    return f"{number(outcome.value)}{interval}, wanted {wanted}{side}{doubt}"
 
 
 def draw_report(
