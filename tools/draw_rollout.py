@@ -47,7 +47,12 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--sample", type=int, default=0, help="which of the kept trajectories")
     given = parser.parse_args()
-    with np.load(DATA / "07_model_output" / given.experiment / "examples.npz") as stored, mpl.rc_context(STYLE):
+    kept = DATA / "07_model_output" / given.experiment / "examples.npz"
+    if not kept.is_file():
+        raise SystemExit(
+            f"Error: {kept} = missing: must be there; run --pipeline=full --params={given.experiment} first"
+        )
+    with np.load(kept) as stored, mpl.rc_context(STYLE):
         draw(dict(stored), given.sample).savefig(given.picture, dpi=110, pil_kwargs={"optimize": True})
 
 

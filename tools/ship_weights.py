@@ -10,11 +10,13 @@ It reads the experiment's artefacts as the catalog names them (``UNIVERSAL_SIMUL
 import argparse
 from pathlib import Path
 
+from click import ClickException
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from universal_simulator.cli import parse_params
+from universal_simulator.cli import one_line_errors, parse_params
 from universal_simulator.errors import InputError
+from universal_simulator.hooks.preparation import refuse_missing
 from universal_simulator.pipelines.evaluation.pipeline import BUNDLE
 from universal_simulator.serving.bundle import Bundle
 
@@ -35,6 +37,7 @@ def gather(params: str) -> Bundle:
     """Make the bundle as the last node of ``evaluation`` does, from what lies in the experiment's folders."""
     with KedroSession.create(PROJECT, runtime_params=parse_params(params)) as session:
         catalog = session.load_context().catalog
+        refuse_missing(BUNDLE.inputs, catalog)
         return BUNDLE.func(*(catalog.load(name) for name in BUNDLE.inputs))
 
 
@@ -64,6 +67,18 @@ def readme(bundle: Bundle, params: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ship(params: str, place: Path) -> None:
+    """Write the folder of one experiment."""
+    bundle = gather(params)
+    folder = place / bundle.card.experiment
+    bundle.write(folder)
+    (folder / "README.md").write_text(readme(bundle, params), encoding="utf-8")
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    if size > LARGEST_MB:
+        raise InputError(f"{folder} = {size:.1f} MB: must be at most {LARGEST_MB:g} MB; ship a smaller network")
+    print(f"{folder}: {size:.1f} MB")  # noqa: T201 - a command's answer
+
+
 def main() -> None:
     """Write one folder for each experiment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,15 +86,13 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=PROJECT / "weights")
     given = parser.parse_args()
     bootstrap_project(PROJECT)
-    for params in given.experiments:
-        bundle = gather(params)
-        folder = given.to / bundle.card.experiment
-        bundle.write(folder)
-        (folder / "README.md").write_text(readme(bundle, params), encoding="utf-8")
-        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-        if size > LARGEST_MB:
-            raise InputError(f"{folder} = {size:.1f} MB: must be at most {LARGEST_MB:g} MB; ship a smaller network")
-        print(f"{folder}: {size:.1f} MB")  # noqa: T201 - a command's answer
+    try:
+        with one_line_errors():
+            for params in given.experiments:
+                ship(params, given.to)
+    except ClickException as mistake:
+        mistake.show()
+        raise SystemExit(mistake.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -1,11 +1,19 @@
 """Weights from elsewhere in place of trained ones: only those that fit the experiment, and only to be evaluated."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 
 from universal_simulator.errors import InputError
 from universal_simulator.hooks.weights import WeightsHooks
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -48,3 +56,28 @@ def test_nothing_is_trained_with_weights_from_elsewhere(hooks):
 def test_results_of_shipped_weights_lie_beside_the_experiments_own(loader):
     assert loader({"experiment": "sota_v1"}).folder() == "sota_v1"
     assert loader({"experiment": "sota_v1", "weights": "shipped"}).folder() == "sota_v1-shipped"
+
+
+@pytest.mark.parametrize(
+    ("there", "first"),
+    [
+        ((), "autoencoder = missing: must be there before this begins; run --pipeline=data_engineering with"),
+        (("autoencoder", "operator", "consistency_distill", "test_trajectories"),
+         "ensemble_calibration = missing: must be there before this begins; run --pipeline=calibration with"),
+    ],
+)  # fmt: skip
+def test_what_an_experiment_lacks_to_be_shipped_is_told_in_one_line(tmp_path, monkeypatch, capsys, there, first):
+    bootstrap_project(PROJECT)
+    with KedroSession.create(PROJECT, runtime_params={"experiment": "golden"}) as session:
+        catalog = session.load_context().catalog
+    for name in there:
+        path = Path(catalog.config_resolver.resolve_pattern(name)["filepath"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(sys, "argv", ["ship_weights.py", "golden", "--to", str(tmp_path / "weights")])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(PROJECT / "tools/ship_weights.py"), run_name="__main__")
+    told = capsys.readouterr().err
+    assert (end.value.code, told.count("\n")) == (1, 1)
+    assert told.startswith(f"Error: {first}")
+    assert not (tmp_path / "weights").exists()

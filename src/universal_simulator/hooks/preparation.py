@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,17 @@ class ArtefactHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Look for what other pipelines make. What no node makes comes from the hooks, and may be absent."""
-        artefacts = {name for name in pipeline.inputs() if name != "parameters" and not name.startswith("params:")}
-        missing = {name for name in artefacts if not catalog.exists(name)}
-        for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
-            for name in sorted(missing & made):
-                remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
-                raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
+        refuse_missing(pipeline.inputs(), catalog)
+
+
+def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
+    """Name the first artefact that some pipeline makes and that is not there, and the pipeline."""
+    artefacts = {name for name in names if name != "parameters" and not name.startswith("params:")}
+    missing = {name for name in artefacts if not catalog.exists(name)}
+    for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
+        for name in sorted(missing & made):
+            remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
+            raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 
 
 class LockHooks:
