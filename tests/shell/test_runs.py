@@ -81,6 +81,15 @@ def test_a_run_holds_scores_times_and_cost(finished, shell):
     assert stored["seconds"].keys() == {"evaluation", "reporting"}
 
 
+def test_a_run_describes_what_it_was_for_how_it_was_called_and_what_came_out(finished):
+    purpose, command, results = finished.data.tags["mlflow.note.content"].split("\n\n")
+    assert purpose == "moderate capacity, better optimiser"
+    assert command == "`toy.py --pipeline=full --params=sota_v1,seed=3`"
+    assert results.splitlines() == [
+        "| protocol | metric | deterministic |", "| --- | --- | --- |", "| rollout | nrmse | 3.5 |"
+    ]  # fmt: skip
+
+
 def test_a_run_keeps_results_and_the_whole_configuration(finished):
     place = Path(finished.info.artifact_uri.removeprefix("file://"))
     assert (place / "report.html").is_file()

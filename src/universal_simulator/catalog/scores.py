@@ -1,4 +1,4 @@
-"""Scores of an experiment: one flat mapping on disk, a table for who looks at it."""
+"""Scores of an experiment: one flat mapping on disk, a table for whoever looks at it."""
 
 from collections.abc import Mapping
 
@@ -31,3 +31,11 @@ def table(scores: Mapping[str, float]) -> pd.DataFrame:
         if any((protocol, one, metric) in known for one in variants)
     ]
     return pd.DataFrame(rows, columns=["protocol", "metric", *variants])
+
+
+def markdown(scores: Mapping[str, float]) -> str:
+    """Return the rows of the first protocol as a table that MLflow's run page shows; nothing where there are none."""
+    rows = table(scores)
+    rows = rows[rows["protocol"] == rows["protocol"].iloc[0]] if len(rows) else rows
+    lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if len(rows) else ""

@@ -51,6 +51,8 @@ class TrackingHooks:
         self._timings = timings
         self._run: Run | None = None
         self._saved: set[str] = set()
+        self._results: dict[str, Any] = {}
+        """Scores and gates of this run, for its description."""
         self._trials: int | None = None
         """Trials of a sweep that are recorded; what is there when a sweep goes on was so by an earlier run."""
 
@@ -82,7 +84,8 @@ class TrackingHooks:
             unsent.send(self._unsent, address)
             described = flatten(self._parameters), self._description(tags)
             self._run = Run.start(self._name(pipelines), tags, *described, self._unsent)
-        self._saved, self._trials = set(), None
+        self._saved, self._results, self._trials = set(), {}, None
+        self._about = described[1]
         self._run.document(self._parameters, "configuration/parameters.yml")
         _end_on_sigterm()
 
@@ -92,6 +95,8 @@ class TrackingHooks:
         if not self._run:
             return
         self._saved.add(dataset_name)
+        if dataset_name in ("scores", "gates"):
+            self._results[dataset_name] = data
         if dataset_name.endswith(HISTORY) and isinstance(data, pd.DataFrame):
             self._send_history(dataset_name.removesuffix(HISTORY), data)
         elif dataset_name.endswith(STATE) and isinstance(data, dict) and data.get("retried"):
@@ -150,6 +155,16 @@ class TrackingHooks:
     def _description(self, tags: dict[str, str]) -> str:
         return f"{self._parameters['experiment']['purpose']}\n\n`{tags['command']}`"
 
+    def _describe_results(self) -> None:
+        """Add to the run's description what came out, for whoever opens its page."""
+        from universal_simulator.catalog.scores import markdown  # half a second, which only this pays
+
+        told = [markdown(self._results["scores"])] if "scores" in self._results else []
+        if len(gates := self._results.get("gates", ())):
+            told.append(f"{(gates['verdict'] == 'passed').sum()} of {len(gates)} targets met.")
+        if self._run and any(told):
+            self._run.tag("mlflow.note.content", "\n\n".join([self._about, *filter(None, told)]))
+
     def _close(self, status: str, catalog: DataCatalog) -> None:
         if not self._run:
             return
@@ -161,6 +176,7 @@ class TrackingHooks:
         total = sum(paid.values())
         self._run.metrics.add("time/total_s", total, 0)
         self._run.metrics.add("cost/usd", self._timings.cost(total), 0)
+        self._describe_results()
         for name in sorted(self._saved | {"timings"}):  # which no node saves
             self._keep(name, catalog)
         self._run.end(status)
