@@ -138,3 +138,23 @@ def results() -> Results:
 @pytest.fixture(scope="session")
 def page(results) -> str:
     return render(results, sections(results))
+
+
+COUNTED = ("epoch", "step", "optimiser step", "trial", "trajectories")
+"""What an axis may count without a unit."""
+
+
+@pytest.fixture(scope="session")
+def unnamed():
+    """Return a function that finds the labels of axes that do not tell a unit in brackets, or nothing at all."""
+
+    def labels(pictures) -> list[str]:
+        found = []
+        for picture in pictures:
+            for axes in picture.figure.axes:
+                told = [axes.get_xlabel(), axes.get_ylabel()]
+                told = [label for label in told if label] or told if hasattr(axes, "_colorbar") else told
+                found += [f"{picture.name}: {one!r}" for one in told if not one.endswith(")") and one not in COUNTED]
+        return found
+
+    return labels

@@ -104,3 +104,7 @@ def test_the_solver_is_a_cloud_of_points_against_inference_and_lines_against_tra
     assert not inference.lines
     crosses = inference.collections[-1].get_offsets()
     assert np.asarray(crosses) == pytest.approx(np.array([[0.002, 0.03], [0.005, 0.001]]))
+
+
+def test_every_axis_tells_its_unit(unnamed):
+    assert unnamed(pictures(field())) == []

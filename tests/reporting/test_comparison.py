@@ -51,6 +51,17 @@ def test_the_table_has_a_row_for_each_run_the_best_first_with_its_interval():
     assert (table["nrmse"] < table["nrmse_high"]).all()
 
 
+def test_an_interval_stands_beside_every_score_that_trajectories_have():
+    row = comparison.table(RUNS).iloc[0]
+    for name in ("nrmse", "conservation_gap", "boundary_violation"):
+        assert row[f"{name}_low"] < row["nrmse"] < row[f"{name}_high"], "all columns of these runs are alike"
+    assert np.isnan(row["ece_low"]), "no ensemble was scored trajectory by trajectory"
+    (group,) = comparison_page.group_up(RUNS[:1])
+    shown = group.summary[0]["scores"]
+    assert shown[0][1] == group.rows[0]["interval"] != ""
+    assert [bool(interval) for _, interval in shown] == [True, False, True, True, False, False, False]
+
+
 def test_the_summary_counts_seeds_and_keeps_the_range():
     row = comparison.summary(comparison.table(RUNS)).iloc[0]
     assert (row["experiment"], row["runs"], row["seeds"]) == ("sota_v1", 2, 2)
@@ -92,6 +103,13 @@ def test_learning_curves_are_drawn_over_each_other():
     lines = curve.figure.axes[0].lines
     assert [line.get_label() for line in lines] == ["sota_v1", "golden"]
     assert lines[0].get_ydata().tolist() == [0.5, 0.2]
+
+
+def test_every_axis_tells_its_unit(unnamed):
+    epochs = pd.DataFrame({"step": [10, 20], "validation_loss": [0.5, 0.2]})
+    drawn = pictures("aaaa, members 8", [replace(run, histories={"operator": epochs}) for run in RUNS])
+    assert len(drawn) == 3
+    assert unnamed(drawn) == []
 
 
 def study(runs: int, error) -> list[FinishedRun]:

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from universal_simulator.reporting import curves, fields, outside
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.reporting import curves, data_page, fields, outside
+from universal_simulator.reporting.sections import pictures, sections
 
 
 def axes(picture):
@@ -107,3 +109,10 @@ def test_error_and_spread_outside_training_are_drawn_over_what_was_varied(result
 
 def test_without_cases_outside_training_there_is_no_picture(results):
     assert outside.pictures(replace(results, outside=results.outside[:0])) == ()
+
+
+def test_every_axis_of_the_report_tells_its_unit(results, unnamed):
+    truth = Trajectories.of(results.examples["truth"], 0.01, results.examples["time"])
+    drawn = list(pictures([*sections(results), data_page.section(truth)]))
+    assert len(drawn) > 30
+    assert unnamed(drawn) == []

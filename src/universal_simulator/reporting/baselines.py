@@ -118,7 +118,9 @@ def named(name: str) -> str:
 def pareto(found: Field, protocol: str, column: str, axis: str) -> Picture:
     """Draw error against a cost; who needs none of it is a line."""
     title = f"{PROTOCOLS.get(protocol, protocol)}: error against {axis}"
-    with canvas(title, f"{axis} (seconds{'' if column == 'training_s' else ' per trajectory'})", "nRMSE") as (
+    with canvas(
+        title, f"{axis} (seconds{'' if column == 'training_s' else ' per trajectory'})", "nRMSE (relative)"
+    ) as (
         figure,
         axes,
     ):

@@ -36,7 +36,10 @@ def growth(results: Results, protocol: str) -> Picture:
 def spectrum(examples: Examples, frame: int) -> Picture:
     """Draw the energy of each wave number at one time, truth and forecasts, averaged over the examples."""
     time = examples["time"][frame]
-    with canvas(f"t = {time:.2f}", "wave number (cycles per domain)", "energy |û|²") as (figure, axes):
+    with canvas(f"t = {time:.2f}", "wave number (cycles per domain)", "energy |û|² (velocity units²)") as (
+        figure,
+        axes,
+    ):
         axes.plot(*_energy(examples["truth"][:, frame]), color=COLOURS["truth"], lw=2.4, alpha=0.35, label="Truth")
         for variant in variants_of(examples):
             values = examples[variant]
@@ -55,7 +58,7 @@ def learning(stage: str, history: pd.DataFrame) -> Picture:
     """Draw the losses of one stage over its epochs."""
     losses = [name for name in history.columns if name.endswith("loss")]
     axis = "epoch" if "epoch" in history else "step"
-    with canvas(stage.replace("_", " ").capitalize(), axis, "loss") as (figure, axes):
+    with canvas(stage.replace("_", " ").capitalize(), axis, "loss (relative)") as (figure, axes):
         for name in losses:
             kind = name.removesuffix("_loss")
             style: dict[str, Any] = {"color": COLOURS.get(kind, "#555"), "ls": "-" if kind == "train" else "--"}
@@ -79,7 +82,7 @@ def reliability(results: Results, protocol: str) -> Picture:
     """Draw empirical against nominal coverage; the diagonal is calibrated."""
     table = results.calibration_table(protocol, "reliability")
     whole, timed = table[table["time"].isna()], table[table["time"].notna()]
-    with canvas("Reliability", "nominal coverage", "how often the truth is inside") as (figure, axes):
+    with canvas("Reliability", "nominal coverage (share)", "truth inside (share)") as (figure, axes):
         axes.plot([0, 1], [0, 1], color="#999", ls=":", label="calibrated")
         for time, colour in zip(_ends(timed["time"]), ("#9CC3DC", "#E8A87C"), strict=False):
             part = timed[timed["time"] == time]
@@ -96,7 +99,7 @@ def ranks(results: Results, protocol: str) -> Picture:
     """Draw how often the truth has each rank among the members; flat is calibrated, a U is overconfident."""
     table = results.calibration_table(protocol, "rank")
     whole = table[table["time"].isna()]
-    with canvas("Rank histogram", "rank of the truth among the members", "frequency (1 = calibrated)") as (
+    with canvas("Rank histogram", "rank of the truth (members below it)", "frequency (1 = calibrated)") as (
         figure,
         axes,
     ):
@@ -120,7 +123,7 @@ def spread_and_error(results: Results, protocol: str) -> Picture:
 def coverage_over_time(results: Results, protocol: str) -> Picture:
     """Draw how often the 50 % and the 90 % interval contain the truth, over time."""
     table = results.calibration_table(protocol, "reliability").dropna(subset=["time"])
-    with canvas("Coverage over time", TIME, "how often the truth is inside") as (figure, axes):
+    with canvas("Coverage over time", TIME, "truth inside (share)") as (figure, axes):
         for level, line in ((0.5, "-"), (0.9, "--")):
             part = table[np.isclose(table["key"], level)]
             colour = COLOURS["ensemble"]
@@ -136,7 +139,7 @@ def gain(results: Results, protocol: str) -> Picture:
     """Draw by how much test-time conditioning lowers the error at each time."""
     with_it, without = results.growth(protocol, "ttc"), results.growth(protocol, "deterministic")
     saved = 1 - with_it["nrmse_mean"].to_numpy() / np.maximum(without["nrmse_mean"].to_numpy(), 1e-12)
-    with canvas("Gain at each time", TIME, "lower error than without") as (figure, axes):
+    with canvas("Gain at each time", TIME, "lower error than without (relative)") as (figure, axes):
         axes.axhline(0, color="#555", lw=0.8)
         axes.plot(with_it["time"], saved, color=COLOURS["ttc"])
         axes.fill_between(with_it["time"], 0, saved, color=COLOURS["ttc"], alpha=0.2, lw=0)
@@ -146,7 +149,7 @@ def gain(results: Results, protocol: str) -> Picture:
 
 def violation(examples: Examples) -> Picture:
     """Draw how far each step is from the equation, averaged over the examples."""
-    with canvas("Each step and the equation", TIME, "unexplained share of the change") as (figure, axes):
+    with canvas("Each step and the equation", TIME, "unexplained change (share)") as (figure, axes):
         for name in ("truth", "deterministic", "ttc"):
             if f"violation_{name}" in examples:
                 values = examples[f"violation_{name}"].mean(0)
@@ -159,7 +162,7 @@ def violation(examples: Examples) -> Picture:
 def chosen(examples: Examples) -> Picture:
     """Draw at which steps the search preferred a drawn candidate to the operator's own guided step."""
     drawn = (examples["chosen"] > 0).mean(0)
-    with canvas("Selected candidates", TIME, "share of examples with a drawn one") as (figure, axes):
+    with canvas("Selected candidates", TIME, "examples with a drawn one (share)") as (figure, axes):
         axes.bar(examples["time"], drawn, width=examples["time"][0] * 0.9, color=COLOURS["ttc"])
         axes.set_ylim(0, 1)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -171,7 +174,7 @@ def chosen(examples: Examples) -> Picture:
 def pairs(results: Results, protocol: str) -> Picture:
     """Draw each trajectory's error with against without test-time conditioning."""
     without, with_it = (results.errors(protocol, variant) for variant in ("deterministic", "ttc"))
-    with canvas("Each trajectory", "nRMSE without", "nRMSE with") as (figure, axes):
+    with canvas("Each trajectory", "nRMSE without (relative)", "nRMSE with (relative)") as (figure, axes):
         both = np.concatenate([with_it, without])
         ends = (both.min() * 0.9, both.max() * 1.1)
         axes.plot(ends, ends, color="#999", ls=":")
@@ -185,7 +188,7 @@ def pairs(results: Results, protocol: str) -> Picture:
 
 def distribution(results: Results, protocol: str) -> Picture:
     """Draw the distribution of the trajectories' errors, so that a mean cannot hide a few bad ones."""
-    with canvas("Distribution over trajectories", "nRMSE (relative)", "share of trajectories below") as (figure, axes):
+    with canvas("Distribution over trajectories", "nRMSE (relative)", "trajectories below (share)") as (figure, axes):
         for variant in results.variants(protocol):
             errors = np.sort(results.errors(protocol, variant))
             shares = np.arange(1, len(errors) + 1) / len(errors)

@@ -60,7 +60,7 @@ def energy_spectrum(trajectories: Trajectories) -> Picture:
     moments = sorted({0, last // 4, last})
     u = trajectories.read(_some(trajectories), moments).double().numpy()
     energy = (np.abs(np.fft.rfft(u, norm="forward")) ** 2).mean(0)
-    with canvas("Energy spectrum", "mode (waves per domain)", "energy of the mode") as (figure, axes):
+    with canvas("Energy spectrum", "mode (waves per domain)", "energy of the mode (velocity units²)") as (figure, axes):
         for row, moment, line in zip(energy, moments, LINES, strict=False):
             mode = np.arange(1, len(row))
             axes.loglog(mode, np.maximum(row[1:], 1e-20), line, label=f"t = {trajectories.times[moment]:.2g}")
@@ -74,7 +74,9 @@ def initial_conditions(trajectories: Trajectories) -> list[Picture]:
     mean, fluctuation = u.mean(-1), u.std(-1)
     return [
         _histogram("data_initial_mean", "Means at t = 0", f"mean of {FIELD}", mean),
-        _histogram("data_initial_rms", "Fluctuations at t = 0", f"rms of {FIELD} about its mean", fluctuation),
+        _histogram(
+            "data_initial_rms", "Fluctuations at t = 0", "rms of u about its mean (velocity units)", fluctuation
+        ),
     ]
 
 

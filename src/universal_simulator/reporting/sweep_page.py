@@ -78,7 +78,10 @@ def pictures(trials: pd.DataFrame, paths: list[str]) -> list[Picture]:
         axes.legend()
         drawn = [Picture("sweep-trials", figure, "Error of every trial, and the best so far")]
     for path in paths:
-        with canvas(path, path.rpartition(".")[2].replace("_", " "), "nRMSE, validation (relative)") as (figure, axes):
+        with canvas(path, path.rpartition(".")[2].replace("_", " ") + " (value)", "nRMSE, validation (relative)") as (
+            figure,
+            axes,
+        ):
             values = done[path] if pd.api.types.is_numeric_dtype(done[path]) else done[path].astype(str)
             axes.plot(values, done["error"], "o", color=COLOURS["deterministic"], ms=3.5)
             wide = pd.api.types.is_numeric_dtype(done[path]) and values.min() > 0 and values.max() > 10 * values.min()
