@@ -58,7 +58,13 @@ def _download(uri: str, place: str) -> Path:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # two seconds, which only this pays
 
-    store = None if mlflow.is_tracking_uri_set() else default_store()
+    named = mlflow.is_tracking_uri_set()
+    store = None if named else default_store()
+    if not named and store is None:  # mlflow would make an empty one in the working folder
+        raise InputError(
+            f"model = {uri}: must be in the store of MLflow, and there is none yet; run and promote an experiment, "
+            "or set MLFLOW_TRACKING_URI"
+        )
     of_run = uri.startswith("runs:") and uri.count("/") == 1
     try:
         local = mlflow.artifacts.download_artifacts(
