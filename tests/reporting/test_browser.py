@@ -7,18 +7,15 @@ measures it, and Chromium prints what the probe wrote.
 import html
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from browsing import chromium, needs_browser
 from universal_simulator.reporting import comparison_page
 from universal_simulator.reporting.comparison import FinishedRun
 from universal_simulator.reporting.sections import pictures, sections
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 PROBE = """<!doctype html><iframe id="frame" src="report.html" style="width:{width}px;height:900px;border:0"></iframe>
 <pre id="found"></pre><script>
@@ -43,10 +40,7 @@ document.getElementById("frame").addEventListener("load", event => {{
 }});
 </script>"""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +53,8 @@ def folder(page, tmp_path_factory):
 def measure(folder, width: int) -> dict:
     probe = folder / f"probe{width}.html"
     probe.write_text(PROBE.format(width=width), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
-               f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom", probe.as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    options = ("--allow-file-access-from-files", "--virtual-time-budget=20000", "--dump-dom")
+    done = chromium(folder, *options, probe.as_uri())
     found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found.group(1)))
@@ -99,8 +92,6 @@ def test_the_comparison_fits(tmp_path, results, width):
 
 def test_the_page_prints(folder):
     target = folder / "report.pdf"
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
-               f"--print-to-pdf={target}", (folder / "report.html").as_uri()]  # fmt: skip
-    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    chromium(folder, f"--print-to-pdf={target}", (folder / "report.html").as_uri())
     pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
     assert 3 <= pages <= 25

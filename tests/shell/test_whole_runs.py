@@ -2,21 +2,12 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import requests
-from click.testing import CliRunner
-from kedro.framework.project import configure_project
-
-from universal_simulator.cli import run
 
 pytestmark = pytest.mark.slow
 
@@ -119,67 +110,10 @@ def test_the_tour_opens_a_finished_experiment_and_changes_nothing(folder):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_the_tour_is_kept_without_its_outputs():
-    cells = json.loads((PROJECT / "notebooks/tour.ipynb").read_text(encoding="utf-8"))["cells"]
+@pytest.mark.parametrize("name", ["tour", "champion"])
+def test_a_notebook_is_kept_without_its_outputs(name):
+    cells = json.loads((PROJECT / f"notebooks/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     assert not [cell["id"] for cell in cells if cell.get("outputs") or cell.get("execution_count")]
-
-
-@pytest.fixture
-def command(folder, monkeypatch):
-    """Run ``kedro run`` on the finished experiment's artefacts, in this process; return what it printed."""
-    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(folder))
-    configure_project("universal_simulator")
-
-    def command(pipeline: str, params: str = "", status: int = 0) -> str:
-        result = CliRunner().invoke(run, [f"--pipeline={pipeline}", f"--params={params}"])
-        assert result.exit_code == status, result.output[-3000:]
-        return result.output
-
-    return command
-
-
-def serve(folder: Path, request: dict) -> np.ndarray:
-    """Ask the champion over HTTP, as ``mlflow models serve`` puts it up."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mlflow = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/universal-simulator@champion"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow/mlflow.db", "PATH": path}
-    server = subprocess.Popen(
-        [*mlflow, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        for _ in range(240):
-            try:
-                if requests.get(f"http://127.0.0.1:{port}/ping", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                assert server.poll() is None, "the server has ended"
-                time.sleep(0.5)
-        answer = requests.post(f"http://127.0.0.1:{port}/invocations", json=request, timeout=60)
-        assert answer.ok, answer.text
-        return np.array(answer.json()["predictions"])
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-def test_a_finished_run_is_compared_promoted_used_and_served(folder, command, tmp_path):
-    command("compare")
-    assert pd.read_csv(folder / "08_reporting/compare/comparison.csv")["experiment"].tolist() == ["dry_run"]
-    command("promote", "candidate=dry_run")
-    command("promote", "candidate=dry_run")
-    history = pd.read_csv(folder / "08_reporting/promote/history.csv")
-    assert history[["number", "experiment", "champion"]].values.tolist() == [[1, "dry_run", True]]
-    u0 = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)[None]
-    np.save(tmp_path / "u0.npy", u0)
-    command("predict", f"predict.input={tmp_path}/u0.npy,predict.viscosity=0.01,predict.times=[0.1,0.2]")
-    predicted = np.load(folder / "07_model_output/predictions/u0.npy")
-    request = {"inputs": {"u0": u0.tolist(), "viscosity": [0.01]}, "params": {"times": [0.1, 0.2]}}
-    np.testing.assert_allclose(serve(folder, request)[:, 0], predicted, atol=1e-5)
 
 
 def test_weights_from_elsewhere_reproduce_the_scores_from_nothing_but_the_bundle(folder, tmp_path):

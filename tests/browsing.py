@@ -1,0 +1,72 @@
+"""Pages in headless Chromium, and servers on this machine for as long as a test looks at them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+
+def chromium(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """Run Chromium without a window, with a profile of its own in ``folder``."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    return subprocess.run(
+        [CHROMIUM, *options, *arguments], capture_output=True, text=True, errors="replace", timeout=180, check=check
+    )
+
+
+def opened(folder: Path, url: str, *words: str, attempts: int = 3) -> str:
+    """Return the page as it is once its scripts have drawn it; on a busy machine they may need a second attempt."""
+    page = ""
+    for _ in range(attempts):
+        size = ("--window-size=1500,1100", "--virtual-time-budget=30000")
+        page = chromium(folder, *size, "--dump-dom", url).stdout
+        if all(word in page for word in words):
+            return page
+    raise AssertionError(f"{url} shows no {[word for word in words if word not in page]}")
+
+
+@contextmanager
+def serving(*command: str, ready: str, **environment: str) -> Iterator[str]:
+    """Run a server with ``{port}`` in its command replaced by a free one; give its address once ``ready`` answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
+    server = subprocess.Popen(
+        [word.format(port=port) for word in command],
+        env=os.environ
+        | {"PATH": path, "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(360):
+            try:
+                if requests.get(address + ready, timeout=5).ok:
+                    break
+            except requests.ConnectionError:
+                assert server.poll() is None, "the server has ended"
+            time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
