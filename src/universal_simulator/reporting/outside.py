@@ -17,7 +17,7 @@ def pictures(results: Results) -> tuple[Picture, ...]:
     first = table.iloc[0]
     same_field, same_parameter = table["amplitude"] == 1, table["parameter"] == first["parameter"]
     return (
-        _drawn("parameter", table[same_field], results.parameter_words),
+        _drawn("parameter", table[same_field], f"{results.parameter_words} (of the equation)"),
         _drawn("amplitude", table[same_parameter], "amplitude of initial fields (1 = as in training)"),
     )
 

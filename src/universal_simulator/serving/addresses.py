@@ -10,6 +10,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from universal_simulator.errors import InputError
@@ -58,18 +60,16 @@ def _download(uri: str, place: str) -> Path:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # two seconds, which only this pays
 
-    named = mlflow.is_tracking_uri_set()
-    store = None if named else default_store()
-    if not named and store is None:  # mlflow would make an empty one in the working folder
+    store = None if mlflow.is_tracking_uri_set() else default_store()
+    if store is None and not mlflow.is_tracking_uri_set():  # mlflow would make an empty one in the working folder
         raise InputError(
             f"model = {uri}: must be in the store of MLflow, and there is none yet; run and promote an experiment, "
             "or set MLFLOW_TRACKING_URI"
         )
     of_run = uri.startswith("runs:") and uri.count("/") == 1
     try:
-        local = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"{uri}/{FOLDER}" if of_run else uri, dst_path=place, tracking_uri=store, registry_uri=store
-        )
+        with _looking_in(store):
+            local = mlflow.artifacts.download_artifacts(f"{uri}/{FOLDER}" if of_run else uri, dst_path=place)
     except Exception as error:  # whatever the store raises
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise InputError(
@@ -79,6 +79,19 @@ def _download(uri: str, place: str) -> Path:
     if found is None:
         raise InputError(f"model = {uri}: holds no {CARD}; name a model of this project")
     return found
+
+
+@contextmanager
+def _looking_in(store: str | None) -> Iterator[None]:
+    """Name a store to mlflow for a while; as an argument, not all of mlflow listens to it."""
+    if store is None:
+        yield
+        return
+    os.environ["MLFLOW_TRACKING_URI"] = store
+    try:
+        yield
+    finally:
+        del os.environ["MLFLOW_TRACKING_URI"]
 
 
 def _inside(folder: Path) -> Path | None:
