@@ -124,6 +124,7 @@ def test_without_ensemble_and_conditioning_the_page_says_so(results):
         trajectory_scores=frame[frame["variant"].isin(kept)],
         error_growth=growth[growth["variant"].isin(kept)],
         calibration=results.calibration.iloc[:0],
+        outside=results.outside.iloc[:0],
         examples={name: values for name, values in results.examples.items() if name not in ("ensemble", "ttc")},
     )
     page = render(plain, sections(plain))
