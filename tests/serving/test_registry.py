@@ -96,6 +96,22 @@ def test_the_champion_is_opened_by_its_name_and_is_the_model_that_was_recorded(f
     assert opened.card.provenance["data_fingerprint"] == "abcd1234"
 
 
+def test_without_a_named_store_it_is_found_in_the_projects_own(first, uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(Path(uri.removeprefix("sqlite:///")).parents[1]))
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(None)
+    try:
+        opened = Emulator.load(f"models:/{MODEL}@{ALIAS}", "cpu")
+        assert not mlflow.is_tracking_uri_set()
+        monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(tmp_path))
+        with pytest.raises(InputError, match=r"must be in the store of MLflow, and there is none yet; run and promote"):
+            Emulator.load(f"models:/{MODEL}@{ALIAS}", "cpu")
+    finally:
+        mlflow.set_tracking_uri(uri)
+    assert opened.card.experiment == "golden"
+    assert not list(tmp_path.iterdir())
+
+
 def test_mlflow_serves_it_without_code_in_the_model(first, emulator):
     from mlflow.artifacts import download_artifacts
 

@@ -50,17 +50,18 @@ def evaluate_outside(
     wanted = list(cases(evaluation, data)) if "ensemble" in evaluation.variants else []
     with progress("evaluation: outside training", len(wanted)) as advance:
         for parameter, amplitude in wanted:
-            advance(1)
             case = {"parameter": parameter, "amplitude": amplitude}
             try:
                 task = solved(test, data, **case, count=evaluation.outside.trajectories, device=choose(compute.device))
             except InputError as error:
                 log.warning("Outside training, left out: %s", error)
+                advance(1)
                 continue
             generator = stream(seed, "outside", f"{parameter:g}", f"{amplitude:g}")
             fields = forecast(emulator, task, "ensemble", evaluation.ensemble.members, ttc, generator)
             known = parameter in data.viscosities and amplitude == 1
             rows.append({**case, "inside": known, **worth(fields, task.truth)})
+            advance(1)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
