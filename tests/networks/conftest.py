@@ -32,7 +32,7 @@ def latent() -> Latent:
 
 @pytest.fixture(scope="session")
 def small() -> UTransformer:
-    return UTransformer(hidden_width=16, heads=2, group_size=8, depths=(1, 2, 1))
+    return UTransformer(points_per_token=4, point_width=8, hidden_width=16, heads=2, group_size=8, depths=(1, 2, 1))
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,8 @@ def build(statistics, latent, shape) -> Callable[[str], nn.Module]:
 
 def _call(stage: str, network: nn.Module, samples: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    z, after, noisy = (torch.randn(samples, 4, 8, generator=generator) for _ in range(3))
+    z, after = (torch.randn(samples, 4, 8, generator=generator) for _ in range(2))
+    noisy = torch.randn(samples, 4, 4, generator=generator)
     v = torch.randn(samples, 64, generator=generator)
     viscosity = torch.linspace(0.001, 0.1, samples)
     step = torch.full((samples,), 0.02)
@@ -69,7 +70,7 @@ def test_members_of_a_batch_do_not_mix(stage, build):
         whole, part = _call(stage, network, 3), None
         torch.manual_seed(0)
         generator = torch.Generator().manual_seed(1)
-        inputs = [torch.randn(3, 4, 8, generator=generator) for _ in range(3)]
+        inputs = [torch.randn(3, 4, dim, generator=generator) for dim in (8, 8, 4)]
         v = torch.randn(3, 64, generator=generator)
         viscosity, step = torch.linspace(0.001, 0.1, 3), torch.full((3,), 0.02)
         one = slice(1, 2)
@@ -81,7 +82,7 @@ def test_members_of_a_batch_do_not_mix(stage, build):
         else:
             noise = torch.linspace(-1, 1, 3)
             part = network(inputs[2][one], noise[one], inputs[0][one], inputs[1][one], viscosity[one], step[one])
-    torch.testing.assert_close(part, whole[one], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(part, whole[one], rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -114,8 +115,8 @@ def test_every_condition_matters(stage, build):
 
     def out(z: Tensor = z, nu: Tensor = nu, step: Tensor = step, noise: Tensor = noise) -> Tensor:
         if stage != "diffusion_residual":
-            return network(z, nu, step) - z
-        return network(z, noise, z, 1.1 * z, nu, step)
+            return network(z, nu, step) - network.long_waves.state(network.long_waves.of(z))
+        return network(z[..., :4], noise, z, 1.1 * z, nu, step)
 
     with torch.no_grad():
         reference = out()

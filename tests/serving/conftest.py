@@ -44,7 +44,7 @@ def bundle() -> Bundle:
     torch.manual_seed(0)
     networks = {stage: recipe.build().eval().requires_grad_(False) for stage, recipe in recipes.items()}
     for name in ("operator", "consistency_distill"):
-        nn.init.normal_(networks[name].network.leave.weight, std=0.02)
+        nn.init.normal_(networks[name].network.u.leave.weight, std=0.02)
     networks["consistency_distill"].residual_scale.fill_(0.01)
     card = Card(
         experiment="golden",

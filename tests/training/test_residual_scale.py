@@ -54,13 +54,3 @@ def test_both_parts_of_the_residual_s_size_are_found(network):
     assert scaled.median().item() == pytest.approx(1, abs=0.05)
     quarters = [part.median().item() for part in scaled[parts.viscosity.argsort()].chunk(4)]
     assert quarters == pytest.approx([1] * 4, abs=0.1), "of order one whether a step goes far or not"
-
-
-def test_networks_of_before_the_second_part_load_and_have_none(network):
-    old = {name: value for name, value in network.state_dict().items() if name != "increment_scale"}
-    network.increment_scale.fill_(9.0)
-    network.load_state_dict(old)
-    assert network.increment_scale == 0
-    assert "increment_scale" not in old
-    z = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(network.scale(z, 2 * z), network.scale(z, z))

@@ -13,12 +13,6 @@ class Latent(Section):
     tokens: Size = 16
     dim: Size = 32
 
-    @model_validator(mode="after")
-    def _divides(self) -> "Latent":
-        if self.dim % 4:
-            raise ValueError(f"dim = {self.dim} must be a multiple of 4, as networks cut tokens in 4; take 16 or 32")
-        return self
-
 
 class Training(Section):
     """One stage's optimisation: AdamW, linear warm-up, cosine to the final rate, weight average, early stopping."""
@@ -82,13 +76,23 @@ class Autoencoder(Section):
 Depth = Annotated[int, Field(ge=1, le=100)]
 
 
+PARTS = 2
+"""Pieces of a token on the U-transformer's finest level of tokens."""
+
+
 class UTransformer(Section):
     """Shape of a U-shaped transformer over latent tokens."""
 
+    points_per_token: Size = 8
+    """Of the ``latent.dim`` samples of a token: how many carry the waves that the network works on."""
+    point_width: Size = 32
+    """Channels on the level of points."""
     hidden_width: Size = 64
+    """Channels on the three levels of tokens: halves, whole ones, pairs."""
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
-    """Blocks on each of the three levels, on the way down and again on the way up."""
+    """Blocks on each level of tokens, on the way down and again on the way up."""
     heads: Size = 4
+    """Of attention, on the level of pairs."""
     group_size: Size = 8
     """Channels normalised together."""
 
@@ -103,6 +107,11 @@ class UTransformer(Section):
             raise ValueError(
                 f"heads = {self.heads} must leave each head 2 of hidden_width = {self.hidden_width} channels or more, "
                 "a pair to turn with the position; lower heads"
+            )
+        if self.points_per_token % PARTS:
+            raise ValueError(
+                f"points_per_token = {self.points_per_token} must be a multiple of {PARTS}, as the network cuts tokens "
+                f"in {PARTS}; take {self.points_per_token + 1}"
             )
         return self
 

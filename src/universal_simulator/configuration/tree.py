@@ -91,7 +91,22 @@ class Parameters(Section):
                 f"operator.unroll × operator.time_strides = {longest} must be below the {self.data.snapshots} "
                 "snapshots of a trajectory; lower either"
             )
+        self._networks_fit_the_latents()
         return self
+
+    def _networks_fit_the_latents(self) -> None:
+        if self.latent.tokens % 2:
+            raise ValueError(
+                f"latent.tokens = {self.latent.tokens} must be even, as networks pair tokens; "
+                f"take {self.latent.tokens + 1}"
+            )
+        for name in ("operator", "diffusion_residual"):
+            points = getattr(self, name).network.points_per_token
+            if points > self.latent.dim:
+                raise ValueError(
+                    f"{name}.network.points_per_token = {points} must not exceed "
+                    f"latent.dim = {self.latent.dim}; lower it"
+                )
 
     def _longest_window(self) -> int:
         return self.operator.unroll * max(self.operator.time_strides)

@@ -1,5 +1,6 @@
 """From a field now to fields later."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -55,12 +56,14 @@ class ResidualSampler:
         noise: Float[Tensor, "sample token dim"],
         generator: torch.Generator,
     ) -> Float[Tensor, "sample token dim"]:
-        """Return one residual per state, in latent units; ``noise`` is standard normal."""
+        """Return one residual per state, in latent units; ``noise`` is standard normal, and so are its long waves."""
+        waves = self.network.long_waves
+        noise = waves.of(noise) * math.sqrt(waves.latent.dim / waves.points)
 
         def network(noisy: Tensor, level: Tensor) -> Tensor:
             return self.network(noisy, level, before, after, viscosity, time_step)
 
-        return self.network.scale(before, after) * self._sample(network, noise, generator)
+        return self.network.scale(before, after) * waves.state(self._sample(network, noise, generator))
 
     def _sample(self, network: Network, noise: Tensor, generator: torch.Generator) -> Tensor:
         levels = self.schedule.levels(self.calls + 1)[: self.calls].to(noise)

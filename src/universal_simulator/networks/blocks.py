@@ -1,13 +1,9 @@
-"""The repeating unit of the U-transformer, and how scalars steer it."""
+"""The repeating unit of the U-shaped networks, and how scalars steer it. Channels come before positions here."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.networks.attention import CircularAttention
-
-EXPANSION = 2
-NEIGHBOURHOOD = 3
 
 
 class ConditionEmbedding(nn.Module):
@@ -23,50 +19,46 @@ class ConditionEmbedding(nn.Module):
 
 
 class ModulatedNorm(nn.Module):
-    """Group normalisation per position, its scale and shift given by the conditions (FiLM, arXiv 1709.07871)."""
+    """Group normalisation (arXiv 1803.08494), its scale and shift given by the conditions (FiLM, arXiv 1709.07871).
+
+    Statistics are taken over all positions: how strong the field is here, relative to elsewhere, is what moves it.
+    """
 
     def __init__(self, width: int, group_size: int, embedding: int) -> None:
         super().__init__()
-        self.group_size = group_size
+        self.norm = nn.GroupNorm(width // group_size, width, affine=False)
         self.modulation = nn.Linear(embedding, 2 * width)
 
     def forward(
-        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample position width"]:
+        self, x: Float[Tensor, "sample width position"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample width position"]:
         """Return normalised, modulated channels."""
-        grouped = x.unflatten(-1, (-1, self.group_size))
-        normal = nn.functional.layer_norm(grouped, (self.group_size,)).flatten(-2)
-        scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
-        return normal * (1 + scale) + shift
+        scale, shift = self.modulation(embedding)[..., None].chunk(2, dim=1)
+        return self.norm(x) * (1 + scale) + shift
 
 
 class Block(nn.Module):
-    """Attention round the circle (where asked), then a feed-forward over each position and its two neighbours.
+    """Two periodic convolutions, and attention round the circle before them where ``heads`` are given."""
 
-    Fronts move by a fraction of a position per step: the neighbours carry them, attention carries the rest. Both
-    branches start at zero, so the network starts as the identity.
-    """
-
-    def __init__(self, width: int, heads: int, group_size: int, embedding: int, *, attends: bool) -> None:
+    def __init__(self, width: int, kernel: int, group_size: int, embedding: int, heads: int = 0) -> None:
         super().__init__()
-        self.attention = CircularAttention(width, heads) if attends else None
-        self.attention_norm = ModulatedNorm(width, group_size, embedding) if attends else None
+        self.attention = CircularAttention(width, heads) if heads else None
+        self.attention_norm = ModulatedNorm(width, group_size, embedding) if heads else None
         self.norm = ModulatedNorm(width, group_size, embedding)
-        self.widen = nn.Linear(NEIGHBOURHOOD * width, EXPANSION * width)
-        self.narrow = nn.Linear(EXPANSION * width, width)
-        nn.init.zeros_(self.narrow.weight)
-        nn.init.zeros_(self.narrow.bias)
+        self.first = convolution(width, width, kernel)
+        self.second = convolution(width, width, kernel)
 
     def forward(
-        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample position width"]:
-        """Return x with both branches added."""
+        self, x: Float[Tensor, "sample width position"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample width position"]:
+        """Return x with the branches added."""
         if self.attention is not None and self.attention_norm is not None:
-            x = x + self.attention(self.attention_norm(x, embedding))
-        hidden = nn.functional.gelu(self.widen(with_neighbours(self.norm(x, embedding))))
-        return x + self.narrow(hidden)
+            # contiguous: torch multiplies a strided input in another order where no gradient is wanted
+            positions = self.attention_norm(x, embedding).transpose(1, 2).contiguous()
+            x = x + self.attention(positions).transpose(1, 2)
+        return x + self.second(nn.functional.gelu(self.first(self.norm(x, embedding))))
 
 
-def with_neighbours(x: Float[Tensor, "sample position width"]) -> Float[Tensor, "sample position wide"]:
-    """Return each position's channels between those of its left and right neighbour, periodically."""
-    return torch.cat((x.roll(1, dims=1), x, x.roll(-1, dims=1)), dim=-1)
+def convolution(inside: int, outside: int, kernel: int, *, bias: bool = True) -> nn.Conv1d:
+    """Return a convolution round the circle, of as many positions as there were."""
+    return nn.Conv1d(inside, outside, kernel, padding="same", padding_mode="circular", bias=bias)

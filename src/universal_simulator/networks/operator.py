@@ -1,8 +1,9 @@
 """One time step in latent space.
 
-``z' = z + a δ F(z/a; log a, log ν, log Δt)`` with ``a`` the state's own amplitude and ``δ`` the usual relative
-increment. Dividing by ``a`` makes strong and weak fields look alike (Burgers scales); the step adds no mean, so mass is
-conserved by construction. ``F`` is the U-transformer; baselines put another network in its place and share all else.
+``w' = w + a δ F(w/a; log a, log ν, log Δt)`` with ``w`` the long waves of the state z that the network works on, ``a``
+the state's own amplitude and ``δ`` the usual relative increment. Dividing by ``a`` makes strong and weak fields look
+alike (Burgers scales); the step adds no mean, so mass is conserved by construction. ``F`` is the U-transformer;
+baselines put another network in its place, which works on all of the state, and share all else.
 """
 
 import torch
@@ -13,6 +14,7 @@ from universal_simulator.configuration import CircularUNet, FourierOperator, Lat
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
 from universal_simulator.networks.fourier import FourierNetwork
+from universal_simulator.networks.long_waves import LongWaves
 from universal_simulator.networks.u_net import UNetwork
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 
@@ -28,7 +30,9 @@ class LatentOperator(nn.Module):
         super().__init__()
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.network = _inner(settings, latent)
+        self.network = _inner(settings)
+        points = settings.points_per_token if isinstance(settings, UTransformer) else latent.dim
+        self.long_waves = LongWaves(latent, points)
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
 
@@ -40,19 +44,20 @@ class LatentOperator(nn.Module):
     ) -> Float[Tensor, "sample token dim"]:
         """Return the state one ``time_step`` later."""
         a = self.scale(z)
-        increment = self.network((z / _wide(a))[:, None], self.conditions(a, viscosity, time_step))
+        w = self.long_waves.of(z)
+        increment = self.network((w / _wide(a))[:, None], self.conditions(a, viscosity, time_step))
         increment = increment - increment.mean((-2, -1), keepdim=True)
-        return z + _wide(a * self.rate * time_step) * increment
+        return self.long_waves.state(w + _wide(a * self.rate * time_step) * increment)
 
     def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
         """Return what a state is divided by, a."""
         return amplitude(z, self.floor)
 
 
-def _inner(settings: Inner, latent: Latent) -> nn.Module:
+def _inner(settings: Inner) -> nn.Module:
     match settings:
         case UTransformer():
-            return UTransformerNetwork(settings, latent, states=1, conditions=3)
+            return UTransformerNetwork(settings, states=1, conditions=3)
         case CircularUNet():
             return UNetwork(settings, states=1, conditions=3)
         case FourierOperator():

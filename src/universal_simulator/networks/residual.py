@@ -1,8 +1,9 @@
 """The network inside the denoiser of the operator's residual.
 
 It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitude,
-and is told amplitude, viscosity, time step and noise level. What its output means is decided by the preconditioning
-around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
+and is told amplitude, viscosity, time step and noise level. All of it is seen on the long waves that the network works on:
+the operator errs in those, and short ones would be but noise to remove. What its output means is decided by the
+preconditioning around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
 """
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from universal_simulator.configuration import Latent, UTransformer
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
+from universal_simulator.networks.long_waves import LongWaves
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 
 
@@ -26,14 +28,14 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.network = UTransformerNetwork(settings, latent, states=3, conditions=4)
+        self.network = UTransformerNetwork(settings, states=3, conditions=4)
+        self.long_waves = LongWaves(latent, settings.points_per_token)
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
         self.register_buffer("residual_scale", torch.tensor(1.0))
         self.register_buffer("increment_scale", torch.tensor(0.0))
         """Parts of the residual's standard deviation that grow with the amplitude, and with how far the step went;
-        measured before training. Networks that were trained before there was the second part have none of it."""
-        self.register_load_state_dict_pre_hook(_without_increment_scale)
+        measured before training."""
 
     def scale(
         self, before: Float[Tensor, "sample token dim"], after: Float[Tensor, "sample token dim"]
@@ -44,21 +46,18 @@ class ResidualNetwork(nn.Module):
 
     def forward(
         self,
-        noisy: Float[Tensor, "sample token dim"],
+        noisy: Float[Tensor, "sample token point"],
         noise: Float[Tensor, " sample"],
         before: Float[Tensor, "sample token dim"],
         after: Float[Tensor, "sample token dim"],
         viscosity: Float[Tensor, " sample"],
         time_step: Float[Tensor, " sample"],
-    ) -> Float[Tensor, "sample token dim"]:
+    ) -> Float[Tensor, "sample token point"]:
         """Return a zero-mean tensor; ``before`` and ``after`` are the operator's input and output."""
         a = amplitude(before, self.floor)
         wide = a[:, None, None]
+        before, after = self.long_waves.of(before), self.long_waves.of(after)
         increment = (after - before) / (wide * (self.rate * time_step)[:, None, None])
         conditions = torch.cat((self.conditions(a, viscosity, time_step), noise[:, None]), dim=-1)
         out = self.network(torch.stack((noisy, before / wide, increment), dim=1), conditions)
         return out - out.mean((-2, -1), keepdim=True)
-
-
-def _without_increment_scale(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    state.setdefault(prefix + "increment_scale", torch.tensor(0.0))

@@ -1,67 +1,37 @@
 """A U-shaped transformer over latent tokens.
 
-Three levels: quarter tokens, half tokens, whole tokens. The two finer levels mix neighbours, the coarsest also attends
-around the whole circle (attention on the finer levels cost a third of the steps per second and gained nothing at equal
-time, see docs/design.md). Skip connections join the way down and the way up, as in a U-Net (arXiv 1505.04597).
+It looks at a state's longest waves, ``points_per_token`` points of each token: what is smooth needs no more, is cheaper
+there, and is learned sooner, since in one step fronts move by fewer points. Below the level of points stand three of
+tokens: quarter tokens, half tokens, whole tokens. All mix neighbours by convolutions, the coarsest also attends around
+the whole circle (docs/design.md has what each of these brings).
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import Latent, UTransformer
-from universal_simulator.networks.blocks import Block, ConditionEmbedding, with_neighbours
+from universal_simulator.configuration import UTransformer
+from universal_simulator.configuration.learning import PARTS
+from universal_simulator.networks.u_shape import Level, UShape
 
-PARTS = 4
-"""Pieces of a token on the finest level."""
+POINT_KERNEL, TOKEN_KERNEL = 5, 3
 
 
 class UTransformerNetwork(nn.Module):
-    """Map latent states, stacked, and scalar conditions to one latent state."""
+    """Map the long waves of latent states, stacked, and scalar conditions to those of one latent state."""
 
-    def __init__(self, settings: UTransformer, latent: Latent, *, states: int, conditions: int) -> None:
+    def __init__(self, settings: UTransformer, *, states: int, conditions: int) -> None:
         super().__init__()
-        width = settings.hidden_width
-        part = latent.dim // PARTS
-        self.embed = ConditionEmbedding(conditions, width)
-        self.enter = nn.Linear(3 * states * part, width)
-        self.down = nn.ModuleList(self._blocks(settings, level) for level in range(3))
-        self.up = nn.ModuleList(self._blocks(settings, level) for level in range(2))
-        self.merge = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2))
-        self.split = nn.ModuleList(nn.Linear(width, 2 * width) for _ in range(2))
-        self.join = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(2))
-        self.leave = nn.Linear(3 * width, part)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
-
-    @staticmethod
-    def _blocks(settings: UTransformer, level: int) -> nn.ModuleList:
-        width, heads, groups = settings.hidden_width, settings.heads, settings.group_size
-        depth = settings.depths[level]
-        return nn.ModuleList(Block(width, heads, groups, width, attends=level == 2) for _ in range(depth))
+        width, group = settings.hidden_width, settings.group_size
+        patch = settings.points_per_token // PARTS
+        points = Level(settings.point_width, POINT_KERNEL, settings.point_width, coarsening=patch)
+        tokens = [
+            Level(width, TOKEN_KERNEL, group, blocks=depth, heads=heads)
+            for depth, heads in zip(settings.depths, (0, 0, settings.heads), strict=True)
+        ]
+        self.u = UShape([points, *tokens], states=states, conditions=conditions, embedding=width)
 
     def forward(
-        self, states: Float[Tensor, "sample state token dim"], conditions: Float[Tensor, "sample condition"]
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return one value per latent number; exactly zero before training."""
-        samples, _, tokens, dim = states.shape
-        embedding = self.embed(conditions)
-        parts = states.unflatten(-1, (PARTS, dim // PARTS)).permute(0, 2, 3, 1, 4)
-        x = self.enter(with_neighbours(parts.reshape(samples, tokens * PARTS, -1)))
-        skips = []
-        for level in range(2):
-            x = _apply(self.down[level], x, embedding)
-            skips.append(x)
-            x = self.merge[level](x.reshape(samples, x.shape[1] // 2, -1))
-        x = _apply(self.down[2], x, embedding)
-        for level in (1, 0):
-            finer = self.split[level](x).reshape(samples, 2 * x.shape[1], -1)
-            x = self.join[level](torch.cat((finer, skips[level]), dim=-1))
-            x = _apply(self.up[level], x, embedding)
-        return self.leave(with_neighbours(x)).reshape(samples, tokens, dim)
-
-
-def _apply(blocks: nn.Module, x: Tensor, embedding: Tensor) -> Tensor:
-    for block in blocks:  # type: ignore[attr-defined]
-        x = block(x, embedding)
-    return x
+        self, states: Float[Tensor, "sample state token point"], conditions: Float[Tensor, "sample condition"]
+    ) -> Float[Tensor, "sample token point"]:
+        """Return one value per point; exactly zero before training."""
+        return self.u(states.flatten(-2), conditions).unflatten(-1, states.shape[-2:])

@@ -78,10 +78,7 @@ def train(
     with the very weights of an uninterrupted training. Where a number is not finite, the epoch is begun once more at
     half the learning rate.
     """
-    optimizer = torch.optim.AdamW(
-        stage.network.parameters(), settings.learning_rate, settings.betas, weight_decay=settings.weight_decay
-    )
-    loop = _Loop(stage, optimizer, settings, generator)
+    loop = _Loop(stage, _optimizer(stage.network, settings), settings, generator)
     state = state or _begin(loop)
     _restore(loop, state)
     with deferred() as asked:
@@ -94,6 +91,15 @@ def train(
             except DivergenceError as error:
                 state = _halved(loop, begun, error)
                 yield Checkpoint(state)
+
+
+def _optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    """Return AdamW, all weights in one pass; what is complex has no such pass."""
+    weights = list(network.parameters())
+    fused = not any(weight.is_complex() for weight in weights)
+    return torch.optim.AdamW(
+        weights, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=fused
+    )
 
 
 def validation_loss(stage: Stage, device: torch.device) -> float:

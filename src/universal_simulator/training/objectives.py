@@ -81,7 +81,7 @@ def slope_error(z: Float[Tensor, "sample token dim"], truth: Float[Tensor, "samp
 class Residuals:
     """What the operator gets wrong in one step, scaled to order one, and the network that is told the context."""
 
-    values: Float[Tensor, "sample token dim"]
+    values: Float[Tensor, "sample token point"]
     bind: Callable[[nn.Module, int], partial]
     """Fix a network's context, repeated so many times over."""
 
@@ -91,7 +91,7 @@ def residuals(operator: nn.Module, network: ResidualNetwork, batch: Window) -> R
     before, truth = batch.z[:, 0], batch.z[:, 1]
     with torch.no_grad():
         after = operator(before, batch.viscosity, batch.time_step)
-        values = (truth - after) / network.scale(before, after)
+        values = network.long_waves.of(truth - after) / network.scale(before, after)
 
     def bind(of: nn.Module, times: int = 1) -> partial:
         context = {"before": before, "after": after, "viscosity": batch.viscosity, "time_step": batch.time_step}
@@ -114,7 +114,11 @@ def measure_residual_scale(
         before, truth = batch.z[:, 0], batch.z[:, 1]
         after = operator(before, batch.viscosity, batch.time_step)
         amplitudes = amplitude(before, network.floor).square()
-        rows.append(torch.stack((amplitudes, mean_square(after - before), mean_square(truth - after)), dim=1))
+        rows.append(
+            torch.stack(
+                (amplitudes, mean_square(after - before), mean_square(network.long_waves.of(truth - after))), dim=1
+            )
+        )
     known, found = torch.cat(rows).double().cpu().numpy()[:, :2], torch.cat(rows).double().cpu().numpy()[:, 2]
     expected = np.full_like(found, found.mean())
     for _ in range(REWEIGHTINGS):

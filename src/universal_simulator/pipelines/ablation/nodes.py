@@ -142,7 +142,7 @@ def built(change: Change, section: Operator, autoencoder: Trained[Autoencoder], 
         network.typical = recipe.statistics.rms
     if not change.attention:
         assert isinstance(network.network, UTransformerNetwork)
-        for block in network.network.down[-1]:  # type: ignore[attr-defined]
+        for block in network.network.u.down[-1]:  # type: ignore[attr-defined]
             block.attention = block.attention_norm = None
     return network
 
