@@ -26,7 +26,7 @@ def emulator() -> Emulator:
     operator = LatentOperator(small, latent, statistics)
     residual = ResidualNetwork(small, latent, statistics)
     for network in (operator, residual):
-        nn.init.normal_(network.network.u.leave.weight, std=0.02)
+        nn.init.normal_(network.network.u.leave.weight, std=0.01)
     residual.residual_scale.fill_(0.01)
     sampler = ResidualSampler(residual, NoiseSchedule(0.01, 20.0), 1)
     return Emulator(autoencoder.eval(), operator.eval(), sampler, "burgers")
