@@ -120,6 +120,7 @@ def _child(data: Path, log: Path, words: list[str]) -> int:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(PROJECT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup` and `&` have it ignored
     os.environ |= {"UNIVERSAL_SIMULATOR_DATA": str(data.resolve()), "COLUMNS": "400"}
     sys.argv = ["kedro", "run", *words]
     from universal_simulator.__main__ import main
@@ -190,6 +191,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
         code = run.wait() if sum(where.values()) >= count else run.ended()
         if code is None:
             where[run.at()] += 1
+            console.print(f"{time.strftime('%H:%M:%S')} kill {sum(where.values())}: {run.at()}")
             os.kill(run.pid, signal.SIGKILL)
             os.waitpid(run.pid, 0)
             continue
