@@ -54,7 +54,7 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     mlflow.end_run("FAILED")  # what the store believes without us
     assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").iterdir())
     assert "5 records wait in" in caplog.text
-    assert unsent.send(tmp_path / "unsent", "sqlite:///another.db") == 0
+    assert unsent.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
     assert unsent.send(tmp_path / "unsent", store) == 1
     found = mlflow.MlflowClient().get_run(run.run_id)
     assert found.info.status == "FINISHED"
