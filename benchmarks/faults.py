@@ -6,6 +6,7 @@ Each run is a process of its own, forked from one that has imported the librarie
 
 import argparse
 import atexit
+import json
 import os
 import random
 import shutil
@@ -30,8 +31,6 @@ ORDER = (
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
     "calibration", "evaluation", "reporting",
 )  # fmt: skip
-FIRST, LENGTH = " 1 of ", "calm.seconds"
-"""What the first step says when it begins, and where the length of the undisturbed run is kept."""
 ROOM, PAGE = 1 << 30, 1 << 12
 """Bytes of the small file system while it has room, and the fewest that it can be told to have."""
 RECORDS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv", "gates.csv")
@@ -151,12 +150,8 @@ def calm(folder: Path) -> Path:
     """Run once undisturbed, unless that was done; return the data folder."""
     data = folder / "calm"
     run = Run.start(data)
-    run.wait(until=lambda text: FIRST in text)
-    begun = time.monotonic()
     if code := run.wait():
         raise SystemExit(f"The undisturbed run ended with {code}: {run.text()[-2000:]}")
-    if not (folder / LENGTH).exists():  # a second one has nothing to do
-        (folder / LENGTH).write_text(f"{time.monotonic() - begun:.1f}")
     return data
 
 
@@ -179,15 +174,15 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
-    """Kill at random times until it was done ``count`` times, over as many experiments as that takes."""
+    """Kill in one stage after the other, at a random time of it, over as many experiments as ``count`` kills take."""
     expected, chance, where, experiments, bad = calm(folder), random.Random(seed), Counter[str](), 0, []
-    longest = float((folder / LENGTH).read_text()) / 3  # so every experiment is killed about six times
-    while sum(where.values()) < count or _unfinished(folder / "killed"):
-        data = folder / "killed"
-        run = Run.start(data)
-        run.wait(until=lambda text: FIRST in text)  # on a busy machine that takes minutes
+    lengths = json.loads((expected / "08_reporting/dry_run/timings.json").read_text())["seconds"]
+    data = folder / "killed"
+    while sum(where.values()) < count or data.exists():
+        run, stage = Run.start(data), ORDER[sum(where.values()) % len(ORDER)]
         if sum(where.values()) < count:
-            run.wait(chance.uniform(0, longest), until=lambda text: False)
+            run.wait(until=lambda text, stage=stage: f": {stage}: " in text)  # a stage that is done is not reached
+            run.wait(chance.uniform(0, lengths[stage]), until=lambda text: False)
         code = run.wait() if sum(where.values()) >= count else run.ended()
         if code is None:
             where[run.at()] += 1
@@ -207,10 +202,6 @@ def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
         f"the same command goes on; {experiments} experiments finished: {outcome if not bad else 'WRONG: ' + str(bad)}",
         "lost or wrong" if bad else "as promised",
     )
-
-
-def _unfinished(data: Path) -> bool:
-    return data.exists()
 
 
 def stops(folder: Path) -> list[tuple[str, str, str]]:
