@@ -73,6 +73,7 @@ class Run:
         """Fork, and run the command in the child as the command line would."""
         data.mkdir(parents=True, exist_ok=True)
         log = data.parent / f"{data.name}.log"
+        log.unlink(missing_ok=True)
         pid = os.fork()
         if pid:
             return cls(pid, log)
@@ -230,6 +231,17 @@ def stops(folder: Path) -> list[tuple[str, str, str]]:
     return found
 
 
+def threads(folder: Path) -> list[tuple[str, str, str]]:
+    """Run with two threads; say what differs from one, which is told and not promised."""
+    expected, data = calm(folder), folder / "threads"
+    shutil.rmtree(data, ignore_errors=True)
+    run = Run.start(data, f"{TINY},compute.threads=2")
+    status = run.wait()
+    good = status == 0 and ", 2 threads" in run.text()
+    differing = ", ".join(differences(expected, data)) if good else run.text()[-300:]
+    return [("two threads instead of one", f"other bits in: {differing or 'nothing'}", _verdict(good))]
+
+
 def disk(folder: Path) -> list[tuple[str, str, str]]:
     """Let the disk be full at each stage in turn, on a small file system of its own; needs the right to mount one."""
     expected, place, found = calm(folder), folder / "small", []
@@ -285,7 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--only", default="kills,stops,disk")
+    parser.add_argument("--only", default="kills,stops,threads,disk")
     arguments = parser.parse_args()
     import_everything()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -293,6 +305,7 @@ def main() -> None:
     makers: dict[str, Callable[[Path], list[tuple[str, str, str]]]] = {
         "kills": lambda folder: [kills(folder, arguments.kills)],
         "stops": stops,
+        "threads": threads,
         "disk": disk,
     }
     table, failed = Table("fault", "outcome", ""), False
