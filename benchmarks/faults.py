@@ -6,6 +6,7 @@ Each run is a process of its own, forked from one that has imported the librarie
 
 import argparse
 import atexit
+import json
 import os
 import random
 import shutil
@@ -30,8 +31,6 @@ ORDER = (
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
     "calibration", "evaluation", "reporting",
 )  # fmt: skip
-FIRST, LENGTH = " 1 of ", "calm.seconds"
-"""What the first step says when it begins, and where the length of the undisturbed run is kept."""
 ROOM, PAGE = 1 << 30, 1 << 12
 """Bytes of the small file system while it has room, and the fewest that it can be told to have."""
 RECORDS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv", "gates.csv")
@@ -74,6 +73,7 @@ class Run:
         """Fork, and run the command in the child as the command line would."""
         data.mkdir(parents=True, exist_ok=True)
         log = data.parent / f"{data.name}.log"
+        log.unlink(missing_ok=True)
         pid = os.fork()
         if pid:
             return cls(pid, log)
@@ -120,6 +120,7 @@ def _child(data: Path, log: Path, words: list[str]) -> int:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(PROJECT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup` and `&` have it ignored
     os.environ |= {"UNIVERSAL_SIMULATOR_DATA": str(data.resolve()), "COLUMNS": "400"}
     sys.argv = ["kedro", "run", *words]
     from universal_simulator.__main__ import main
@@ -150,12 +151,8 @@ def calm(folder: Path) -> Path:
     """Run once undisturbed, unless that was done; return the data folder."""
     data = folder / "calm"
     run = Run.start(data)
-    run.wait(until=lambda text: FIRST in text)
-    begun = time.monotonic()
     if code := run.wait():
         raise SystemExit(f"The undisturbed run ended with {code}: {run.text()[-2000:]}")
-    if not (folder / LENGTH).exists():  # a second one has nothing to do
-        (folder / LENGTH).write_text(f"{time.monotonic() - begun:.1f}")
     return data
 
 
@@ -178,18 +175,19 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
-    """Kill at random times until it was done ``count`` times, over as many experiments as that takes."""
+    """Kill in one stage after the other, at a random time of it, over as many experiments as ``count`` kills take."""
     expected, chance, where, experiments, bad = calm(folder), random.Random(seed), Counter[str](), 0, []
-    longest = float((folder / LENGTH).read_text()) / 3  # so every experiment is killed about six times
-    while sum(where.values()) < count or _unfinished(folder / "killed"):
-        data = folder / "killed"
-        run = Run.start(data)
-        run.wait(until=lambda text: FIRST in text)  # on a busy machine that takes minutes
+    lengths = json.loads((expected / "08_reporting/dry_run/timings.json").read_text())["seconds"]
+    data = folder / "killed"
+    while sum(where.values()) < count or data.exists():
+        run, stage = Run.start(data), ORDER[sum(where.values()) % len(ORDER)]
         if sum(where.values()) < count:
-            run.wait(chance.uniform(0, longest), until=lambda text: False)
+            run.wait(until=lambda text, stage=stage: f": {stage}: " in text)  # a stage that is done is not reached
+            run.wait(chance.uniform(0, lengths[stage]), until=lambda text: False)
         code = run.wait() if sum(where.values()) >= count else run.ended()
         if code is None:
             where[run.at()] += 1
+            console.print(f"{time.strftime('%H:%M:%S')} kill {sum(where.values())}: {run.at()}")
             os.kill(run.pid, signal.SIGKILL)
             os.waitpid(run.pid, 0)
             continue
@@ -205,10 +203,6 @@ def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
         f"the same command goes on; {experiments} experiments finished: {outcome if not bad else 'WRONG: ' + str(bad)}",
         "lost or wrong" if bad else "as promised",
     )
-
-
-def _unfinished(data: Path) -> bool:
-    return data.exists()
 
 
 def stops(folder: Path) -> list[tuple[str, str, str]]:
@@ -235,6 +229,17 @@ def stops(folder: Path) -> list[tuple[str, str, str]]:
         )
         shutil.rmtree(data)
     return found
+
+
+def threads(folder: Path) -> list[tuple[str, str, str]]:
+    """Run with two threads; say what differs from one, which is told and not promised."""
+    expected, data = calm(folder), folder / "threads"
+    shutil.rmtree(data, ignore_errors=True)
+    run = Run.start(data, f"{TINY},compute.threads=2")
+    status = run.wait()
+    good = status == 0 and ", 2 threads" in run.text()
+    differing = ", ".join(differences(expected, data)) if good else run.text()[-300:]
+    return [("two threads instead of one", f"other bits in: {differing or 'nothing'}", _verdict(good))]
 
 
 def disk(folder: Path) -> list[tuple[str, str, str]]:
@@ -292,7 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--only", default="kills,stops,disk")
+    parser.add_argument("--only", default="kills,stops,threads,disk")
     arguments = parser.parse_args()
     import_everything()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -300,6 +305,7 @@ def main() -> None:
     makers: dict[str, Callable[[Path], list[tuple[str, str, str]]]] = {
         "kills": lambda folder: [kills(folder, arguments.kills)],
         "stops": stops,
+        "threads": threads,
         "disk": disk,
     }
     table, failed = Table("fault", "outcome", ""), False

@@ -11,19 +11,24 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """Note a signal instead of obeying it; yield whether one has come. Obey it on leaving, or when it comes again."""
+    """Note a signal instead of obeying it; yield whether one has come. Obey it on leaving, or when it comes again.
+
+    A signal that is ignored stays so (`nohup` and `&` ignore Ctrl-C): stopping for it would leave work half done that
+    nobody obeys, and that counts as finished.
+    """
     noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # where Python lets nobody handle signals
         yield lambda: False
         return
-    earlier = {number: signal.getsignal(number) for number in SIGNALS}
+    known = {number: signal.getsignal(number) for number in SIGNALS}
+    earlier = {number: handler for number, handler in known.items() if handler not in (signal.SIG_IGN, None)}
 
     def note(number: int, _frame: FrameType | None) -> None:
         noted.append(number)
         if len(noted) > 1:
             _obey(number, earlier)
 
-    for number in SIGNALS:
+    for number in earlier:
         signal.signal(number, note)
     try:
         yield lambda: bool(noted)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from universal_simulator.configuration import TestTimeConditioning
-from universal_simulator.emulation.emulator import decoded, deterministic
+from universal_simulator.emulation.emulator import DECODED_AT_ONCE, decoded, deterministic
 from universal_simulator.emulation.forecast import forecast
 from universal_simulator.emulation.protocols import pose
 from universal_simulator.errors import InputError
@@ -87,3 +87,13 @@ def test_one_step_forecasts_every_frame_from_its_own_start(emulator, viscosity):
         torch.testing.assert_close(fields[:, :, frame], alone[:, :, 0], rtol=0, atol=1e-5)
     still = forecast(emulator, task, "persistence", 1, settings, torch.Generator())
     assert torch.equal(still[:, 0], task.starts)
+
+
+def test_many_rollouts_are_decoded_in_parts_to_the_very_fields_of_one_piece(emulator, u0, viscosity):
+    start, members = emulator.start(u0, viscosity, 0.02), DECODED_AT_ONCE
+    with torch.inference_mode():
+        states = deterministic(emulator, start, 4).repeat(1, members, 1, 1, 1)
+        states += 0.1 * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))
+        elapsed = 0.02 * torch.arange(1, 5)
+        whole = emulator.fields(states.flatten(0, 1), start.repeat(members), elapsed, 128)
+    assert torch.equal(decoded(emulator, states, start, 128).flatten(0, 1), whole)

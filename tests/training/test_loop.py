@@ -182,6 +182,24 @@ def test_a_polite_stop_waits_for_the_step_and_loses_nothing(number):
     assert _equal(resumed[-1].state, whole[-1].state)
 
 
+def test_a_signal_that_is_ignored_does_not_end_a_training_early():
+    whole = list(train(_stage(), SETTINGS, stream(1)))
+    stage, count = _stage(), iter(range(10**6))
+
+    def draw(generator):
+        if next(count) == 57:
+            signal.raise_signal(signal.SIGINT)
+        return stage.draw(generator)
+
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        kept = list(train(replace(stage, draw=draw), SETTINGS, stream(1)))
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    assert _equal(kept[-1].state, whole[-1].state)
+
+
 def test_a_second_signal_is_obeyed_at_once():
     class Stopped(BaseException):
         pass

@@ -20,7 +20,8 @@ from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.physics.equations import equation
 
 DECODED_AT_ONCE = 64
-"""Fields: with the decoder's channels they fit into a core's cache; 512 at once took six times as long per field."""
+"""Fields: with the decoder's channels they fit into a core's cache; 512 at once took six times as long per field.
+Also roll-outs, of which whatever else decoding needs is a multiple in memory."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Start:
         """Return every sample ``members`` times in a row."""
         z, mean, viscosity = (value.repeat_interleave(members, 0) for value in (self.z, self.mean, self.viscosity))
         return Start(z, mean, viscosity, self.time_step)
+
+    def part(self, samples: slice) -> "Start":
+        """Return some of the samples."""
+        return Start(self.z[samples], self.mean[samples], self.viscosity[samples], self.time_step)
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,11 @@ def decoded(
     """Return the fields, or one of every so many, of a forecast whose first state is one step after the start."""
     members, times = states.shape[1:3]
     elapsed = start.time_step * torch.arange(1, times + 1, device=states.device, dtype=states.dtype)[::every]
-    fields = emulator.fields(states[:, :, ::every].flatten(0, 1), start.repeat(members), elapsed, points)
+    rollouts, wide = states[:, :, ::every].flatten(0, 1), start.repeat(members)
+    fields = rollouts.new_empty((*rollouts.shape[:2], points))
+    for first in range(0, len(rollouts), DECODED_AT_ONCE):
+        rows = slice(first, first + DECODED_AT_ONCE)
+        fields[rows] = emulator.fields(rollouts[rows], wide.part(rows), elapsed, points)
     return fields.unflatten(0, (-1, members))
 
 

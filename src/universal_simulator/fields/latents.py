@@ -1,5 +1,6 @@
 """Trajectories in latent space, and the random windows that training draws from them."""
 
+import mmap
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,12 +88,24 @@ def windows_at(
     """Read these windows."""
     moments = start[:, None] + stride[:, None] * np.arange(length)
     snapshot = float(latents.times[1] - latents.times[0])
+    z = torch.from_numpy(latents.values[sample[:, None], moments])
+    _let_go(latents.values)
     return Window(
-        torch.from_numpy(latents.values[sample[:, None], moments]),
+        z,
         torch.from_numpy(latents.mean[sample]).float(),
         torch.from_numpy(latents.viscosity[sample]).float(),
         torch.from_numpy(stride * snapshot).float(),
     )
+
+
+def _let_go(values: np.ndarray) -> None:
+    """Give mapped pages back: those of all windows so far would count as this process's memory.
+
+    The system keeps them cached as long as it has room, so that reading them again costs little.
+    """
+    mapped = getattr(values, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def augment(window: Window, generator: torch.Generator, *, reflect: bool) -> Window:
