@@ -1,8 +1,8 @@
 """The network inside the denoiser of the operator's residual.
 
 It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitude,
-and is told amplitude, viscosity, time step and noise level. All of it is seen on the long waves that the network works on:
-the operator errs in those, and short ones would be but noise to remove. What its output means is decided by the
+and is told amplitude, viscosity, time step and noise level. All is seen on the long waves that the network works on: the
+operator errs in those, and short ones would be but noise to remove. What its output means is decided by the
 preconditioning around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
 """
 
