@@ -2,7 +2,8 @@
 
 Real steps of the operator's training (drawing, loss, gradient, clipping, AdamW, weight average; one thread), counted
 by ``torch.utils.flop_counter`` and timed in turn with a large matrix product in the same process, so that other work on
-the machine slows both. Beside it, as a ratio, what ``torch.compile`` and bfloat16 would change, and what the fused AdamW brings.
+the machine slows both. Beside it, as a ratio, how much faster it would be with ``torch.compile``, with an AdamW that is
+not fused, and in bfloat16.
 """
 
 import argparse

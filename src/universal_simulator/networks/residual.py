@@ -1,7 +1,7 @@
 """The network inside the denoiser of the operator's residual.
 
 It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitude
-and on the long waves that the network works on: there the operator errs, and short ones would be but noise to remove. It
+and on the long waves that the network works on: there the operator errs, and short ones would be noise to remove. It
 is told amplitude, viscosity, time step and noise level. What its output means is decided by the preconditioning around
 it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
 """
