@@ -129,7 +129,7 @@ def test_the_notebook_uses_the_champion_or_else_what_came_with_the_project(folde
         [sys.executable, "-c", LOOK], cwd=PROJECT / "notebooks", env=environment(data), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert f"{champion if promoted else 'sota_v2'} True 3" in done.stdout
+    assert f"{champion if promoted else 'sota_v1'} True 3" in done.stdout
     after = {path: path.stat().st_mtime_ns for path in data.rglob("*") if path.is_file()}
     assert {path: time for path, time in after.items() if path.suffix != ".db"} == {
         path: time for path, time in before.items() if path.suffix != ".db"
