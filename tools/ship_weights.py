@@ -4,7 +4,7 @@ kedro run --pipeline=full --params=golden
 python tools/ship_weights.py golden            # several names, or a change: sota_v1,seed=3
 
 It reads the experiment's artefacts as the catalog names them (``UNIVERSAL_SIMULATOR_DATA``) and writes the bundle that
-``--params=golden,weights=shipped`` and ``Emulator.load("shipped:golden")`` open, with a README of how it was made.
+``--params=sota_v1,weights=shipped`` and ``Emulator.load("shipped:sota_v1")`` open, with a README of how it was made.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 |---|---|
 | ``models:/universal-simulator@champion``, ``models:/universal-simulator/3`` | a version in MLflow's registry |
 | ``runs:/<run id>`` | what an evaluation recorded in MLflow |
-| ``shipped:golden`` | ``weights/golden`` of the project |
+| ``shipped:sota_v1`` | ``weights/sota_v1`` of the project |
 | ``data/06_models/golden`` | an experiment's folder, or the bundle's own |
 """
 
