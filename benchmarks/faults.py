@@ -178,9 +178,9 @@ def kills(folder: Path, count: int, seed: int = 0) -> tuple[str, str, str]:
     """Kill in one stage after the other, at a random time of it, over as many experiments as ``count`` kills take."""
     expected, chance, where, experiments, bad = calm(folder), random.Random(seed), Counter[str](), 0, []
     lengths = json.loads((expected / "08_reporting/dry_run/timings.json").read_text())["seconds"]
-    data = folder / "killed"
+    data, stride = folder / "killed", max(1, len(ORDER) // count)  # a few kills are spread over the stages, too
     while sum(where.values()) < count or data.exists():
-        run, stage = Run.start(data), ORDER[sum(where.values()) % len(ORDER)]
+        run, stage = Run.start(data), ORDER[sum(where.values()) * stride % len(ORDER)]
         if sum(where.values()) < count:
             run.wait(until=lambda text, stage=stage: f": {stage}: " in text)  # a stage that is done is not reached
             run.wait(chance.uniform(0, lengths[stage]), until=lambda text: False)

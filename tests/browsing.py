@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,31 +43,44 @@ def opened(folder: Path, url: str, *words: str, attempts: int = 3) -> str:
 
 
 @contextmanager
-def serving(*command: str, ready: str, **environment: str) -> Iterator[str]:
-    """Run a server with ``{port}`` in its command replaced by a free one; give its address once ``ready`` answers."""
+def serving(*command: str, ready: str, attempts: int = 3, **environment: str) -> Iterator[str]:
+    """Run a server with ``{port}`` in its command replaced by a free one; give its address once ``ready`` answers.
+
+    Another process may take the port before the server does: one that ends is started anew, on another.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
+    settings = {"PATH": path, "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | environment
+    for attempt in range(1, attempts + 1):
+        port = _free_port()
+        words, address = [word.format(port=port) for word in command], f"http://127.0.0.1:{port}"
+        with tempfile.TemporaryFile() as said:
+            server = subprocess.Popen(
+                words, env=os.environ | settings, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                if _answers(server, address + ready):
+                    yield address
+                    return
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(server.pid, signal.SIGTERM)
+                server.wait(30)
+            said.seek(0)
+            assert attempt < attempts, f"{words} does not serve: {said.read().decode(errors='replace')[-2000:]}"
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow starts uvicorn by its name
-    server = subprocess.Popen(
-        [word.format(port=port) for word in command],
-        env=os.environ
-        | {"PATH": path, "DO_NOT_TRACK": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        for _ in range(360):
-            try:
-                if requests.get(address + ready, timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                assert server.poll() is None, "the server has ended"
-            time.sleep(0.5)
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        return free.getsockname()[1]
+
+
+def _answers(server: subprocess.Popen, url: str, seconds: float = 180.0) -> bool:
+    """Say whether the server comes to answer before it ends or the time is up."""
+    end = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < end:
+        with suppress(requests.RequestException):
+            if requests.get(url, timeout=5).ok:
+                return True
+        time.sleep(0.5)
+    return False

@@ -74,8 +74,6 @@ class Autoencoder(Section):
 
 
 Depth = Annotated[int, Field(ge=1, le=100)]
-
-
 PARTS = 2
 """Pieces of a token on the U-transformer's finest level of tokens."""
 

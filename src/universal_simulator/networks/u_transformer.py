@@ -2,8 +2,8 @@
 
 It looks at a state's longest waves, ``points_per_token`` points of each token: what is smooth needs no more, is cheaper
 there, and is learned sooner, since in one step fronts move by fewer points. Below the level of points stand three of
-tokens: quarter tokens, half tokens, whole tokens. All mix neighbours by convolutions, the coarsest also attends around
-the whole circle (docs/design.md has what each of these brings).
+tokens: halves, whole ones, pairs. All mix neighbours by convolutions, the coarsest also attends around the whole circle
+(docs/design.md).
 """
 
 from jaxtyping import Float
