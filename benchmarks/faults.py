@@ -49,7 +49,7 @@ TINY = ",".join(
             )
         ),
         "evaluation.ensemble.members=2,ttc.candidates=3,ttc.beam=2,ttc.budget=4,evaluation.examples=1",
-        "evaluation.protocols=[rollout]",
+        "evaluation.protocols=[rollout],evaluation.outside.trajectories=1",
     ]
 )
 """Every stage, of some seconds each, with states saved ten times a second."""

@@ -21,9 +21,10 @@ from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.digests import digest
 from universal_simulator.catalog.writing import replace
-from universal_simulator.configuration import without_habits
+from universal_simulator.configuration import Compute, without_habits
 from universal_simulator.errors import InputError
 from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.processes.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class SequentialRunner(runner.SequentialRunner):
         assert hook_manager is not None
         artefacts = Artefacts(catalog, pipeline)
         artefacts.refuse_damaged()
+        makers = {name: node for node in pipeline.nodes for name in node.outputs}
         waiting: dict[str, Node] = {}
         kept: list[Node] = []
         made: list[Node] = []
@@ -53,18 +55,20 @@ class SequentialRunner(runner.SequentialRunner):
             for name in node.inputs:
                 if name in waiting:
                     execute(waiting.pop(name))
-            Task(node=node, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
+            done_by = team.instead(node, catalog, makers) if team.shares(node) else node
+            Task(node=done_by, catalog=catalog, hook_manager=hook_manager, is_async=False, run_id=run_id).execute()
             if artefacts.stamp(node):
                 made.append(node)
 
-        for node in pipeline.nodes:
-            if artefacts.is_current(node):
-                kept.append(node)
-                artefacts.announce(node, hook_manager)
-            elif node.outputs and all(map(artefacts.is_in_memory, node.outputs)):
-                waiting |= dict.fromkeys(node.outputs, node)  # run when, and if, somebody needs it
-            else:
-                execute(node)
+        with Team(artefacts.compute()) as team:
+            for node in pipeline.nodes:
+                if artefacts.is_current(node):
+                    kept.append(node)
+                    artefacts.announce(node, hook_manager)
+                elif node.outputs and all(map(artefacts.is_in_memory, node.outputs)):
+                    waiting |= dict.fromkeys(node.outputs, node)  # run when, and if, somebody needs it
+                else:
+                    execute(node)
         if kept:
             names = ", ".join(node.func.__name__.replace("_", " ") for node in kept)
             log.info("There already, of the same parameters, inputs and code: %s", names)
@@ -80,6 +84,14 @@ class Artefacts:
         self._force = "params:force" in catalog and bool(catalog.load("params:force"))
         self._keys: dict[str, str | None] = {}
         """Of what passes in memory: the key of the node that makes it."""
+
+    def compute(self) -> Compute:
+        """Return where the pipeline is to run."""
+        return (
+            Compute.model_validate(self._catalog.load("params:compute"))
+            if "params:compute" in self._catalog
+            else Compute()
+        )
 
     def is_in_memory(self, name: str) -> bool:
         """Tell whether a dataset is gone when the process ends."""

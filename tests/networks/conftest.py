@@ -1,28 +1,13 @@
 import pytest
 
+from together import STATISTICS
 from universal_simulator.configuration import ConvolutionalAutoencoder, Latent, UTransformer
 from universal_simulator.fields.statistics import Statistics
 
 
 @pytest.fixture(scope="session")
 def statistics() -> Statistics:
-    return Statistics(
-        mean_average=0.0,
-        mean_spread=0.5,
-        log_rms_average=-2.0,
-        log_rms_spread=1.0,
-        rms=0.3,
-        increment_rms=0.05,
-        minimum=-2.5,
-        maximum=2.5,
-        viscosity_minimum=0.001,
-        viscosity_maximum=0.1,
-        time_step=0.02,
-        trajectories=10,
-        snapshots=100,
-        points=64,
-        data="0" * 16,
-    )
+    return STATISTICS
 
 
 @pytest.fixture(scope="session")

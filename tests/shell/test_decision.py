@@ -22,7 +22,8 @@ TINY = ",".join(
         *(f"{stage}.training.{setting}" for stage in STAGES for setting in TRAINED),
         "data.train=8,data.validation=2,data.test=4,consistency_distillation.schedule=[3]",
         "evaluation.protocols=[rollout],evaluation.variants=[persistence,deterministic,ensemble],evaluation.examples=1",
-        "evaluation.ensemble.members=2",
+        "evaluation.ensemble.members=2,evaluation.outside.trajectories=1",
+        "evaluation.outside.parameter=[2.0],evaluation.outside.amplitude=[2.0]",
         "calibration.trajectories=2,calibration.memories=[0.0],compute.estimate=false",
     ]
 )

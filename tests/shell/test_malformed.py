@@ -126,6 +126,10 @@ PAIRS = [
     ({"evaluation.variants": ["oracle"]}, "variants[0] = oracle: "),
     ({"resume": "perhaps"}, "resume = perhaps: "),
     ({"force": 2}, "force = 2: "),
+    ({"compute.processes": 3}, "compute.processes × compute.nodes = 3 must divide autoencoder.training.batch_size = 32"),
+    ({"compute.nodes": 2}, "compute.rendezvous = null must be host:port of this machine for 2 nodes"),
+    ({"compute.rendezvous": "nowhere"}, "compute.rendezvous = nowhere: "),
+    ({"compute.precision": "float16"}, "compute.precision = float16: "),
     ({"seed": 2**31}, "seed = 2147483648: must be less than 2147483648"),
 ]  # fmt: skip
 

@@ -18,7 +18,8 @@ TINY = (
     "operator.training.windows_per_epoch=64,operator.training.validation_windows=16,"
     "diffusion_residual.training.windows_per_epoch=64,diffusion_residual.training.validation_windows=16,"
     "consistency_distillation.training.windows_per_epoch=64,consistency_distillation.training.validation_windows=16,"
-    "evaluation.ensemble.members=2,ttc.candidates=3,ttc.beam=2,ttc.budget=12"
+    "evaluation.ensemble.members=2,evaluation.examples=1,evaluation.outside.trajectories=1,"
+    "ttc.candidates=3,ttc.beam=2,ttc.budget=12"
 )
 
 

@@ -17,7 +17,7 @@ from universal_simulator.configuration.learning import (
     Operator,
 )
 from universal_simulator.configuration.others import Ablation, Baselines
-from universal_simulator.configuration.section import Count, Name, NonNegative, Section
+from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size
 from universal_simulator.errors import InputError
 
 
@@ -26,7 +26,17 @@ class Compute(Section):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None
-    """CPU threads of the numerical libraries; by default all cores."""
+    """CPU threads of the numerical libraries of each process; by default all cores, shared out."""
+    processes: Size = 1
+    """Of this machine, for trainings, latents and evaluation: one for each GPU, say."""
+    nodes: Size = 1
+    """Machines; on each but this one ``python -m universal_simulator.processes`` must be started (docs/scaling.md)."""
+    rendezvous: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+:[0-9]{1,5}$")] | None = None
+    """``host:port`` of this machine where the others find it."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the products in training steps. bfloat16 keeps 8 bits, and is no faster on a CPU (docs/results.md)."""
+    compile: bool = False
+    """Whether torch.compile makes training steps faster, after minutes of compiling."""
     hourly_rate_usd: NonNegative = 0.0
     estimate: bool = True
     """Whether a run of the whole chain begins by saying what it will take; that needs some seconds itself."""
@@ -92,7 +102,22 @@ class Parameters(Section):
                 "snapshots of a trajectory; lower either"
             )
         self._networks_fit_the_latents()
+        self._processes_share_every_batch()
         return self
+
+    def _processes_share_every_batch(self) -> None:
+        count = self.compute.processes * self.compute.nodes
+        if self.compute.nodes > 1 and not self.compute.rendezvous:
+            raise ValueError(
+                f"compute.rendezvous = null must be host:port of this machine for {self.compute.nodes} nodes; give it"
+            )
+        for name in ("autoencoder", "operator", "diffusion_residual", "consistency_distillation"):
+            size = getattr(self, name).training.batch_size
+            if size % count:
+                raise ValueError(
+                    f"compute.processes × compute.nodes = {count} must divide {name}.training.batch_size = {size}; "
+                    "change either"
+                )
 
     def _networks_fit_the_latents(self) -> None:
         if self.latent.tokens % 2:

@@ -43,6 +43,15 @@ class Scoreboard:
         with torch.no_grad():
             self._tallies[key].add(truth, prediction, initial, viscosity)
 
+    def merge(self, other: "Scoreboard") -> None:
+        """Take over what another one was given, as if it had been given to this one next."""
+        for (protocol, variant), tally in other._tallies.items():
+            known = self._tallies.setdefault((protocol, variant), tally)
+            if not np.array_equal(known.times, tally.times):
+                raise InputError(f"times of {protocol}/{variant} must be the same in every batch; pass them unchanged")
+            if known is not tally:
+                known.merge(tally)
+
     def scores(self) -> dict[str, float]:
         """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number; ``diverged`` counts trajectories.
 

@@ -66,12 +66,7 @@ class Tally:
         viscosity: Float[Tensor, " sample"] | None,
     ) -> None:
         """Take a batch into account; it must have the members, times and points of the first one."""
-        found, known = (prediction.shape[1], *truth.shape[1:]), (self.members, len(self.times), self.points)
-        if found != known:
-            raise InputError(
-                f"(members, times, points) = {found} must stay {known} within one protocol and variant; "
-                "score another forecast under another name"
-            )
+        self._refuse_other((prediction.shape[1], *truth.shape[1:]))
         step = max(1, CHUNK // max(1, prediction[0].numel()))
         for part in torch.arange(len(truth)).split(step):
             self._add(
@@ -79,6 +74,14 @@ class Tally:
                 prediction[part].double().cpu(),
                 initial[part].double().cpu(),
                 None if viscosity is None else viscosity[part].double().cpu(),
+            )
+
+    def _refuse_other(self, found: tuple[int, ...]) -> None:
+        known = (self.members, len(self.times), self.points)
+        if found != known:
+            raise InputError(
+                f"(members, times, points) = {found} must stay {known} within one protocol and variant; "
+                "score another forecast under another name"
             )
 
     def _add(self, truth: Tensor, prediction: Tensor, initial: Tensor, viscosity: Tensor | None) -> None:
@@ -132,6 +135,16 @@ class Tally:
         for one_members, one_truth in zip(members, truth, strict=True):
             self._ranks += calibration.rank_counts(one_members, one_truth)
         return curves
+
+    def merge(self, other: "Tally") -> None:
+        """Take over what another account of the same protocol and variant was given, after what this one has."""
+        self._refuse_other((other.members, len(other.times), other.points))
+        self._columns += other._columns
+        for name, curves in other._curves.items():
+            self._curves.setdefault(name, []).extend(curves)
+        for name, error in other._spectral_error.items():
+            self._spectral_error[name] = self._spectral_error.get(name, self._no_error) + error
+        self._ranks += other._ranks
 
     # --- what it says -------------------------------------------------------------------------------------------------
     def trajectories(self) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from torch import nn
 
 from universal_simulator.configuration import (
     Autoencoder,
+    Compute,
     ConsistencyDistillation,
     DiffusionResidual,
     FieldOperator,
@@ -24,7 +25,7 @@ from universal_simulator.configuration import (
 from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.progress import Advance, progress
-from universal_simulator.training.device import choose
+from universal_simulator.training.device import choose, numbers, with_precision, within_memory
 from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
 from universal_simulator.training.seeding import fresh_weights, stream
 
@@ -43,14 +44,15 @@ def run_stage(
     sources: dict[str, str],
     previous: State,
     initial: nn.Module | None = None,
-    device: str = "auto",
+    *,
+    compute: Compute,
 ) -> Kept:
     """Train a stage; yield its state and the new rows of its history, of which there are none within an epoch.
 
     ``equip`` joins network and weight average with objective and batches. ``sources`` are fingerprints of what it
     learns from; a previous state is continued only if recipe, parameters, seed, sources and code are the same.
     """
-    facts = _facts(recipe, section, seed, sources, code_fingerprint(equip.__module__))
+    facts = _facts(recipe, section, seed, sources, code_fingerprint(equip.__module__)) | numbers(compute)
     identity = identify(recipe, section, seed, sources)
     continued = _continued(recipe.stage, previous, facts, identity, section.training)
     rows = list(continued["rows"]) if continued else []
@@ -58,8 +60,11 @@ def run_stage(
         yield continued, pd.DataFrame(rows)
         if _is_finished(continued, section.training):
             return
-    network = _network(recipe, seed, initial).to(choose(device)).train()
-    stage = equip(network, deepcopy(network).requires_grad_(False))
+    network = _network(recipe, seed, initial).to(choose(compute.device)).train()
+    average = deepcopy(network).requires_grad_(False)
+    if compute.compile:
+        network.compile()
+    stage = with_precision(equip(network, average), compute.precision, choose(compute.device))
     for checkpoint in _checkpoints(stage, recipe.stage, section.training, seed, continued):
         new = [checkpoint.row] if checkpoint.row else []
         rows = [*rows, *new]
@@ -147,7 +152,8 @@ def _checkpoints(
     steps = max(1, settings.windows_per_epoch // settings.batch_size)
     done = continued["epoch"] * steps + _taken(continued) if continued else 0
     with progress(f"{name}: steps", settings.epochs * steps, done) as advance:
-        for checkpoint in train(_counted(stage, advance), settings, stream(seed, name, "batches"), continued):
+        steps_of = train(_counted(stage, advance), settings, stream(seed, name, "batches"), continued)
+        for checkpoint in within_memory(steps_of, f"{name}.training.batch_size = {settings.batch_size}"):
             if row := checkpoint.row:
                 log.info(
                     "%s: epoch %d of %d, training loss %.5f, validation loss %.5f",

@@ -14,6 +14,7 @@ from universal_simulator.configuration import Training
 from universal_simulator.errors import InputError
 from universal_simulator.interruption import deferred
 from universal_simulator.training.schedule import follow, learning_rate
+from universal_simulator.training.sharing import Share
 
 Batch = Any
 Objective = Callable[[nn.Module, Batch, float, torch.Generator], Tensor]
@@ -61,6 +62,7 @@ class _Loop:
     optimizer: torch.optim.Optimizer
     settings: Training
     generator: torch.Generator
+    share: Share
 
     @property
     def steps(self) -> int:
@@ -76,9 +78,9 @@ def train(
     Yields at the end of every epoch, every ``save_every_s`` seconds, and when asked to stop by a signal, which is
     obeyed once the driver has kept that last checkpoint. Continues from ``state`` where one is given, and then ends
     with the very weights of an uninterrupted training. Where a number is not finite, the epoch is begun once more at
-    half the learning rate.
+    half the learning rate. Several processes (``Share``) go through it side by side, and keep the same weights.
     """
-    loop = _Loop(stage, _optimizer(stage.network, settings), settings, generator)
+    loop = _Loop(stage, _optimizer(stage.network, settings), settings, generator, Share.here())
     state = state or _begin(loop)
     _restore(loop, state)
     with deferred() as asked:
@@ -109,14 +111,13 @@ def validation_loss(stage: Stage, device: torch.device) -> float:
 
 def _validate(stage: Stage, device: torch.device, asked: Asked) -> float:
     """Return the validation loss; give up half-way, with NaN, when asked to stop."""
-    generator = torch.Generator(device).manual_seed(0)
-    losses = []
+    generator, share, losses = torch.Generator(device).manual_seed(0), Share.here(), []
     with torch.no_grad():
         for batch in stage.validation():
             if asked():
                 return float("nan")
-            losses.append(stage.objective(stage.average, batch, 1.0, generator))
-    return torch.stack(losses).mean().item()
+            losses.append(stage.objective(stage.average, share.of(batch), 1.0, generator))
+    return share.mean(torch.stack(losses).mean()).item()
 
 
 def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> Iterator[Checkpoint]:
@@ -159,9 +160,11 @@ def _step(loop: _Loop, begun: State, step: int) -> tuple[Tensor, Tensor]:
     progress = step / (settings.epochs * loop.steps)
     for group in loop.optimizer.param_groups:
         group["lr"] = begun["rate_factor"] * learning_rate(settings, progress)
-    loss = stage.objective(stage.network, stage.draw(loop.generator), progress, loop.generator)
+    batch = loop.share.of(stage.draw(loop.generator))
+    loss = stage.objective(stage.network, batch, progress, loop.generator)
     loop.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    loss = loop.share.average(loss, stage.network.parameters())
     norm = nn.utils.clip_grad_norm_(stage.network.parameters(), settings.gradient_clip)
     loop.optimizer.step()
     follow(stage.average, stage.network, settings.ema_decay, step)

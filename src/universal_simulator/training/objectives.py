@@ -23,6 +23,7 @@ from universal_simulator.fields.latents import Window
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.training.sharing import Share
 
 TINY = 1e-5
 REWEIGHTINGS = 20
@@ -146,8 +147,9 @@ def denoising(
 ) -> Float[Tensor, ""]:
     """Diffusion residual: EDM's loss (eq. 8) with τ ~ Beta, weighed so that the raw network's error counts alike."""
     assert isinstance(network, ResidualNetwork)
-    clean = residuals(operator, network, batch)
-    sigma = schedule.sigma(beta_samples(*tau, len(clean.values), generator)).to(clean.values)
+    clean, share = residuals(operator, network, batch), Share.here()
+    levels = share.part(beta_samples(*tau, len(clean.values) * share.count, generator))
+    sigma = schedule.sigma(levels).to(clean.values)
     noisy = clean.values + sigma[:, None, None] * _noise_like(clean.values, generator)
     denoised = diffusion_denoiser(clean.bind(network, 1))(noisy, sigma)
     weight = (sigma.square() + 1) / sigma.square()
@@ -172,12 +174,13 @@ def distillation(
     """
     assert isinstance(network, ResidualNetwork)
     clean = residuals(operator, network, batch)
-    times = settings.noise_levels_per_batch
+    times, share = settings.noise_levels_per_batch, Share.here()
     values = clean.values.repeat(times, 1, 1)
     intervals = settings.schedule[min(int(progress * len(settings.schedule)), len(settings.schedule) - 1)]
-    high = torch.randint(1, intervals + 1, (len(values),), generator=generator) / intervals
+    drawn = torch.randint(1, intervals + 1, (times, len(clean.values) * share.count), generator=generator)
+    high = share.part(drawn, 1).flatten() / intervals
     upper = schedule.sigma(high).to(values)
-    x = values + upper[:, None, None] * _noise_like(values, generator)
+    x = values + upper[:, None, None] * _noise_like(values, generator, times)
     with torch.no_grad():
         guide = diffusion_denoiser(clean.bind(teacher, times))
         lower_x, lower = x, upper
@@ -189,5 +192,9 @@ def distillation(
     return (answer - target).square().mean()
 
 
-def _noise_like(values: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(values.shape, generator=generator, device=generator.device).to(values)
+def _noise_like(values: Tensor, generator: torch.Generator, times: int = 1) -> Tensor:
+    """Draw noise for the samples of all processes, each of them ``times``, and return that of this one's."""
+    share = Share.here()
+    samples, *rest = values.unflatten(0, (times, -1)).shape[1:]
+    noise = torch.randn((times, samples * share.count, *rest), generator=generator, device=generator.device)
+    return share.part(noise, 1).flatten(0, 1).to(values)

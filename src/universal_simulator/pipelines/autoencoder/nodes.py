@@ -45,7 +45,7 @@ def train_autoencoder(
 
     sources = {"data": train.fingerprint}
     recipe = autoencoder_recipe(statistics, autoencoder, latent)
-    yield from run_stage(recipe, equip, autoencoder, seed, sources, previous, device=compute.device)
+    yield from run_stage(recipe, equip, autoencoder, seed, sources, previous, compute=compute)
 
 
 def select_autoencoder(

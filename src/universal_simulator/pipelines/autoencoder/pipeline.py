@@ -22,6 +22,7 @@ def create_pipeline() -> Pipeline:
                     "autoencoder_previous",
                 ],
                 ["autoencoder_state", "autoencoder_history"],
+                tags="shared",
             ),
             node(
                 select_autoencoder,

@@ -141,7 +141,7 @@ def _train(
         rate = steps_per_second(equip(network, average), section.training, measuring_time(planned.seconds))
         settings = fitted_to(section.training, rate, planned.seconds, "baselines.seconds")
     section = section.model_copy(update={"training": settings})
-    yield from run_stage(planned.recipe, equip, section, seed, sources, previous, device=compute.device)
+    yield from run_stage(planned.recipe, equip, section, seed, sources, previous, compute=compute)
 
 
 def _equip(

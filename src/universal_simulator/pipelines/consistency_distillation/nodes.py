@@ -56,7 +56,7 @@ def train_consistency_student(
 
     sources = {"latents": train.fingerprint, "operator": operator.fingerprint, "teacher": teacher.fingerprint}
     yield from run_stage(
-        student_recipe(teacher), equip, distill, seed, sources, previous, teacher.network, device=compute.device
+        student_recipe(teacher), equip, distill, seed, sources, previous, teacher.network, compute=compute
     )
 
 

@@ -27,6 +27,7 @@ def create_pipeline() -> Pipeline:
                     "consistency_distillation_previous",
                 ],
                 ["consistency_distillation_state", "consistency_distillation_history"],
+                tags="shared",
             ),
             node(
                 select_consistency_student,

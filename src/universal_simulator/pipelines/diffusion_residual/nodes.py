@@ -59,7 +59,7 @@ def train_diffusion_residual(
 
     sources = {"latents": train.fingerprint, "operator": operator.fingerprint}
     recipe = diffusion_recipe(operator, diffusion)
-    yield from run_stage(recipe, equip, diffusion, seed, sources, previous, device=compute.device)
+    yield from run_stage(recipe, equip, diffusion, seed, sources, previous, compute=compute)
 
 
 def select_diffusion_residual(

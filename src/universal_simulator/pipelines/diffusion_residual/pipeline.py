@@ -22,6 +22,7 @@ def create_pipeline() -> Pipeline:
                     "diffusion_residual_previous",
                 ],
                 ["diffusion_residual_state", "diffusion_residual_history"],
+                tags="shared",
             ),
             node(
                 select_diffusion_residual,

@@ -27,6 +27,7 @@ from universal_simulator.serving.bundle import PARTS, Bundle, Card
 from universal_simulator.training.device import choose
 from universal_simulator.training.reconstruction import reconstruction_errors
 from universal_simulator.training.seeding import stream
+from universal_simulator.training.sharing import Share
 from universal_simulator.training.windows import draw_snapshots
 
 RECONSTRUCTED = 1000
@@ -48,8 +49,9 @@ def evaluate(
     board, device = Scoreboard(), choose(compute.device)
     forecasts = len(test) * len(evaluation.protocols) * len(evaluation.variants)
     with progress("evaluation: forecasts", forecasts) as advance:
-        for first in range(0, len(test), evaluation.batch_size):
-            part = test.subset(slice(first, first + evaluation.batch_size))
+
+        def scored(first: int) -> Scoreboard:
+            part, few = test.subset(slice(first, first + evaluation.batch_size)), Scoreboard()
             for task in poses(part, evaluation, data, device):
                 for variant in evaluation.variants:
 
@@ -58,8 +60,12 @@ def evaluate(
                         return forecast(emulator, some, variant, evaluation.ensemble.members, ttc, generator)
 
                     for some, fields in in_halves(task, first, make):
-                        add_forecast(board, some, variant, fields)
+                        add_forecast(few, some, variant, fields)
                         advance(len(some.starts))
+            return few
+
+        for few in Share.here().map(scored, range(0, len(test), evaluation.batch_size)):
+            board.merge(few)
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 

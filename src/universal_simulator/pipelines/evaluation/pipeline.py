@@ -40,7 +40,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(assemble, [*TRAINED, "ensemble_calibration"], "emulator"),
-            node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"]),
+            node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"], tags="shared"),
             node(keep_examples, _FORECAST, "examples"),
             node(evaluate_outside, _FORECAST, "outside"),
             BUNDLE,

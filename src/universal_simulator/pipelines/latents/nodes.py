@@ -16,6 +16,7 @@ from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.trained import Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.training.device import choose
+from universal_simulator.training.sharing import Share
 
 log = logging.getLogger(__name__)
 CHUNK = 50
@@ -31,9 +32,12 @@ def precompute_latents(
         return
     started, device = time.monotonic(), choose(compute.device)
     network = autoencoder.network.to(device)
-    for first in range(0, len(trajectories), CHUNK):
+
+    def chunk(first: int) -> LatentsChunk:
         part = trajectories.subset(slice(first, first + CHUNK))
-        yield LatentsChunk(first, len(trajectories), encode(part, network, data.equation, device, fingerprint))
+        return LatentsChunk(first, len(trajectories), encode(part, network, data.equation, device, fingerprint))
+
+    yield from Share.here().map(chunk, range(0, len(trajectories), CHUNK))
     seconds = time.monotonic() - started
     numbers = (
         len(trajectories) * len(trajectories.times) * autoencoder.recipe.latent.tokens * autoencoder.recipe.latent.dim

@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 f"{split}_latents",
                 name=f"precompute_{split}_latents",
+                tags="shared",
             )
             for split in ("train", "validation")
         ]

@@ -47,7 +47,7 @@ def train_operator(
 
     sources = {"latents": train.fingerprint, "holdout": str(holdout)}
     recipe = operator_recipe(autoencoder, operator)
-    yield from run_stage(recipe, equip, operator, seed, sources, previous, device=compute.device)
+    yield from run_stage(recipe, equip, operator, seed, sources, previous, compute=compute)
 
 
 def select_operator(state: State, autoencoder: Trained[Autoencoder], operator: Operator) -> Trained[LatentOperator]:

@@ -23,6 +23,7 @@ def create_pipeline() -> Pipeline:
                     "operator_previous",
                 ],
                 ["operator_state", "operator_history"],
+                tags="shared",
             ),
             node(select_operator, ["operator_state", "autoencoder", "params:operator"], "operator"),
         ]

@@ -1,0 +1,100 @@
+"""A node of a pipeline as a text that another process can read and run: names, paths and values, no objects."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro.pipeline.node import Node
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from universal_simulator.errors import InputError
+
+ROOM = "universal_simulator."
+
+
+class Input(BaseModel):
+    """What a function is given: a value, the content of a dataset, or what another function makes."""
+
+    value: Any = None
+    dataset: dict[str, Any] | None = None
+    call: "Call | None" = None
+
+
+class Call(BaseModel):
+    """A function of ours and what it is given."""
+
+    function: str
+    inputs: list[Input]
+
+    def run(self) -> Any:
+        """Return what it makes."""
+        module, _, name = self.function.partition(":")
+        if not module.startswith(ROOM):
+            raise InputError(f"function = {self.function}: must be one of {ROOM}*; run the command again")
+        function = getattr(import_module(module), name)
+        kinds, names = get_type_hints(function), inspect.signature(function).parameters
+        return function(*(_given(one, kinds[name]) for name, one in zip(names, self.inputs, strict=True)))
+
+
+class Job(BaseModel):
+    """A call whose results are kept."""
+
+    number: int
+    """Counts from 1 within a run."""
+    call: Call
+    outputs: list[dict[str, Any] | None]
+    """Datasets; None for what is not to be kept."""
+    threads: int
+
+    def keep(self, made: Any) -> None:
+        """Save what the function has returned or yielded."""
+        for config, value in zip(self.outputs, made if len(self.outputs) > 1 else [made], strict=True):
+            if config:
+                dataset(config).save(value)
+
+
+def dataset(config: dict[str, Any]) -> AbstractDataset:
+    """Return a dataset of the catalog's kind."""
+    return AbstractDataset.from_config("shared", config)
+
+
+def describe(node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> Call:
+    """Put a node into words; ``makers`` are the nodes whose results pass in memory, by name of the result."""
+    return Call(
+        function=f"{node.func.__module__}:{node.func.__name__}",
+        inputs=[_described(name, catalog, makers) for name in node.inputs],
+    )
+
+
+def aside(name: str, catalog: CatalogProtocol, folder: Path) -> dict[str, Any]:
+    """Return a dataset like that of the catalog, in another folder."""
+    return _config(name, catalog) | {"filepath": str(folder / path_of(name, catalog).name)}
+
+
+def path_of(name: str, catalog: CatalogProtocol) -> Path:
+    """Return where a dataset lies."""
+    return Path(_config(name, catalog)["filepath"])
+
+
+def _described(name: str, catalog: CatalogProtocol, makers: dict[str, Node]) -> Input:
+    if name == "parameters" or name.startswith("params:"):
+        return Input(value=to_jsonable_python(catalog.load(name)))
+    if name not in catalog or isinstance(catalog.get(name), MemoryDataset):
+        return Input(call=describe(makers[name], catalog, makers))
+    return Input(dataset=_config(name, catalog))
+
+
+def _config(name: str, catalog: CatalogProtocol) -> dict[str, Any]:
+    config = catalog.config_resolver.resolve_pattern(name)  # type: ignore[attr-defined]
+    return {key: value for key, value in config.items() if key != "metadata"}
+
+
+def _given(one: Input, kind: Any) -> Any:
+    if one.call:
+        return one.call.run()
+    if one.dataset:
+        return dataset(one.dataset).load()
+    return TypeAdapter(kind).validate_python(one.value)

@@ -1,0 +1,133 @@
+"""One experiment by several processes, which may die or be told to end; and by two machines that find each other."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from universal_simulator.catalog.digests import file_digest
+
+pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).parents[2]
+LONG = 40
+"""Epochs of the encoder, so that there is time to disturb them."""
+SMALL = (
+    "dry_run,experiment.tags=[],data.train=8,data.validation=2,data.test=4,compute.estimate=false,evaluation.batch_size=1,"
+    "evaluation.protocols=[pdebench,rollout],evaluation.variants=[persistence,deterministic,ensemble],"
+    "evaluation.ensemble.members=2,evaluation.examples=1,evaluation.outside.trajectories=0,"
+    "diffusion_residual.training.windows_per_epoch=64,calibration.trajectories=2,calibration.memories=[0.0],"
+    "autoencoder.training.windows_per_epoch=64,autoencoder.training.batch_size=8,autoencoder.training.save_every_s=0.5,"
+    f"autoencoder.training.validation_windows=16,autoencoder.training.epochs={LONG},autoencoder.training.patience={LONG},"
+    "operator.training.windows_per_epoch=64,operator.training.validation_windows=16"
+)
+TRAININGS = "data_engineering,operator"
+
+
+def begin(folder: Path, pipelines: str, params: str = SMALL) -> subprocess.Popen:
+    command = [sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={params}"]
+    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    with (folder.parent / f"{folder.name}.log").open("a") as log:
+        return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def ended(run: subprocess.Popen, folder: Path) -> int:
+    code = run.wait(400)
+    assert code in (0, 128 + signal.SIGTERM), (folder.parent / f"{folder.name}.log").read_text()[-3000:]
+    return code
+
+
+def history(folder: Path, stage: str) -> pd.DataFrame:
+    path = folder / f"08_reporting/dry_run/history/{stage}.csv"
+    return pd.read_csv(path).drop(columns="seconds") if path.is_file() else pd.DataFrame()
+
+
+def until(true: Callable[[], bool], seconds: float = 200.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def workers(of: subprocess.Popen) -> list[psutil.Process]:
+    below = psutil.Process(of.pid).children(recursive=True)
+    return [
+        one for one in below if one.cmdline()[-1:] == ["universal_simulator.processes.worker"] and "-u" in one.cmdline()
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """Train the encoder and the operator in two processes that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "data"
+    assert ended(begin(folder, TRAININGS, f"{SMALL},compute.processes=2"), folder) == 0
+    return folder
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    for stage in ("autoencoder", "operator"):
+        assert len(history(one, stage)) == {"autoencoder": LONG, "operator": 1}[stage]
+        pd.testing.assert_frame_equal(history(one, stage), history(other, stage), check_exact=True)
+
+
+def test_a_process_that_dies_is_replaced_and_one_run_ends_as_if_nothing_had_been(undisturbed, tmp_path):
+    folder = tmp_path / "data"
+    run = begin(folder, TRAININGS, f"{SMALL},compute.processes=2")
+    until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
+    workers(run)[1].kill()
+    assert ended(run, folder) == 0
+    assert_alike(undisturbed, folder)
+    (recorded,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
+    assert recorded.info.status == "FINISHED"
+    assert not list(folder.rglob(".jobs.*"))
+
+
+def test_told_to_end_two_processes_take_a_last_step_and_the_same_command_goes_on(undisturbed, tmp_path):
+    folder = tmp_path / "data"
+    run = begin(folder, TRAININGS, f"{SMALL},compute.processes=2")
+    until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
+    left = workers(run)
+    run.terminate()
+    assert ended(run, folder) == 128 + signal.SIGTERM
+    psutil.wait_procs(left, timeout=10)
+    assert len(left) == 2
+    assert not any(one.is_running() for one in left)
+    assert 0 < len(history(folder, "autoencoder")) < LONG
+    assert ended(begin(folder, TRAININGS, f"{SMALL},compute.processes=2"), folder) == 0
+    assert_alike(undisturbed, folder)
+
+
+def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(undisturbed, tmp_path):
+    folder = tmp_path / "data"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    other = subprocess.Popen([sys.executable, "-m", "universal_simulator.processes", address, "--nodes=2"])
+    run = begin(folder, TRAININGS, f"{SMALL},compute.nodes=2,compute.rendezvous={address}")
+    until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
+    workers(other)[0].kill()
+    assert ended(run, folder) == 0
+    assert other.wait(60) == 0
+    assert_alike(undisturbed, folder)
+
+
+def test_latents_and_scores_of_two_processes_are_the_very_ones_of_one(tmp_path):
+    stages = "data_engineering,operator,diffusion_residual,consistency_distillation,calibration,evaluation"
+    folder, short = tmp_path / "data", f"{SMALL},autoencoder.training.epochs=1"
+    assert ended(begin(folder, stages, short), folder) == 0
+    scores = json.loads((folder / "08_reporting/dry_run/scores.json").read_text())
+    latents = {path: file_digest(path) for path in folder.rglob("*_latents/values.npy")}
+    assert len(latents) == 2
+    assert ended(begin(folder, "latents,evaluation", f"{short},compute.processes=2,force=true"), folder) == 0
+    assert json.loads((folder / "08_reporting/dry_run/scores.json").read_text()) == scores
+    assert {path: file_digest(path) for path in latents} == latents

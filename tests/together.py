@@ -1,0 +1,105 @@
+"""Functions that several processes call together, and a way to start them: each must lie where a new process finds it."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as processes
+from torch import Tensor
+
+from universal_simulator.configuration import ConsistencyDistillation, Latent, Training, UTransformer
+from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.fields.latents import Window
+from universal_simulator.fields.statistics import Statistics
+from universal_simulator.networks.trained import Recipe
+from universal_simulator.training.loop import Stage, train
+from universal_simulator.training.objectives import denoising, distillation, step_error
+from universal_simulator.training.seeding import fresh_weights, stream
+from universal_simulator.training.sharing import Share
+
+SETTINGS = Training(
+    epochs=2, windows_per_epoch=24, batch_size=4, learning_rate=1e-2, ema_decay=0.5, warmup_fraction=0.0
+)
+STATISTICS = Statistics(
+    mean_average=0.0,
+    mean_spread=0.5,
+    log_rms_average=-2.0,
+    log_rms_spread=1.0,
+    rms=0.3,
+    increment_rms=0.05,
+    minimum=-2.5,
+    maximum=2.5,
+    viscosity_minimum=0.001,
+    viscosity_maximum=0.1,
+    time_step=0.02,
+    trajectories=10,
+    snapshots=100,
+    points=64,
+    data="0" * 16,
+)
+NOISE = NoiseSchedule(0.01, 20.0)
+
+
+KINDS = ("operator", "diffusion_residual", "consistency_distill")
+
+
+def in_processes(count: int, function: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
+    """Call the function in so many processes that know each other; return what each of them made."""
+    torch.multiprocessing.spawn(_enter, args=(count, function, str(folder), arguments), nprocs=count)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
+
+
+def _enter(rank: int, count: int, function: Callable[..., Any], folder: str, arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    processes.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=count)
+    torch.save(function(*arguments), Path(folder) / f"{rank}.pt")
+    processes.destroy_process_group()
+
+
+def trained(kind: str, device: str = "cpu") -> dict[str, Any]:
+    """Train one kind of network a little, in double precision; return its curve and weights."""
+    stage = _stage(kind, torch.device(device))
+    checkpoints = list(train(stage, SETTINGS, stream(1)))
+    rows = [checkpoint.row for checkpoint in checkpoints if checkpoint.row]
+    curve = [[row[name] for name in ("train_loss", "validation_loss", "grad_norm")] for row in rows]
+    return {"curve": torch.tensor(curve, dtype=torch.float64), **checkpoints[-1].state["best"]}
+
+
+def mapped(count: int) -> list[tuple[int, int]]:
+    """Return what all processes make of some numbers: the number, and who made it."""
+    share = Share.here()
+    return list(share.map(lambda item: (item, share.rank), range(count)))
+
+
+def _stage(kind: str, device: torch.device) -> Stage:
+    recipe = partial(
+        Recipe, settings=UTransformer(hidden_width=16, point_width=8, heads=2, group_size=4, points_per_token=4),
+        latent=Latent(tokens=4, dim=8), statistics=STATISTICS,
+    )  # fmt: skip
+    with fresh_weights(0, kind):
+        operator, teacher, network = (
+            recipe(stage=stage).build().double().to(device)
+            for stage in ("operator", "diffusion_residual", "operator" if kind == "operator" else "diffusion_residual")
+        )
+    average = deepcopy(network).requires_grad_(False)
+    objective: Any = {
+        "operator": partial(step_error, spectral=0.05),
+        "diffusion_residual": partial(denoising, operator=operator, schedule=NOISE, tau=(1.2, 1.2)),
+        "consistency_distill": partial(
+            distillation, operator=operator, teacher=teacher, average=average, schedule=NOISE,
+            settings=ConsistencyDistillation(training=SETTINGS),
+        ),
+    }[kind]  # fmt: skip
+    return Stage(
+        network, average, objective, lambda g: _draw(g).to(device), lambda: iter([_draw(stream(7)).to(device)])
+    )
+
+
+def _draw(generator: torch.Generator) -> Window:
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    return Window(numbers(4, 2, 4, 8), numbers(4), numbers(4).abs() + 0.01, torch.full((4,), 0.02, dtype=torch.float64))
