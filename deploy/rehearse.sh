@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Build the image and run an experiment in it where no Docker engine runs: buildah with chroot isolation, as root, on
 # Debian (apt-get install buildah debootstrap). Usage: deploy/rehearse.sh [parameters; default dry_run]
-# Pip inside the build sees this machine's pip configuration, certificates and folders of wheels, which REHEARSAL_MOUNTS
-# (host:container:ro, separated by blanks) adds to.
+# Pip inside the build knows nothing of this machine: its configuration, certificates and folders of wheels, where it
+# needs them, are given in REHEARSAL_MOUNTS (host:container:ro, separated by blanks), arguments of the Dockerfile in
+# REHEARSAL_BUILD_ARGS (name=value). REHEARSAL_STORAGE=vfs is for a disk that cannot be overlaid, and copies the image once
+# per instruction: 40 GB instead of 3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 params=${1:-dry_run}
 place=${REHEARSAL_FOLDER:-/tmp/rehearsal}
 suite=${REHEARSAL_SUITE:-bookworm}
 mirror=${REHEARSAL_MIRROR:-http://deb.debian.org/debian}
-buildah() { command buildah --storage-driver vfs --root "$place/images" --runroot "$place/run" "$@"; }
+storage=${REHEARSAL_STORAGE:-overlay}
+buildah() { command buildah --storage-driver "$storage" --root "$place/images" --runroot "$place/run" "$@"; }
 
 mkdir -p "$place"
 if [ ! -e "$place/base/usr/bin/python3" ]; then
