@@ -3,8 +3,8 @@
 # Debian (apt-get install buildah debootstrap). Usage: deploy/rehearse.sh [parameters; default dry_run]
 # Pip inside the build knows nothing of this machine: its configuration, certificates and folders of wheels, where it
 # needs them, are given in REHEARSAL_MOUNTS (host:container:ro, separated by blanks), arguments of the Dockerfile in
-# REHEARSAL_BUILD_ARGS (name=value). REHEARSAL_STORAGE=vfs is for a disk that cannot be overlaid, and copies the image once
-# per instruction: 40 GB instead of 3.
+# REHEARSAL_BUILD_ARGS (name=value). REHEARSAL_STORAGE=vfs is for a disk that cannot be overlaid, and copies the image
+# once per instruction: 40 GB instead of 3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 params=${1:-dry_run}
@@ -39,7 +39,8 @@ mkdir -p "$place/data"
 chown 999 "$place/data"
 container=$(buildah from --pull-never localhost/universal_simulator)
 trap 'buildah rm "$container" >/dev/null' EXIT
-entry=$(buildah inspect --type image --format '{{join .OCIv1.Config.Entrypoint " "}}' localhost/universal_simulator)
+entry=$(buildah inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' \
+    localhost/universal_simulator)
 # shellcheck disable=SC2086  # the entry point is several words
 buildah run --isolation chroot -v "$place/data:/home/kedro_docker/data" "$container" -- \
     $entry kedro run --pipeline=full "--params=$params"
