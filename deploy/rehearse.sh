@@ -4,7 +4,7 @@
 # Pip inside the build knows nothing of this machine: its configuration, certificates and folders of wheels, where it
 # needs them, are given in REHEARSAL_MOUNTS (host:container:ro, separated by blanks), arguments of the Dockerfile in
 # REHEARSAL_BUILD_ARGS (name=value). REHEARSAL_STORAGE=vfs is for a disk that cannot be overlaid, and copies the image
-# once per instruction: 40 GB instead of 3.
+# once per instruction: 40 GB instead of 3. The variables MACHINE_* of docs/deploy.md reach the run inside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 params=${1:-dry_run}
@@ -41,6 +41,8 @@ container=$(buildah from --pull-never localhost/universal_simulator)
 trap 'buildah rm "$container" >/dev/null' EXIT
 entry=$(buildah inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' \
     localhost/universal_simulator)
+variables=()
+for name in "${!MACHINE_@}"; do variables+=(--env "$name=${!name}"); done
 # shellcheck disable=SC2086  # the entry point is several words
-buildah run --isolation chroot -v "$place/data:/home/kedro_docker/data" "$container" -- \
+buildah run --isolation chroot -v "$place/data:/home/kedro_docker/data" "${variables[@]}" "$container" -- \
     $entry kedro run --pipeline=full "--params=$params"
