@@ -33,14 +33,16 @@ RUN uid="${KEDRO_UID}"; [ "${uid}" != 0 ] || uid=999; \
 FROM runtime-environment
 WORKDIR /home/kedro_docker
 COPY --chown=kedro_docker . .
+# Named before a RUN, whose cache depends on it: buildah 1.28 would keep the ENV and LABEL below of an older commit.
+ARG GIT_COMMIT=unknown
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e . \
     && chown -R kedro_docker src
 # hadolint ignore=DL3066  # the number is an argument
 USER kedro_docker
 
-# The commit stands in the label and, since the image has no git, in every run's tags.
-ARG GIT_COMMIT=unknown
-ENV UNIVERSAL_SIMULATOR_COMMIT=${GIT_COMMIT}
+# The commit stands in the label and, since the image has no git, in every run's tags; MLflow need not look for it.
+ENV UNIVERSAL_SIMULATOR_COMMIT=${GIT_COMMIT} \
+    GIT_PYTHON_REFRESH=quiet
 LABEL org.opencontainers.image.title="universal_simulator" \
       org.opencontainers.image.revision="${GIT_COMMIT}"
 

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Build the image and run an experiment in it where no Docker engine runs: buildah with chroot isolation, as root, on
 # Debian (apt-get install buildah debootstrap). Usage: deploy/rehearse.sh [parameters; default dry_run]
-# Pip inside the build sees this machine's pip configuration, certificates and folders of wheels, which REHEARSAL_MOUNTS
-# (host:container:ro, separated by blanks) adds to.
+# Pip inside the build knows nothing of this machine: its configuration, certificates and folders of wheels, where it
+# needs them, are given in REHEARSAL_MOUNTS (host:container:ro, separated by blanks), arguments of the Dockerfile in
+# REHEARSAL_BUILD_ARGS (name=value). REHEARSAL_STORAGE=vfs is for a disk that cannot be overlaid, and copies the image
+# once per instruction: 40 GB instead of 3. The variables MACHINE_* of docs/deploy.md reach the run inside.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 params=${1:-dry_run}
 place=${REHEARSAL_FOLDER:-/tmp/rehearsal}
 suite=${REHEARSAL_SUITE:-bookworm}
 mirror=${REHEARSAL_MIRROR:-http://deb.debian.org/debian}
-buildah() { command buildah --storage-driver vfs --root "$place/images" --runroot "$place/run" "$@"; }
+storage=${REHEARSAL_STORAGE:-overlay}
+buildah() { command buildah --storage-driver "$storage" --root "$place/images" --runroot "$place/run" "$@"; }
 
 mkdir -p "$place"
 if [ ! -e "$place/base/usr/bin/python3" ]; then
@@ -36,7 +39,10 @@ mkdir -p "$place/data"
 chown 999 "$place/data"
 container=$(buildah from --pull-never localhost/universal_simulator)
 trap 'buildah rm "$container" >/dev/null' EXIT
-entry=$(buildah inspect --type image --format '{{join .OCIv1.Config.Entrypoint " "}}' localhost/universal_simulator)
+entry=$(buildah inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' \
+    localhost/universal_simulator)
+variables=()
+for name in "${!MACHINE_@}"; do variables+=(--env "$name=${!name}"); done
 # shellcheck disable=SC2086  # the entry point is several words
-buildah run --isolation chroot -v "$place/data:/home/kedro_docker/data" "$container" -- \
+buildah run --isolation chroot -v "$place/data:/home/kedro_docker/data" "${variables[@]}" "$container" -- \
     $entry kedro run --pipeline=full "--params=$params"

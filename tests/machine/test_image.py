@@ -69,6 +69,13 @@ def test_the_dockerfile_has_no_fault_that_hadolint_knows():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_new_commit_makes_the_layers_that_name_it_anew():
+    """buildah 1.28 compares the values of arguments at a RUN only, and took ENV and LABEL from the cache."""
+    text = (PROJECT / "Dockerfile").read_text()
+    places = [text.index(words) for words in ("ARG GIT_COMMIT", "RUN pip install", "ENV UNIVERSAL_SIMULATOR_COMMIT")]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize(("given", "used"), [("0", "999"), ("1000", "1000")])
 def test_whoever_builds_the_user_is_not_root(given, used):
     line = next(line for line in (PROJECT / "Dockerfile").read_text().splitlines() if line.startswith("RUN uid="))

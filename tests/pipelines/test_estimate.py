@@ -1,6 +1,7 @@
 """An estimate scales a few measured steps up to what is planned, and leaves no trace."""
 
 import json
+import signal
 import time
 
 import pandas as pd
@@ -13,6 +14,7 @@ from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.hooks.estimating import _share
 from universal_simulator.hooks.recording import flatten
+from universal_simulator.interruption import deferred
 from universal_simulator.pipelines import estimate
 
 STAGES = {
@@ -39,6 +41,26 @@ def test_short_epochs_are_scaled_to_all_planned_steps_and_validations(parameters
     p = parameters.model_copy(update={"operator": parameters.operator.model_copy(update={"training": training})})
     per_step = 0.4 / (estimate.STEPS + 1 / 3)
     assert estimate._training(p, "operator", run) == pytest.approx(5 * (10 + 3 / 3) * per_step)
+
+
+def test_a_signal_during_an_estimate_is_obeyed(parameters):
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    def run(_section):
+        with deferred():
+            signal.raise_signal(signal.SIGTERM)
+            yield {}, pd.DataFrame()
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Stopped):
+            estimate._training(parameters, "operator", run)
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def test_every_stage_is_estimated_and_what_is_done_costs_nothing(parameters):

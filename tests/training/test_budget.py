@@ -1,6 +1,8 @@
 """A training is as long as it is told in seconds."""
 
+import signal
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 
 from universal_simulator.configuration import Training
 from universal_simulator.errors import InputError
-from universal_simulator.training.budget import fitted_to, steps_per_second
+from universal_simulator.training.budget import LEAST, PROBE, fitted_to, steps_per_second
 from universal_simulator.training.loop import Stage, train
 
 SETTINGS = Training(epochs=4, windows_per_epoch=2, batch_size=2, learning_rate=1e-3, validation_windows=6)
@@ -33,6 +35,30 @@ def test_a_training_takes_the_time_it_was_given():
     begun = time.monotonic()
     assert len(list(train(stage(), settings, torch.Generator()))) == SETTINGS.epochs
     assert time.monotonic() - begun == pytest.approx(2.0, rel=0.4)
+
+
+def test_a_signal_in_the_last_look_at_the_clock_is_obeyed(monkeypatch):
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    clock, last = [0.0], (LEAST + 1) * PROBE + 5.0
+
+    def draw(_generator):
+        clock[0] += 1.0
+        if clock[0] == last:
+            signal.raise_signal(signal.SIGTERM)
+        return torch.ones(2, 2)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Stopped):
+            steps_per_second(replace(stage(), draw=draw), SETTINGS, last - 1.0)
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def test_epochs_and_validation_share_the_time():

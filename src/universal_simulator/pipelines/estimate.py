@@ -92,9 +92,9 @@ def _training(p: Parameters, stage: str, run: Trainer) -> float:
         "final_learning_rate": 0.0,
         "save_every_s": float("inf"),
     }
-    epochs = [
-        rows["seconds"] for _, rows in run(section.model_copy(update={"training": training.model_copy(update=short)}))
-    ]
+    trained = run(section.model_copy(update={"training": training.model_copy(update=short)}))
+    # Stopped by a signal, the first epoch leaves no row; the signal is obeyed at the end of the training.
+    epochs = [rows["seconds"] for _, rows in trained if len(rows)]
     per_step = median(float(seconds.iloc[-1]) for seconds in epochs[1:]) / (STEPS + validating)
     steps = max(1, training.windows_per_epoch // training.batch_size)
     batches = max(1, training.validation_windows // training.batch_size)

@@ -35,8 +35,9 @@ def steps_per_second(stage: Stage, settings: Training, seconds: float) -> float:
     )
     begun, rates = time.monotonic(), []
     for checkpoint in train(stage, short, stream(0, "speed")):
-        if checkpoint.row:
-            rates.append((PROBE + VALIDATION) / checkpoint.row["seconds"])
+        if not checkpoint.row:  # perhaps asked to stop by a signal, which is obeyed when the training has ended
+            continue
+        rates.append((PROBE + VALIDATION) / checkpoint.row["seconds"])
         if time.monotonic() - begun > seconds and len(rates) > LEAST:
             break
     return statistics.median(rates[1:])
