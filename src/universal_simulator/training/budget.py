@@ -28,7 +28,6 @@ def steps_per_second(stage: Stage, settings: Training, seconds: float) -> float:
             "epochs": 10**6,
             "patience": 10**6,
             "windows_per_epoch": PROBE * settings.batch_size,
-            "validation_windows": settings.batch_size,
             "learning_rate": 1e-9,
             "final_learning_rate": 0.0,
         }
@@ -37,7 +36,7 @@ def steps_per_second(stage: Stage, settings: Training, seconds: float) -> float:
     for checkpoint in train(stage, short, stream(0, "speed")):
         if not checkpoint.row:  # perhaps asked to stop by a signal, which is obeyed when the training has ended
             continue
-        rates.append((PROBE + VALIDATION) / checkpoint.row["seconds"])
+        rates.append((PROBE + _validating(settings)) / checkpoint.row["seconds"])
         if time.monotonic() - begun > seconds and len(rates) > LEAST:
             break
     return statistics.median(rates[1:])
@@ -45,14 +44,18 @@ def steps_per_second(stage: Stage, settings: Training, seconds: float) -> float:
 
 def fitted_to(settings: Training, rate: float, seconds: float, name: str) -> Training:
     """Return the settings with epochs that take ``seconds`` in all, validation included; ``name`` is the budget's."""
-    validation = max(1, settings.validation_windows // settings.batch_size) * VALIDATION
-    steps = int(seconds * rate / settings.epochs - validation)
+    steps = int(seconds * rate / settings.epochs - _validating(settings))
     if steps < 1:
         raise InputError(
             f"{name} = {seconds:g}: must leave each of {settings.epochs} epochs a step at {rate:.3g} steps per second, "
             "validation apart; raise it, or lower the number of epochs"
         )
     return settings.model_copy(update={"windows_per_epoch": steps * settings.batch_size})
+
+
+def _validating(settings: Training) -> float:
+    """Return what validating at the end of an epoch costs, in steps."""
+    return max(1, settings.validation_windows // settings.batch_size) * VALIDATION
 
 
 def measuring_time(seconds: float) -> float:
