@@ -41,7 +41,7 @@ def test_a_training_takes_the_time_it_was_given(clock):
     assert rate == pytest.approx(1 / STEP_S)
     settings, begun = fitted_to(SETTINGS, rate, 2.0, "seconds"), clock[0]
     assert len(list(train(stage(clock), settings, torch.Generator()))) == SETTINGS.epochs
-    assert clock[0] - begun == pytest.approx(2.0, abs=SETTINGS.epochs * STEP_S)
+    assert clock[0] - begun == pytest.approx(2.0, abs=1.5 * SETTINGS.epochs * STEP_S)  # whole steps
 
 
 def test_a_signal_in_the_last_look_at_the_clock_is_obeyed(clock):
