@@ -1,7 +1,9 @@
 """Functions that several processes call together, and a way to start them: each must lie where a new process finds it."""
 
+import os
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
+from universal_simulator.processes import worker
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.objectives import denoising, distillation, step_error
 from universal_simulator.training.seeding import fresh_weights, stream
@@ -72,6 +75,29 @@ def mapped(count: int) -> list[tuple[int, int]]:
     """Return what all processes make of some numbers: the number, and who made it."""
     share = Share.here()
     return list(share.map(lambda item: (item, share.rank), range(count)))
+
+
+def agreed(folder: str) -> dict[str, Any]:
+    """Return what all processes agree on, where the last one alone is on Kedro's machine."""
+    share = Share.here()
+    if share.rank == share.count - 1:
+        os.environ[worker.FOLDER] = folder
+    keeper, found = worker.keeper_and_folder(share)
+    return {"keeper": keeper, "folder": str(found), "first": share.first(share.rank)}
+
+
+def diverged() -> dict[str, Any]:
+    """Train with a loss that is not finite once; the first process keeps where it stands after every step."""
+    stage, calls, share = _stage("operator", torch.device("cpu")), iter(range(100)), Share.here()
+
+    def objective(*given: Any) -> Tensor:
+        spoiled = torch.is_grad_enabled() and next(calls) == 8
+        return stage.objective(*given) * (torch.inf if spoiled else 1.0)
+
+    settings = SETTINGS.model_copy(update={"save_every_s": 1e9 if share.rank else 1e-9})
+    checkpoints = list(train(replace(stage, objective=objective), settings, stream(1)))
+    rows = [checkpoint.row for checkpoint in checkpoints if checkpoint.row]
+    return {"epochs": [row["epoch"] for row in rows], "weight": next(iter(checkpoints[-1].state["best"].values()))}
 
 
 def _stage(kind: str, device: torch.device) -> Stage:

@@ -200,6 +200,8 @@ def test_a_mirror_sends_only_what_changed_and_gives_all_of_it_to_the_next_machin
     (here / "scores.json").write_text("{}")
     (here / "half.part").write_text("half")
     (here / "state/.lock").touch()
+    (here / "state/.jobs.machine.1.part/1").mkdir(parents=True)
+    (here / "state/.jobs.machine.1.part/1/operator.pt").write_bytes(b"epoch 1")
     assert (push(here, bucket), push(here, bucket)) == (2, 0)
     (here / "state/operator.pt").write_bytes(b"epoch 22")
     assert (push(here, bucket), pull(there, bucket), pull(there, bucket)) == (1, 2, 0)

@@ -137,6 +137,24 @@ def test_a_retry_does_not_depend_on_when_states_were_saved():
     assert _equal(resumed[-1].state["network"], plain[-1].state["network"])
 
 
+@pytest.mark.parametrize("save_every_s", [1e-9, 1e9])
+def test_a_loss_that_is_not_finite_is_told_after_the_same_step_whenever_states_are_saved(save_every_s):
+    stage, draws = _spoiled(53), iter(range(10**6))
+
+    def draw(generator):
+        next(draws)
+        return stage.draw(generator)
+
+    settings = SETTINGS.model_copy(update={"save_every_s": save_every_s})
+    kept = list(train(replace(stage, draw=draw), settings, stream(1)))
+    assert next(draws) == 6 * 40 + 40
+    assert all(
+        torch.cat((at.state["partial"]["losses"], torch.zeros(1))).isfinite().all()
+        for at in kept
+        if "partial" in at.state
+    )
+
+
 def test_a_second_loss_that_is_not_finite_stops_with_step_rate_norms_and_what_to_lower():
     told = r"step 49 of epoch 2: loss = inf, gradient norm = (inf|nan) at learning rate 0.02\d* \(norms before: .*, .*, .*\), "
     told += (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from together import KINDS, in_processes, mapped, trained
+from together import KINDS, agreed, diverged, in_processes, mapped, trained
 from universal_simulator.training.sharing import Share
 
 
@@ -21,12 +21,24 @@ def test_work_is_divided_item_by_item_and_comes_back_in_order(tmp_path):
     assert in_processes(3, mapped, tmp_path, 5) == [everything] * 3
 
 
+def test_one_of_kedro_s_machine_keeps_the_results_and_all_go_on_from_one_state(tmp_path):
+    (tmp_path / "job.json").touch()
+    assert in_processes(2, agreed, tmp_path, str(tmp_path)) == [{"keeper": 1, "folder": str(tmp_path), "first": 0}] * 2
+
+
+def test_processes_that_look_at_different_moments_go_back_after_the_same_step(tmp_path):
+    one, other = in_processes(2, diverged, tmp_path)
+    assert one["epochs"] == other["epochs"] == [1, 2]
+    assert torch.equal(one["weight"], other["weight"])
+
+
 def test_alone_a_process_has_everything():
     batch, loss = torch.arange(6), torch.tensor(2.0)
     share = Share.here()
     assert share == Share(0, 1)
     assert torch.equal(share.part(batch), batch)
     assert share.average(loss, []) is loss
+    assert share.first(batch) is batch
     assert list(share.map(lambda item: item * item, range(4))) == [0, 1, 4, 9]
 
 

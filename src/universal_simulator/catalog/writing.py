@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,4 +32,4 @@ def remove_leavings(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*.part"):
         number = re.fullmatch(r"\.(\d+)\.part", left.name.removeprefix(f".{path.name}"))
         if number and not psutil.pid_exists(int(number[1])):
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)

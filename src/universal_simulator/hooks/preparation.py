@@ -106,14 +106,12 @@ class ComputeHooks:
         """Set the threads and say where the networks will run. ``OMP_NUM_THREADS`` counts as an explicit wish."""
         import torch
 
+        from universal_simulator.training.device import cores, refuse_too_many
+
         if self._compute["device"] == "cuda" and not torch.cuda.is_available():
             raise InputError("compute.device = cuda: this machine must offer a CUDA GPU; set compute.device=auto")
-        threads = self._compute["threads"] or int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+        refuse_too_many(self._compute["device"], self._compute["processes"])
+        threads = self._compute["threads"] or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
         torch.set_num_threads(threads)
         log.info("Device: %s", provenance.device_name(self._compute["device"]))
         logging.getLogger("py.warnings").setLevel(logging.WARNING)  # silenced while libraries are imported
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,8 +24,9 @@ def push(folder: Path, address: str) -> int:
     files, root = _open(address)
     known, sent = _known(folder), 0
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_file() or path.name in (SENT, ".gitkeep") or path.name.endswith(UNFINISHED):
+        inside = path.relative_to(folder)
+        name, unfinished = inside.as_posix(), any(part.endswith(UNFINISHED) for part in inside.parts)
+        if not path.is_file() or path.name in (SENT, ".gitkeep") or unfinished:
             continue
         state = [path.stat().st_size, path.stat().st_mtime_ns]
         if known.get(name) != state:

@@ -28,6 +28,7 @@ from universal_simulator.progress import Advance, progress
 from universal_simulator.training.device import choose, numbers, with_precision, within_memory
 from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
 from universal_simulator.training.seeding import fresh_weights, stream
+from universal_simulator.training.sharing import Share
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def run_stage(
     """
     facts = _facts(recipe, section, seed, sources, code_fingerprint(equip.__module__)) | numbers(compute)
     identity = identify(recipe, section, seed, sources)
-    continued = _continued(recipe.stage, previous, facts, identity, section.training)
+    continued = _continued(recipe.stage, Share.here().first(previous), facts, identity, section.training)
     rows = list(continued["rows"]) if continued else []
     if continued:  # what is known is said again: this run's record must be whole
         yield continued, pd.DataFrame(rows)

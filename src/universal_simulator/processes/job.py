@@ -1,6 +1,7 @@
 """A node of a pipeline as a text that another process can read and run: names, paths and values, no objects."""
 
 import inspect
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -32,9 +33,9 @@ class Call(BaseModel):
     def run(self) -> Any:
         """Return what it makes."""
         module, _, name = self.function.partition(":")
-        if not module.startswith(ROOM):
-            raise InputError(f"function = {self.function}: must be one of {ROOM}*; run the command again")
-        function = getattr(import_module(module), name)
+        function = getattr(import_module(module), name, None) if module.startswith(ROOM) else None
+        if not inspect.isfunction(function) or function.__module__ != module:  # an import of that module's, say
+            raise InputError(f"function = {self.function}: must be a function of {ROOM}*; run the command again")
         kinds, names = get_type_hints(function), inspect.signature(function).parameters
         return function(*(_given(one, kinds[name]) for name, one in zip(names, self.inputs, strict=True)))
 
@@ -49,11 +50,16 @@ class Job(BaseModel):
     """Datasets; None for what is not to be kept."""
     threads: int
 
-    def keep(self, made: Any) -> None:
-        """Save what the function has returned or yielded."""
-        for config, value in zip(self.outputs, made if len(self.outputs) > 1 else [made], strict=True):
-            if config:
-                dataset(config).save(value)
+    def keeper(self) -> Callable[[Any], None]:
+        """Return what saves all that the function returns, or yields one after the other: a dataset may count."""
+        kept = [dataset(config) if config else None for config in self.outputs]
+
+        def keep(made: Any) -> None:
+            for one, value in zip(kept, made if len(kept) > 1 else [made], strict=True):
+                if one is not None:
+                    one.save(value)
+
+        return keep
 
 
 def dataset(config: dict[str, Any]) -> AbstractDataset:

@@ -3,8 +3,8 @@
 import logging
 import os
 import shutil
+import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,7 +21,7 @@ from kedro.pipeline.node import Node
 from universal_simulator.catalog.histories import HistoryDataset
 from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.catalog.states import StateDataset
-from universal_simulator.catalog.writing import replace
+from universal_simulator.catalog.writing import remove_leavings, replace
 from universal_simulator.configuration import Compute
 from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
@@ -29,6 +29,7 @@ from universal_simulator.interruption import deferred
 from universal_simulator.processes import agent
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, path_of
 from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, PARENT, POLL_S
+from universal_simulator.training.device import cores
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +57,14 @@ class Team:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Let them go; at once where something went wrong."""
-        if self._agent is None:
-            return
-        if kind is None:
+        if self._agent and kind is None:
             _write(self._folder / JOB, "")
             with suppress(subprocess.TimeoutExpired):
                 self._agent.wait(LEAVE_S)
-        self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._agent:
+            self._end()
+        if self._number:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def shares(self, node: Node) -> bool:
         """Tell whether a node is for all of them."""
@@ -85,13 +86,14 @@ class Team:
 
     def _results(self, node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> Iterator[Any]:
         """Yield what the processes keep: of a training whenever there is something new, of all else at the end."""
-        if self._agent is None:
-            beside = path_of(node.outputs[0], catalog).parent
-            beside.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=".jobs.", dir=beside))
-        configs = [aside(name, catalog, self._folder) for name in node.outputs]
+        if not self._number:
+            self._folder = _fresh_folder(path_of(node.outputs[0], catalog).parent)
+        self._number += 1
+        results = self._folder / str(self._number)
+        configs = [aside(name, catalog, results) for name in node.outputs]
         kept = [dataset(config) for config in configs]
-        self._hand_over(describe(node, catalog, makers), kept, configs)
+        job = self._job(describe(node, catalog, makers), kept, configs)
+        self._hand_over(job)
         training = isinstance(kept[0], StateDataset)
         told, rows = "", 0
         with deferred() as asked:
@@ -101,21 +103,25 @@ class Team:
                 if news != told and training:
                     state = kept[0].load()
                     yield state, pd.DataFrame(state["rows"][rows:])
+                    if not told:
+                        _write(self._folder / JOB, _begun(job).model_dump_json())
                     told, rows = news, len(state["rows"])
                 elif news != told and over:
                     yield _loaded(kept)
                 if over:
-                    return
+                    break
                 time.sleep(POLL_S)
+            shutil.rmtree(results, ignore_errors=True)  # by now it lies where it belongs
 
-    def _hand_over(self, call: Call, kept: list[AbstractDataset], configs: list[dict[str, Any]]) -> None:
-        """Let the processes begin."""
-        self._number += 1
-        (self._folder / KEPT).unlink(missing_ok=True)
+    def _job(self, call: Call, kept: list[AbstractDataset], configs: list[dict[str, Any]]) -> Job:
         outputs = [
             None if isinstance(one, HistoryDataset) else config for one, config in zip(kept, configs, strict=True)
         ]
-        job = Job(number=self._number, call=call, outputs=outputs, threads=self._threads())
+        return Job(number=self._number, call=call, outputs=outputs, threads=self._threads())
+
+    def _hand_over(self, job: Job) -> None:
+        """Let the processes begin."""
+        (self._folder / KEPT).unlink(missing_ok=True)
         _write(self._folder / JOB, job.model_dump_json())
         self._start()
 
@@ -131,8 +137,8 @@ class Team:
             raise InputError(message)
         if self._agent.poll() is not None:
             raise InputError(
-                f"compute.processes = {self._compute.processes}: one of them ended {agent.RESTARTS + 1} times, for the "
-                "reason above; mend it and run the same command again: what is done is kept"
+                f"compute.processes = {self._compute.processes}: they were given up, for the reason above; mend it "
+                "and run the same command again: what is done is kept"
             )
         return False
 
@@ -140,7 +146,8 @@ class Team:
         if self._agent is not None:
             return
         compute = self._compute
-        environment = os.environ | {FOLDER: str(self._folder), PARENT: str(os.getpid())}
+        known = {FOLDER: str(self._folder), PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(self._threads())}
+        environment = os.environ | known
         log.info("Starting %d processes, machines: %d", compute.processes, compute.nodes)
         if compute.nodes > 1:
             log.info("On each other machine: %s", agent.join_command(compute))
@@ -158,7 +165,29 @@ class Team:
 
     def _threads(self) -> int:
         asked = self._compute.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        return asked or max(1, (os.cpu_count() or 1) // self._compute.processes)
+        return asked or max(1, cores() // self._compute.processes)
+
+
+def _fresh_folder(beside: Path) -> Path:
+    """Return a new folder for the jobs of this process, which only its user may enter; remove those of dead ones."""
+    host = socket.gethostname()
+    folder = beside / f".jobs.{host}.{os.getpid()}.part"
+    shutil.rmtree(folder, ignore_errors=True)
+    remove_leavings(beside / f"jobs.{host}")
+    beside.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _begun(job: Job) -> Job:
+    """Return a training's job for processes that begin anew: they go on from what is kept, whatever ``resume`` said."""
+    inputs = [
+        one.model_copy(update={"dataset": {key: value for key, value in one.dataset.items() if key != "resume"}})
+        if one.dataset
+        else one
+        for one in job.call.inputs
+    ]
+    return job.model_copy(update={"call": job.call.model_copy(update={"inputs": inputs})})
 
 
 def _loaded(kept: list[AbstractDataset]) -> Any:

@@ -6,9 +6,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
+import rich
 import torch
 import torch.distributed as processes
 
@@ -29,20 +32,24 @@ POLL_S = 0.1
 
 
 def main() -> None:
-    """Take part in every job; the first process keeps the results."""
-    processes.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST)
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    share = Share.here()
-    logging.basicConfig(level=logging.INFO if share.rank == 0 else logging.WARNING, format="%(message)s")
-    if share.rank:  # the first one, told to end, takes a last step and saves it: the others must take it too
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Take part in every job; one process keeps the results."""
     _leave_with_parent()
-    folder = _folder(share)
+    processes.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST)
+    if torch.cuda.is_available():  # on a CPU there may be more of us than GPUs
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    share = Share.here()
+    keeper, folder = keeper_and_folder(share)
+    keeps = share.rank == keeper
+    logging.basicConfig(level=logging.INFO if keeps else logging.WARNING, format="%(message)s")
+    if not keeps:
+        rich.reconfigure(quiet=True)  # one bar in the terminal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the keeper takes a last step and saves it: we must take it too
     try:
-        for job in _jobs(folder, share):
+        for job in _jobs(folder, keeper, keeps):
             torch.set_num_threads(job.threads)
-            _work(job, folder, share)
+            _work(job, folder, keeps)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()  # the next one may be for Kedro's process alone
     except Exception as error:
         if mistake := user_mistake(error):
             _write(folder / FAILED, str(mistake))
@@ -50,23 +57,21 @@ def main() -> None:
     processes.destroy_process_group()
 
 
-def _work(job: Job, folder: Path, share: Share) -> None:
-    made = job.call.run()
+def _work(job: Job, folder: Path, keeps: bool) -> None:
+    made, keep = job.call.run(), job.keeper()
     for one in made if isinstance(made, Iterator) else [made]:
-        if share.rank == 0:
-            job.keep(one)
+        if keeps:
+            keep(one)
             _write(folder / KEPT, str(time.time_ns()))
-    if share.rank == 0:
+    if keeps:
         _write(folder / DONE, str(job.number))
 
 
-def _jobs(folder: Path, share: Share) -> Iterator[Job]:
+def _jobs(folder: Path, keeper: int, keeps: bool) -> Iterator[Job]:
     """Yield every job that is not done, in all processes at once."""
     while True:
-        text: list[str] = [""]
-        if share.rank == 0:
-            text[0] = _next(folder)
-        processes.broadcast_object_list(text)
+        text = [_next(folder) if keeps else ""]
+        processes.broadcast_object_list(text, src=keeper)
         if not text[0]:
             return
         yield Job.model_validate_json(text[0])
@@ -81,18 +86,22 @@ def _next(folder: Path) -> str:
         time.sleep(POLL_S)
 
 
-def _folder(share: Share) -> Path:
-    """Return where the jobs lie, which the processes beside Kedro's know, and which all must see."""
-    known = [name for name in share.gather(os.environ.get(FOLDER, "")) if name]
+def keeper_and_folder(share: Share) -> tuple[int, Path]:
+    """Return who keeps the results, and where the jobs lie, which only Kedro's machine knows and all must see.
+
+    It is the first process of Kedro's machine, whatever the launcher numbers first: the signal to end comes there.
+    """
+    known = {rank: name for rank, name in enumerate(share.gather(os.environ.get(FOLDER, ""))) if name}
     if not known:
         raise InputError(f"{FOLDER} = unset: no process knows the jobs; start `kedro run` with compute.nodes")
-    folder = Path(known[0])
+    keeper = min(known)
+    folder = Path(known[keeper])
     if not all(share.gather((folder / JOB).is_file())):
         message = f"{folder} = not seen by all machines: they must share the data's folder, at the same path; mount it"
         if (folder / JOB).is_file():
             _write(folder / FAILED, message)
         raise InputError(message)
-    return folder
+    return keeper, folder
 
 
 def _leave_with_parent() -> None:
@@ -101,8 +110,10 @@ def _leave_with_parent() -> None:
         return
 
     def watch() -> None:
-        while os.path.exists(f"/proc/{number}") or not os.path.exists("/proc"):  # noqa: PTH110
-            time.sleep(1)
+        with suppress(psutil.NoSuchProcess):
+            kedro = psutil.Process(int(number))
+            while kedro.is_running() and kedro.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

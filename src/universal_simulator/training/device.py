@@ -1,5 +1,6 @@
 """Where to compute, and with which numbers."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -19,6 +20,21 @@ def choose(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def refuse_too_many(device: str, processes: int) -> None:
+    """Refuse more processes than this machine has GPUs, if it has any that they are to use."""
+    gpus = torch.cuda.device_count() if device != "cpu" and torch.cuda.is_available() else processes
+    if processes > gpus:
+        raise InputError(
+            f"compute.processes = {processes}: must not exceed the GPUs of this machine, {gpus}; lower it, or set "
+            "compute.device=cpu"
+        )
 
 
 def numbers(compute: Compute) -> dict[str, str]:

@@ -127,7 +127,6 @@ def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> It
     saved = started = time.monotonic()
 
     def here() -> Checkpoint:
-        _demand_finite(loop, begun, losses, norms)
         seconds = earlier + time.monotonic() - started
         taken = {"losses": torch.stack(losses), "norms": torch.stack(norms), "seconds": seconds}
         return Checkpoint({**begun, **_snapshot(loop), "begun": begun, "partial": taken})
@@ -139,7 +138,8 @@ def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> It
         if len(losses) % CHECK_EVERY == 0:
             _demand_finite(loop, begun, losses, norms)
         if time.monotonic() - saved >= loop.settings.save_every_s or asked():
-            yield here()
+            if _values(losses, norms).isfinite().all():  # else it is told at a step that all processes agree on
+                yield here()
             saved = time.monotonic()
             if asked():
                 return
@@ -198,7 +198,7 @@ def _finished(
 
 def _demand_finite(loop: _Loop, begun: State, losses: list[Tensor], norms: list[Tensor]) -> None:
     """Refuse a loss or a gradient that is not finite; say where it came first."""
-    values = torch.stack([torch.stack([loss.float().cpu() for loss in losses]), _padded(norms, len(losses))])
+    values = _values(losses, norms)
     bad = (~values.isfinite()).any(0).nonzero()
     if not len(bad):
         return
@@ -213,10 +213,10 @@ def _demand_finite(loop: _Loop, begun: State, losses: list[Tensor], norms: list[
     )
 
 
-def _padded(norms: list[Tensor], length: int) -> Tensor:
-    """Return the norms; a validation loss has none of its own."""
-    values = [norm.float().cpu() for norm in norms]
-    return torch.stack(values + [torch.zeros(())] * (length - len(values)))
+def _values(losses: list[Tensor], norms: list[Tensor]) -> Tensor:
+    """Return losses and norms as two rows; a validation loss has no norm of its own."""
+    padded = [*norms, *[torch.zeros(())] * (len(losses) - len(norms))]
+    return torch.stack([torch.stack([value.float().cpu() for value in row]) for row in (losses, padded)])
 
 
 def _halved(loop: _Loop, begun: State, error: DivergenceError) -> State:

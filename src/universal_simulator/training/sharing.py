@@ -68,6 +68,14 @@ class Share:
         processes.all_gather_object(found, thing)
         return found
 
+    def first(self, thing: Item) -> Item:
+        """Return to each process what the first one has: what they read from a disk may differ for a moment."""
+        if self.count == 1:
+            return thing
+        told: list[Any] = [thing]
+        processes.broadcast_object_list(told)
+        return told[0]
+
     def map(self, make: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """Yield to each process what is made of the items, in order; each of them makes every ``count``-th."""
         for first in range(0, len(items), self.count):

@@ -46,9 +46,10 @@ def evaluate(
     compute: Compute,
 ) -> Results:
     """Return flat scores, scores per trajectory, error over time, and calibration tables."""
-    board, device = Scoreboard(), choose(compute.device)
-    forecasts = len(test) * len(evaluation.protocols) * len(evaluation.variants)
-    with progress("evaluation: forecasts", forecasts) as advance:
+    board, device, share = Scoreboard(), choose(compute.device), Share.here()
+    batches = range(0, len(test), evaluation.batch_size)
+    own = sum(min(evaluation.batch_size, len(test) - first) for first in batches[share.rank :: share.count])
+    with progress("evaluation: forecasts", own * len(evaluation.protocols) * len(evaluation.variants)) as advance:
 
         def scored(first: int) -> Scoreboard:
             part, few = test.subset(slice(first, first + evaluation.batch_size)), Scoreboard()
@@ -64,7 +65,7 @@ def evaluate(
                         advance(len(some.starts))
             return few
 
-        for few in Share.here().map(scored, range(0, len(test), evaluation.batch_size)):
+        for few in share.map(scored, batches):
             board.merge(few)
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()

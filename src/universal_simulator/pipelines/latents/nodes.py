@@ -27,7 +27,7 @@ def precompute_latents(
 ) -> Iterator[LatentsChunk]:
     """Yield latent trajectories chunk by chunk; nothing if the ``stored`` fingerprint says they are there already."""
     fingerprint = latents_fingerprint(trajectories, autoencoder)
-    if stored == fingerprint:
+    if Share.here().first(stored) == fingerprint:
         log.info("latents: %d trajectories are there already", len(trajectories))
         return
     started, device = time.monotonic(), choose(compute.device)

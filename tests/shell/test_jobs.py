@@ -1,0 +1,154 @@
+"""What Kedro's process and the others tell each other in files: jobs, results, and what is left of both."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import node
+
+from universal_simulator.catalog.latents import LatentsChunk
+from universal_simulator.configuration import Compute
+from universal_simulator.errors import InputError
+from universal_simulator.fields.latents import Latents
+from universal_simulator.hooks import ComputeHooks
+from universal_simulator.processes import agent, team, worker
+from universal_simulator.processes.job import Call, Job, dataset
+from universal_simulator.training import device
+
+LATENTS = "universal_simulator.catalog.latents.LatentsDataset"
+STATE, HISTORY = (
+    "universal_simulator.catalog.states.StateDataset",
+    "universal_simulator.catalog.histories.HistoryDataset",
+)
+
+
+def test_latents_of_several_chunks_become_one_store(tmp_path):
+    config = {"type": LATENTS, "filepath": str(tmp_path / "train_latents")}
+    values = np.arange(5 * 3 * 2 * 4, dtype=np.float32).reshape(5, 3, 2, 4)
+    whole = Latents(values, np.arange(5, dtype=np.float32), np.full(5, 0.1), np.arange(3.0), "made-of")
+    keep = Job(number=1, call=Call(function="", inputs=[]), outputs=[config], threads=1).keeper()
+    for first, last in ((0, 2), (2, 4), (4, 5)):
+        keep(LatentsChunk(first, 5, whole.part(slice(first, last))))
+    stored = dataset(config).load()
+    assert np.array_equal(stored.values, values)
+    assert np.array_equal(stored.mean, whole.mean)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "os:getcwd",
+        "universal_simulator_of_another:run",
+        "universal_simulator.catalog.writing:shutil",
+        "universal_simulator.processes.job:import_module",
+        "universal_simulator.processes.job:missing",
+    ],
+)
+def test_a_job_may_name_nothing_but_a_function_of_ours(function):
+    with pytest.raises(InputError, match=rf"^function = {function}: must be a function of universal_simulator"):
+        Call(function=function, inputs=[]).run()
+
+
+class Launcher:
+    """Stands for processes that have kept a first state; they are never over by themselves."""
+
+    def __init__(self, _processes, _nodes, _rendezvous, *, host, environment):
+        self.folder = Path(environment[worker.FOLDER])
+        self.keep(1)
+
+    def keep(self, epochs: int) -> None:
+        job = self.job()
+        job.keeper()(({"epoch": epochs, "rows": [{"step": i, "epoch": i} for i in range(1, epochs + 1)]}, None))
+        (self.folder / worker.KEPT).write_text(str(epochs))
+
+    def finish(self) -> None:
+        (self.folder / worker.DONE).write_text(str(self.job().number))
+
+    def job(self) -> Job:
+        return Job.model_validate_json((self.folder / worker.JOB).read_text())
+
+    def poll(self) -> None:
+        return None
+
+    def wait(self, _seconds: float) -> int:
+        return 0
+
+    def terminate(self) -> None:
+        pass
+
+
+def train(previous):
+    yield from ()
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """A team, a node that it shares out, and its catalog, of a run that does not go on from an earlier state."""
+    files = {"state": STATE, "previous": STATE, "history": HISTORY}
+    paths = {"state": "state.pt", "previous": "state.pt", "history": "history.csv"}
+    entries = {name: {"type": kind, "filepath": str(tmp_path / paths[name])} for name, kind in files.items()}
+    entries["previous"]["resume"] = False
+    started = []
+    monkeypatch.setattr(agent, "start", lambda *words, **more: started.append(Launcher(*words, **more)) or started[0])
+    one = team.Team(Compute(processes=2, threads=1))
+    return (
+        one,
+        one.instead(node(train, "previous", ["state", "history"]), DataCatalog.from_config(entries), {}),
+        started,
+    )
+
+
+def test_processes_that_begin_anew_go_on_from_what_is_kept_also_where_resume_is_false(shared):
+    one, done_by, started = shared
+    with one:
+        results = done_by.func()
+        state, rows = next(results)
+        (launcher,) = started
+        assert (state["epoch"], rows["epoch"].tolist()) == (1, [1])
+        assert launcher.job().call.inputs[0].dataset["resume"] is False
+        launcher.keep(3)
+        state, rows = next(results)
+        assert (state["epoch"], rows["epoch"].tolist()) == (3, [2, 3]), "no row is lost or told twice"
+        assert "resume" not in launcher.job().call.inputs[0].dataset
+        launcher.finish()
+        assert list(results) == []
+        assert not (launcher.folder / "1").exists(), "results are not kept twice"
+    assert not launcher.folder.exists()
+
+
+def test_folders_of_jobs_of_processes_that_are_gone_are_removed_and_others_stay(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = socket.gethostname()
+    left, elsewhere = (tmp_path / f".jobs.{host}.{gone.pid}.part" for host in (here, f"not-{here}"))
+    for folder in (left, elsewhere):
+        (folder / "1").mkdir(parents=True)
+    fresh = team._fresh_folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([elsewhere, fresh])
+    assert fresh.stat().st_mode & 0o777 == 0o700
+
+
+def test_more_processes_than_gpus_are_refused_and_on_a_cpu_they_are_not(monkeypatch):
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device.torch.cuda, "device_count", lambda: 1)
+    hooks = ComputeHooks()
+    hooks._compute = json.loads(Compute(processes=2).model_dump_json())
+    with pytest.raises(
+        InputError, match=r"^compute.processes = 2: must not exceed the GPUs of this machine, 1; lower it"
+    ):
+        hooks.before_pipeline_run()
+    device.refuse_too_many("cpu", 2)
+    device.refuse_too_many("auto", 1)
+
+
+def test_processes_share_out_the_cores_that_this_one_may_use(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    assert [team.Team(Compute(processes=count))._threads() for count in (1, 2, 4, 12)] == [6, 3, 1, 1]
+    assert team.Team(Compute(processes=2, threads=5))._threads() == 5
