@@ -4,7 +4,6 @@
 mistake of the user's ends in one line before any work.
 """
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from yaml import YAMLError
 
 from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.errors import InputError
-from universal_simulator.refusals import suggestion, user_mistake
+from universal_simulator.refusals import machine_refusal, suggestion, user_mistake
 from universal_simulator.runner import plain_name
 
 EXAMPLES = """\b
@@ -119,7 +118,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mistake = user_mistake(error) or _missing_file(error) or _machine(error)
+        mistake = user_mistake(error) or _missing_file(error) or machine_refusal(error)
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error
@@ -135,29 +134,6 @@ def _missing_file(error: Exception) -> InputError | None:
         return InputError(
             f"{name} = {cause.filename}: must exist; run the stages before this one, or the pipeline full"
         )
-    return None
-
-
-REMEDIES = {
-    errno.ENOSPC: "must have room; free some, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
-    errno.EDQUOT: "must be within its quota; free some, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
-    errno.EROFS: "must be writable; mount it so, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
-    errno.EACCES: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
-    errno.EPERM: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
-    errno.EFBIG: "must be allowed to be larger; raise the limit (ulimit -f)",
-    errno.EIO: "must be readable and writable; its disk reports an error: check it",
-}
-"""What to do about a machine that refuses, by the number of its error."""
-
-
-def _machine(error: BaseException | None) -> InputError | None:
-    """Explain what the machine refused, or return None where something else is wrong."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in REMEDIES:
-            where = error.filename or "the disk of the data"
-            again = "Run the same command again: what is done is kept"
-            return InputError(f"{where} = {error.strerror}: {REMEDIES[error.errno]}. {again}")
-        error = error.__cause__ or error.__context__
     return None
 
 

@@ -1,6 +1,7 @@
-"""Say in one line what is wrong with a parameter: name, value, rule, remedy."""
+"""Say in one line what is wrong with a parameter, or with the machine: name, value, rule, remedy."""
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
@@ -25,6 +26,29 @@ def user_mistake(error: BaseException | None) -> InputError | None:
         if isinstance(error, ValidationError):
             return InputError(explain(error))
         error = error.__cause__
+    return None
+
+
+REMEDIES = {
+    errno.ENOSPC: "must have room; free some, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
+    errno.EDQUOT: "must be within its quota; free some, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
+    errno.EROFS: "must be writable; mount it so, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
+    errno.EACCES: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
+    errno.EPERM: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
+    errno.EFBIG: "must be allowed to be larger; raise the limit (ulimit -f)",
+    errno.EIO: "must be readable and writable; its disk reports an error: check it",
+}
+"""What to do about a machine that refuses, by the number of its error."""
+
+
+def machine_refusal(error: BaseException | None) -> InputError | None:
+    """Explain what the machine refused, or return None where something else is wrong."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            where = error.filename or "the disk of the data"
+            again = "Run the same command again: what is done is kept"
+            return InputError(f"{where} = {error.strerror}: {REMEDIES[error.errno]}. {again}")
+        error = error.__cause__ or error.__context__
     return None
 
 

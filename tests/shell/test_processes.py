@@ -1,6 +1,5 @@
 """One experiment by several processes, which may die or be told to end; and by two machines that find each other."""
 
-import json
 import os
 import signal
 import socket
@@ -30,6 +29,7 @@ SMALL = (
     f"autoencoder.training.validation_windows=16,autoencoder.training.epochs={LONG},autoencoder.training.patience={LONG},"
     "operator.training.windows_per_epoch=64,operator.training.validation_windows=16"
 )
+RESULTS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibration.csv")
 TRAININGS = "data_engineering,operator"
 
 
@@ -92,7 +92,7 @@ def test_a_process_that_dies_is_replaced_and_one_run_ends_as_if_nothing_had_been
     assert not list(folder.rglob(".jobs.*"))
 
 
-def test_told_to_end_two_processes_take_a_last_step_and_the_same_command_goes_on(undisturbed, tmp_path):
+def test_told_to_end_two_processes_keep_where_they_stand_and_the_same_command_goes_on(undisturbed, tmp_path):
     folder = tmp_path / "data"
     run = begin(folder, TRAININGS, f"{SMALL},compute.processes=2")
     until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
@@ -125,9 +125,8 @@ def test_latents_and_scores_of_two_processes_are_the_very_ones_of_one(tmp_path):
     stages = "data_engineering,operator,diffusion_residual,consistency_distillation,calibration,evaluation"
     folder, short = tmp_path / "data", f"{SMALL},autoencoder.training.epochs=1"
     assert ended(begin(folder, stages, short), folder) == 0
-    scores = json.loads((folder / "08_reporting/dry_run/scores.json").read_text())
-    latents = {path: file_digest(path) for path in folder.rglob("*_latents/values.npy")}
-    assert len(latents) == 2
+    results = [folder / f"08_reporting/dry_run/{name}" for name in RESULTS]
+    kept = {path: file_digest(path) for path in (*results, *folder.rglob("*_latents/values.npy"))}
+    assert len(kept) == len(RESULTS) + 2
     assert ended(begin(folder, "latents,evaluation", f"{short},compute.processes=2,force=true"), folder) == 0
-    assert json.loads((folder / "08_reporting/dry_run/scores.json").read_text()) == scores
-    assert {path: file_digest(path) for path in latents} == latents
+    assert {path: file_digest(path) for path in kept} == kept

@@ -13,7 +13,7 @@ from universal_simulator.processes import agent
 @click.argument("rendezvous")
 @click.option("--nodes", default=2, show_default=True, help="Machines in all, as compute.nodes says there.")
 @click.option("--processes", default=1, show_default=True, help="Processes of this machine, the same on each.")
-@click.option("--wait-s", default=3600, show_default=True, help="Longest wait for that run to begin, seconds.")
+@click.option("--wait-s", default=agent.JOIN_S, show_default=True, help="Longest wait for that run to begin, seconds.")
 def join(rendezvous: str, nodes: int, processes: int, wait_s: int) -> None:
     """Take part in the run of the machine at RENDEZVOUS (host:port, its compute.rendezvous) until it is over.
 

@@ -12,6 +12,8 @@ RESTARTS = 3
 
 RUN = "universal_simulator"
 JOIN = "python -m universal_simulator.processes"
+JOIN_S = 3600
+"""Longest wait for the other machines."""
 PORT_OF_NOBODY = 9
 """Nothing is sent there: a socket that is bound for an address only tells which way it would go."""
 
@@ -24,7 +26,10 @@ def start(
     words += [f"--max-restarts={RESTARTS}", "--monitor-interval=0.2"]
     if rendezvous:
         words += ["--rdzv-backend=c10d", f"--rdzv-endpoint={rendezvous}", f"--rdzv-id={RUN}"]
-        words += [f"--rdzv-conf=is_host={str(host).lower()}", f"--local-addr={own_address(rendezvous)}"]
+        words += [
+            f"--rdzv-conf=is_host={str(host).lower()},join_timeout={JOIN_S}",
+            f"--local-addr={own_address(rendezvous)}",
+        ]
     else:
         words += ["--standalone"]
     words += ["-m", "universal_simulator.processes.worker"]

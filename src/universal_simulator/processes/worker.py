@@ -17,14 +17,18 @@ import torch.distributed as processes
 
 from universal_simulator.catalog.writing import replace
 from universal_simulator.errors import InputError
+from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.processes.job import Job
-from universal_simulator.refusals import user_mistake
+from universal_simulator.refusals import machine_refusal, user_mistake
 from universal_simulator.training.sharing import Share
 
 FOLDER, PARENT = "UNIVERSAL_SIMULATOR_JOBS", "UNIVERSAL_SIMULATOR_JOBS_OF"
 """Environment variables of the processes beside Kedro's own: where jobs lie, and the number of Kedro's process."""
 JOB, DONE, FAILED, KEPT = "job.json", "done", "failed", "kept"
 """Files: the job at hand (empty: no more), the number of the last one done, why one failed, how many results it has."""
+
+TRAINING = "universal_simulator.pipelines.stages"
+"""Module whose code, and all that it imports, must be the same on all machines."""
 
 LONGEST = timedelta(days=1)
 """A process may wait so long for the others: while Kedro works alone, they have nothing to do."""
@@ -51,7 +55,7 @@ def main() -> None:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()  # the next one may be for Kedro's process alone
     except Exception as error:
-        if mistake := user_mistake(error):
+        if mistake := user_mistake(error) or machine_refusal(error):
             _write(folder / FAILED, str(mistake))
         raise
     processes.destroy_process_group()
@@ -91,6 +95,8 @@ def keeper_and_folder(share: Share) -> tuple[int, Path]:
 
     It is the first process of Kedro's machine, whatever the launcher numbers first: the signal to end comes there.
     """
+    if len(set(share.gather(f"torch {torch.__version__}, code {code_fingerprint(TRAINING)}"))) > 1:
+        raise InputError("code or torch = another on another machine: must be the same; bring all to one commit")
     known = {rank: name for rank, name in enumerate(share.gather(os.environ.get(FOLDER, ""))) if name}
     if not known:
         raise InputError(f"{FOLDER} = unset: no process knows the jobs; start `kedro run` with compute.nodes")
