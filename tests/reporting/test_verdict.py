@@ -77,10 +77,17 @@ def test_a_forecast_worse_than_persistence_is_called_that(results):
 
 
 @pytest.mark.parametrize(
-    ("coverage", "word"), [(0.5, "overconfident"), (0.9, "well calibrated"), (0.99, "too cautious")]
+    ("coverage", "error", "word"),
+    [
+        (0.5, 0.01, "overconfident"),
+        (0.9, 0.01, "well calibrated"),
+        (0.9, 0.08, "not far from calibrated (calibration error 0.08)"),
+        (0.99, 0.01, "too cautious"),
+    ],
 )
-def test_the_ensemble_is_judged_by_its_coverage(results, coverage, word):
-    assert word in words.uncertainty(rescored(results, rollout__ensemble__coverage_90=coverage), "rollout")
+def test_the_ensemble_is_judged_by_its_coverage_and_calibration_error(results, coverage, error, word):
+    scored = rescored(results, rollout__ensemble__coverage_90=coverage, rollout__ensemble__ece=error)
+    assert word in words.uncertainty(scored, "rollout")
 
 
 def with_errors(results, ttc):

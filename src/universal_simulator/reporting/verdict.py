@@ -11,6 +11,8 @@ ROUNDING = 1e-12
 """Scores below this are what double precision leaves of zero."""
 NOTHING = 1e-3
 """A relative change below this is none, however sure."""
+CALIBRATED = 0.05
+"""Largest calibration error of what may be called so; a target of the experiments, too."""
 
 
 def percent(value: float) -> str:
@@ -104,7 +106,9 @@ def uncertainty(results: Results, protocol: str) -> str:
     coverage = results.score(f"{protocol}/ensemble/coverage_90")
     if coverage is None:
         return ""
-    judgement = "overconfident" if coverage < 0.85 else "too cautious" if coverage > 0.95 else "well calibrated"
+    error = results.score(f"{protocol}/ensemble/ece") or 0.0
+    good = "well calibrated" if error <= CALIBRATED else f"not far from calibrated (calibration error {number(error)})"
+    judgement = "overconfident" if coverage < 0.85 else "too cautious" if coverage > 0.95 else good
     return (
         f"The ensemble is {judgement}: its 90 % intervals contain the truth {percent(coverage)} of the time, "
         f"and its spread is {number(results.scores[f'{protocol}/ensemble/spread_skill'])} times its error."
