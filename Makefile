@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run test slow lint lock ui viz clean
+.PHONY: help run test slow long lint lock ui viz clean
 
 help:                   ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -11,10 +11,13 @@ run: .venv/installed    ## Set up, then run the whole chain on a small sample
 	$(BIN)/kedro run --pipeline=full --params=dry_run
 
 test: .venv/developing  ## Set up, then run the tests
-	$(BIN)/pytest -n 2 --dist loadscope -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not long"
 
 slow: .venv/developing  ## Run the tests that run whole pipelines
 	$(BIN)/pytest -n 2 --dist loadscope -m slow
+
+long: .venv/developing  ## Run the tests that repeat shorter ones at full size
+	$(BIN)/pytest -n 2 --dist loadscope -m long
 
 lint: .venv/developing  ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .

@@ -109,7 +109,7 @@ bucket.provide(Path({path!r}), BucketSource(uri="s3://bucket/burgers"), {credent
 """
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_after_kill_9_at_random_moments_the_rest_comes(tmp_path, credentials, remote, kills):
     """Ranges of 100 kB arrive every few milliseconds; each kill hits while they do."""
     content = np.random.default_rng(1).bytes(10_000_000 * kills)

@@ -179,7 +179,7 @@ fetch(WebFile({address!r}), Path({path!r}), {md5!r}, Patience(10, 0.01, 0.05))
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_after_kill_9_at_random_moments_the_rest_comes(tmp_path, kills):
     """Every kill hits a running download; the server cuts connections too; the end has the right checksum."""
     content = np.random.default_rng(1).bytes(100_000 * (kills + 2) * 2)
