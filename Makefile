@@ -14,7 +14,7 @@ test: .venv/developing  ## Set up, then run the tests
 	$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not long"
 
 slow: .venv/developing  ## Run the tests that run whole pipelines
-	$(BIN)/pytest -n 2 --dist loadscope -m slow
+	$(BIN)/pytest -n 2 --dist loadscope -m "slow and not long"
 
 long: .venv/developing  ## Run the tests that repeat shorter ones at full size
 	$(BIN)/pytest -n 2 --dist loadscope -m long

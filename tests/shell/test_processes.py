@@ -80,6 +80,7 @@ def assert_alike(one: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(history(one, stage), history(other, stage), check_exact=True)
 
 
+@pytest.mark.long  # the two machines below also lose one
 def test_a_process_that_dies_is_replaced_and_one_run_ends_as_if_nothing_had_been(undisturbed, tmp_path):
     folder = tmp_path / "data"
     run = begin(folder, TRAININGS, f"{SMALL},compute.processes=2")
