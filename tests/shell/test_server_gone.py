@@ -90,7 +90,7 @@ def epochs(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)])
 def test_a_training_outlives_its_tracking_server_and_the_next_run_sends_its_records(tmp_path, server, number):
     from mlflow import MlflowClient
 
