@@ -27,7 +27,11 @@ def join(rendezvous: str, nodes: int, processes: int, wait_s: int) -> None:
     launcher = agent.start(processes, nodes, rendezvous, host=False, environment=dict(os.environ))
     signal.signal(signal.SIGTERM, lambda *_: launcher.terminate())
     try:
-        sys.exit(launcher.wait())
+        code = launcher.wait()
+        if code and not agent.reachable(rendezvous, 0):  # whoever leaves first takes the meeting point along
+            click.echo(f"The run at {rendezvous} is over, or its machine is gone: how it ended is told there.")
+            code = 0
+        sys.exit(code)
     except KeyboardInterrupt:
         launcher.terminate()
         sys.exit(launcher.wait() and 130)
