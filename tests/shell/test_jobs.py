@@ -152,3 +152,14 @@ def test_processes_share_out_the_cores_that_this_one_may_use(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     assert [team.Team(Compute(processes=count))._threads() for count in (1, 2, 4, 12)] == [6, 3, 1, 1]
     assert team.Team(Compute(processes=2, threads=5))._threads() == 5
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "nowhere"])
+def test_a_run_that_nobody_has_begun_cannot_be_joined(address):
+    from click.testing import CliRunner
+
+    from universal_simulator.processes.__main__ import join
+
+    told = CliRunner().invoke(join, [address, "--wait-s=0"])
+    assert told.exit_code == 1
+    assert told.output.startswith(f"Error: RENDEZVOUS = {address}: must be host:port of a machine")
