@@ -14,6 +14,8 @@ RUN = "universal_simulator"
 JOIN = "python -m universal_simulator.processes"
 JOIN_S = 3600
 """Longest wait for the other machines."""
+FRESH_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+"""Else processes that begin anew read, in the store of those before, the addresses of the dead, and wait for them."""
 PORT_OF_NOBODY = 9
 """Nothing is sent there: a socket that is bound for an address only tells which way it would go."""
 
@@ -33,7 +35,7 @@ def start(
     else:
         words += ["--standalone"]
     words += ["-m", "universal_simulator.processes.worker"]
-    return subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(words, env=environment | FRESH_STORE, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def join_command(compute: Compute) -> str:
