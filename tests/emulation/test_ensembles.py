@@ -8,8 +8,7 @@ import torch
 
 from universal_simulator.configuration import Guidance, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Tuning
-from universal_simulator.emulation.emulator import deterministic
-from universal_simulator.emulation.ensembles import balanced, ensemble, guided_ensemble
+from universal_simulator.emulation.ensembles import apart, balanced, ensemble, guided_ensemble
 from universal_simulator.errors import InputError
 from universal_simulator.physics.balance import imbalance
 from universal_simulator.physics.burgers import Burgers
@@ -30,10 +29,9 @@ def test_members_differ_from_each_other_and_repeat_with_the_seed(emulator, u0, v
     assert all((pair > 1e-4).all() for pair in pairs)
 
 
-def test_without_inflation_every_member_is_the_operator_s_forecast(emulator, u0, viscosity):
-    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), STEPS)
+def test_without_inflation_all_members_are_one(emulator, u0, viscosity):
     members = drawn(emulator, u0, viscosity, inflation=0.0)
-    torch.testing.assert_close(members, plain.expand(-1, 3, -1, -1, -1))
+    torch.testing.assert_close(members, members[:, :1].expand_as(members))
 
 
 def test_noise_of_members_adds_up_to_nothing_and_is_standard_normal_for_each():
@@ -48,16 +46,34 @@ def test_noise_of_members_adds_up_to_nothing_and_is_standard_normal_for_each():
 
 
 def test_the_mean_of_members_depends_less_on_the_draw_than_that_of_independent_members(emulator, u0, viscosity):
-    one, other = (drawn(emulator, u0, viscosity, seed, members=16, inflation=0.1)[:, :, 0] for seed in (0, 1))
+    one, other = (drawn(emulator, u0, viscosity, seed, members=16)[:, :, 0] for seed in (0, 1))
     apart = (one.mean(1) - other.mean(1)).square().mean().sqrt()
     independent = torch.sqrt(2 * one.var(1).mean() / 16)
     assert apart < 0.5 * independent
 
 
 def test_inflation_widens_the_first_step_in_proportion(emulator, u0, viscosity):
-    plain = deterministic(emulator, emulator.start(u0, viscosity, 0.02), 1)[:, :, 0]
-    one, three = (drawn(emulator, u0, viscosity, inflation=factor)[:, :, 0] - plain for factor in (1.0, 3.0))
-    torch.testing.assert_close(three, 3 * one, rtol=1e-3, atol=1e-6)
+    same, one, three = (drawn(emulator, u0, viscosity, inflation=factor)[:, :, 0] for factor in (0.0, 1.0, 3.0))
+    torch.testing.assert_close(three - same, 3 * (one - same), rtol=1e-3, atol=1e-6)
+
+
+def test_members_move_apart_by_their_own_factors_and_their_mean_stays():
+    members = torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    alike = apart(members, torch.full((4,), 3.0, dtype=torch.float64))
+    torch.testing.assert_close(alike.var(1), 9 * members.var(1))
+    unlike = apart(members, torch.tensor([0.0, 1.0, 1.0, 9.0], dtype=torch.float64))
+    for moved in (alike, unlike):
+        torch.testing.assert_close(moved.mean(1), members.mean(1))
+    assert (unlike[:, 3] - unlike[:, 1]).abs().mean() > 2 * (unlike[:, 2] - unlike[:, 1]).abs().mean()
+    assert torch.equal(apart(members[:, :1], torch.tensor([3.0])), members[:, :1])
+
+
+def test_members_factors_are_quantiles_of_a_log_normal_of_the_inflation_as_root_mean_square():
+    widths = Tuning(inflation=1.5, tails=0.5).widths(8)
+    assert widths.square().mean().sqrt().item() == pytest.approx(1.5)
+    logs = widths.log()
+    assert (logs[7] - logs[0]).item() == pytest.approx(2 * 0.5 * 1.5341, rel=1e-4)
+    assert torch.equal(Tuning(inflation=1.5).widths(3), torch.full((3,), 1.5, dtype=torch.float64))
 
 
 def test_a_member_with_a_long_memory_errs_alike_step_after_step(emulator, u0, viscosity):

@@ -1,9 +1,9 @@
-"""An ensemble whose true spread is known is given that spread."""
+"""An ensemble whose true spread is known is worth most with that spread."""
 
 import pytest
 import torch
 
-from universal_simulator.evaluation.spreading import apart, best_factor, measure
+from universal_simulator.evaluation.spreading import measure
 
 
 def forecasts(spread: float, members: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -13,29 +13,14 @@ def forecasts(spread: float, members: int = 8) -> tuple[torch.Tensor, torch.Tens
     return spread * torch.randn(20, members, 10, 30, generator=generator), truth
 
 
-def test_members_that_are_too_close_are_moved_apart_by_what_they_lack():
-    members, truth = forecasts(0.5)
-    factor, spread = best_factor(members, truth)
-    assert factor == pytest.approx(2, rel=0.1)
+def test_a_calibrated_ensemble_is_found_to_be_so():
+    spread = measure(*forecasts(1.0))
     assert spread.ece < 0.02
     assert spread.coverage_90 == pytest.approx(0.9, abs=0.02)
     assert spread.spread_skill == pytest.approx(1, abs=0.1)
-
-
-def test_a_calibrated_ensemble_is_left_as_it_is():
-    members, truth = forecasts(1.0)
-    factor, spread = best_factor(members, truth)
-    assert factor == pytest.approx(1, rel=0.1)
-    assert spread.crps < measure(apart(members, 0.5), truth).crps
+    assert spread.crps < measure(*forecasts(0.5)).crps
 
 
 def test_what_is_worth_less_is_worse_calibrated():
-    members, truth = forecasts(1.0)
-    judged = [measure(apart(members, factor), truth).miscalibration for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    judged = [measure(*forecasts(factor)).miscalibration for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
     assert judged[0] > judged[1] > judged[2] < judged[3] < judged[4]
-
-
-def test_moving_apart_keeps_the_mean():
-    members, _ = forecasts(1.0)
-    torch.testing.assert_close(apart(members, 3.0).mean(1), members.mean(1), rtol=0, atol=1e-6)
-    torch.testing.assert_close(apart(members, 3.0).var(1), 9 * members.var(1))

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from universal_simulator.emulation.calibration import Tuning
-from universal_simulator.pipelines.calibration.nodes import fit
+from universal_simulator.evaluation.spreading import measure
+from universal_simulator.pipelines.calibration.nodes import fit, widened
 
 SHAPE = (20, 10, 30)
 
@@ -45,3 +46,25 @@ def test_where_none_is_calibrated_the_nearest_is_chosen():
         return (3 + 10 * tuning.memory) + 0.01 * own
 
     assert fit(forecast, truth, (0.3, 0.1, 0.2))[-1].tuning.memory == 0.1
+
+
+@pytest.mark.parametrize("lacking", [1.0, 2.0])
+def test_members_that_are_too_close_are_moved_apart_by_what_they_lack(lacking):
+    generator = torch.Generator().manual_seed(0)
+    truth, members = torch.randn(SHAPE, generator=generator), torch.randn(20, 8, 10, 30, generator=generator)
+    tuning, spread = widened(members / lacking, truth)
+    assert tuning.inflation == pytest.approx(lacking, rel=0.1)
+    assert tuning.tails == 0
+    assert spread.ece < 0.02
+    assert spread.coverage_90 == pytest.approx(0.9, abs=0.02)
+
+
+def test_errors_that_are_large_for_whole_trajectories_get_tails_that_hold_them():
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.exp(0.75 * torch.randn(400, 1, 1, generator=generator))
+    truth = factors * torch.randn(400, 4, 10, generator=generator)
+    members = torch.randn(400, 8, 4, 10, generator=generator)
+    alike = [measure(factor * members, truth) for factor in (0.8, 1.0, 1.2, 1.4, 1.7, 2.0)]
+    tuning, spread = widened(members, truth)
+    assert tuning.tails >= 0.5
+    assert spread.miscalibration < 0.6 * min(one.miscalibration for one in alike)

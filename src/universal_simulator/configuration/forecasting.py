@@ -67,8 +67,8 @@ class Outside(Section):
 class EnsembleCalibration(Section):
     """How the spread of ensembles is fitted, on validation trajectories alone."""
 
-    trajectories: Count = 32
-    memories: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0.0, 0.02, 0.05, 0.1)
+    trajectories: Count = 64
+    memories: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0.0, 0.05, 0.1, 0.2)
     """Times, in time units, over which a member's noise may remember; the best one is kept."""
 
 

@@ -3,12 +3,16 @@
 The residual's sampler knows the operator's error in one step. Errors of successive steps are alike, which no single
 step tells: with independent draws they cancel, and the ensemble is too sure. So a member's noise remembers
 (``diffusion/noise.py``); how long, in time units, so that it serves every time step, and by what factor draws are
-widened, is fitted.
+widened, is fitted. Nor does it know how much worse than usual this one trajectory is forecast: errors of whole
+trajectories differ by factors from what it draws. So do members, and what they do not know shows as heavier tails.
 """
 
 import math
 
+import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from universal_simulator.errors import InputError
 
@@ -21,7 +25,15 @@ class Tuning(BaseModel):
     memory: float = Field(default=0.0, ge=0)
     """Time over which the correlation of a member's noise falls to 1/e, in time units; 0 draws anew at every step."""
     inflation: float = Field(default=1.0, ge=0)
-    """Factor on the drawn residual; 1 draws as trained."""
+    """Factor on how far draws lie from their mean over the members; 1 draws as trained."""
+    tails: float = Field(default=0.0, ge=0)
+    """How unlike the members' own factors are: standard deviation of their logarithm."""
+
+    def widths(self, members: int) -> Float[Tensor, " {members}"]:
+        """Return each member's factor: quantiles of a log-normal, brought to the inflation as root mean square."""
+        levels = (torch.arange(members, dtype=torch.float64) + 0.5) / members
+        factors = torch.exp(self.tails * torch.special.ndtri(levels))
+        return self.inflation * factors / factors.square().mean().sqrt()
 
     def correlation(self, time_step: float) -> float:
         """Return how alike the noise of two successive steps is."""

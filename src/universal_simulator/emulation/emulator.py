@@ -122,13 +122,13 @@ class Emulator:
         return self.operator(z, start.viscosity, self._time_step(start))
 
     def sampled_step(
-        self, z: Tensor, start: Start, noise: Tensor, inflation: float, generator: torch.Generator
-    ) -> Float[Tensor, "sample token dim"]:
-        """Advance by the operator and add ``inflation`` times a draw of its error."""
+        self, z: Tensor, start: Start, noise: Tensor, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "sample token dim"], Float[Tensor, "sample token dim"]]:
+        """Advance by the operator, and draw what it may have got wrong."""
         assert self.sampler is not None, "an ensemble needs the residual's sampler"
         time_step = self._time_step(start)
         after = self.operator(z, start.viscosity, time_step)
-        return after + inflation * self.sampler.draw(z, after, start.viscosity, time_step, noise, generator)
+        return after, self.sampler.draw(z, after, start.viscosity, time_step, noise, generator)
 
     def _time_step(self, start: Start) -> Float[Tensor, " sample"]:
         return torch.full_like(start.viscosity, start.time_step)

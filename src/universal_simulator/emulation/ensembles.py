@@ -3,7 +3,8 @@
 Every step of every member is the operator's plus a draw of the operator's error, from noise that remembers
 (``calibration.py``). The noises of a sample's members add up to nothing, so that what they do to first order cancels in
 the mean; independent ones would leave it ``1/members`` of the ensemble's variance. Each member's own noise is standard
-normal still; any two have correlation ``-1 / (members - 1)``.
+normal still; any two have correlation ``-1 / (members - 1)``. Draws are then moved away from their mean, each
+member's by its own factor.
 
 Of a guided ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning: members
 spread around the best forecast there is.
@@ -67,10 +68,12 @@ def _members(
 ) -> Float[Tensor, "sample member time token dim"]:
     wide = start.repeat(members)
     noises = remembering_noise(wide.z, tuning.correlation(start.time_step), generator)
+    widths = tuning.widths(members).to(wide.z)
 
     def step(z: Tensor) -> Tensor:
         noise = balanced(next(noises).unflatten(0, (-1, members))).flatten(0, 1)
-        return correct(z, emulator.sampled_step(z, wide, noise, tuning.inflation, generator))
+        after, draws = emulator.sampled_step(z, wide, noise, generator)
+        return correct(z, after + apart(draws.unflatten(0, (-1, members)), widths).flatten(0, 1))
 
     return torch.stack(list(rollout(step, wide.z, steps)), dim=1).unflatten(0, (-1, members))
 
@@ -81,3 +84,12 @@ def balanced(noise: Float[Tensor, "sample member *entry"]) -> Float[Tensor, "sam
     if members == 1:
         return noise
     return math.sqrt(members / (members - 1)) * (noise - noise.mean(1, keepdim=True))
+
+
+def apart(
+    members: Float[Tensor, "sample member *entry"], factors: Float[Tensor, " member"]
+) -> Float[Tensor, "sample member *entry"]:
+    """Move each member away from the mean by its own factor; the mean stays. One alone is left as it is."""
+    mean = members.mean(1, keepdim=True)
+    moved = factors.view(-1, *[1] * (members.ndim - 2)) * (members - mean)
+    return mean + moved - moved.mean(1, keepdim=True)

@@ -1,10 +1,5 @@
-"""Choose how far apart an ensemble's members should be, from few forecasts.
+"""What an ensemble's spread is worth as a whole, in few numbers."""
 
-The members of one forecast, moved apart about their mean by a factor, are nearly those that a forecast with residuals
-inflated by that factor would give. So one forecast judges many inflations; only the best is forecast again.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.evaluation import calibration
-
-FACTORS = tuple(np.geomspace(0.5, 4.0, 25).tolist())
-"""Factors by which members are moved apart."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +44,3 @@ def measure(members: Float[Tensor, "sample member time space"], truth: Float[Ten
         float(coverage[calibration.LEVELS.index(0.9)]),
         float(calibration.spread_skill(variance, error, count)),
     )
-
-
-def apart(
-    members: Float[Tensor, "sample member time space"], factor: float
-) -> Float[Tensor, "sample member time space"]:
-    """Move members apart about their mean."""
-    mean = members.mean(1, keepdim=True)
-    return mean + factor * (members - mean)
-
-
-def best_factor(
-    members: Float[Tensor, "sample member time space"],
-    truth: Float[Tensor, "sample time space"],
-    factors: Sequence[float] = FACTORS,
-) -> tuple[float, Spread]:
-    """Return the factor that calibrates best, and what the ensemble is worth with it."""
-    tried = [(factor, measure(apart(members, factor), truth)) for factor in factors]
-    return min(tried, key=lambda one: one[1].miscalibration)

@@ -1,4 +1,8 @@
-"""Fit how members are drawn, so that the truth could be one more of them."""
+"""Fit how members are drawn, so that the truth could be one more of them.
+
+The members of one forecast, moved apart about their mean, are nearly those that a forecast with draws as far apart
+would give. So one forecast judges many factors; only the best is forecast again.
+"""
 
 import logging
 from collections.abc import Callable
@@ -13,6 +17,7 @@ from torch import Tensor
 from universal_simulator.configuration import Compute, Data, EnsembleCalibration, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
 from universal_simulator.emulation.emulator import Emulator, decoded
+from universal_simulator.emulation.ensembles import apart
 from universal_simulator.emulation.forecast import states
 from universal_simulator.emulation.protocols import Task, pose
 from universal_simulator.evaluation import spreading
@@ -25,8 +30,11 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["ensemble", "guided_ensemble"]
 KINDS: tuple[Kind, ...] = ("ensemble", "guided_ensemble")
-CALIBRATED = 0.1
+CALIBRATED = 0.07
 """Miscalibration (``spreading.py``) up to which ensembles compete in sharpness."""
+FACTORS = tuple(np.geomspace(0.5, 4.0, 25).tolist())
+TAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Factors by which members are moved apart, and how unlike those of single members are."""
 THINNING = 8
 """Frames and points are scored one of so many: neighbours say almost the same."""
 
@@ -78,13 +86,10 @@ def fit(
 ) -> tuple[Fit, ...]:
     """Return every tuning that was tried; the last one is the chosen one, forecast with what was found.
 
-    Each memory gets the inflation that calibrates best; of the calibrated ones the sharpest, that of least CRPS, is
-    chosen (Gneiting et al. 2007, J. R. Statist. Soc. B 69, 243), or else the one that is nearest to calibrated.
+    Each memory gets the inflation and the tails that calibrate best; of the calibrated ones the sharpest, that of
+    least CRPS, is chosen (Gneiting et al. 2007, J. R. Statist. Soc. B 69, 243), or else the nearest to calibrated.
     """
-    tried: list[tuple[Tuning, spreading.Spread]] = []
-    for memory in memories:
-        factor, spread = spreading.best_factor(members(Tuning(memory=memory)), truth)
-        tried.append((Tuning(memory=memory, inflation=factor), spread))
+    tried = [widened(members(Tuning(memory=memory)), truth, memory) for memory in memories]
     calibrated = [one for one in tried if one[1].miscalibration <= CALIBRATED]
     if calibrated:
         best, _ = min(calibrated, key=lambda one: one[1].crps)
@@ -94,14 +99,27 @@ def fit(
     return (*(_fit(*one, rolled_out=False) for one in tried), _fit(best, again, rolled_out=True))
 
 
+def widened(
+    members: Float[Tensor, "sample member time space"], truth: Float[Tensor, "sample time space"], memory: float = 0.0
+) -> tuple[Tuning, spreading.Spread]:
+    """Return the tuning that calibrates best, members moved apart as it says, and what they are then worth."""
+    tunings = [Tuning(memory=memory, inflation=factor, tails=tails) for tails in TAILS for factor in FACTORS]
+    tried = [
+        (one, spreading.measure(apart(members, one.widths(members.shape[1]).to(members)), truth)) for one in tunings
+    ]
+    return min(tried, key=lambda one: one[1].miscalibration)
+
+
 def _fit(tuning: Tuning, spread: spreading.Spread, *, rolled_out: bool) -> Fit:
     return Fit(tuning=tuning, rolled_out=rolled_out, **asdict(spread))
 
 
 def _tell(kind: str, chosen: Fit) -> None:
     log.info(
-        "calibration of %s: memory %g, inflation %.2f; on validation, 90 %% intervals hold %.0f %%, spread/skill %.2f",
-        kind, chosen.tuning.memory, chosen.tuning.inflation, 100 * chosen.coverage_90, chosen.spread_skill,
+        "calibration of %s: memory %g, inflation %.2f, tails %g; on validation, calibration error %.3f, "
+        "90 %% intervals hold %.0f %%, spread/skill %.2f",
+        kind, chosen.tuning.memory, chosen.tuning.inflation, chosen.tuning.tails,
+        chosen.ece, 100 * chosen.coverage_90, chosen.spread_skill,
     )  # fmt: skip
 
 
