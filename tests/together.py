@@ -8,15 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import torch
 import torch.distributed as processes
 from torch import Tensor
 
-from universal_simulator.configuration import ConsistencyDistillation, Latent, Training, UTransformer
+from universal_simulator.acquisition import solve
+from universal_simulator.configuration import ConsistencyDistillation, Latent, SolveSource, Training, UTransformer
 from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
+from universal_simulator.physics.burgers import Burgers
 from universal_simulator.processes import worker
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.objectives import denoising, distillation, step_error
@@ -77,6 +82,19 @@ def mapped(count: int) -> list[tuple[int, int]]:
     return list(share.map(lambda item: (item, share.rank), range(count)))
 
 
+def solved(path: str) -> dict[str, Any]:
+    """Solve 50 short trajectories into one file."""
+    times = np.arange(4) * 0.01
+    found = solve.provide(Path(path), Burgers(0.1), SolveSource(chunk=16), 50, times, 64)
+    return {"solved": found["solved"], "points up to": found["points up to"]}
+
+
+def tensor(path: Path) -> np.ndarray:
+    """Return the trajectories of a file."""
+    with h5py.File(path) as file:
+        return file["tensor"][()]
+
+
 def agreed(folder: str) -> dict[str, Any]:
     """Return what all processes agree on, where the last one alone is on Kedro's machine."""
     share = Share.here()
@@ -84,6 +102,21 @@ def agreed(folder: str) -> dict[str, Any]:
         os.environ[worker.FOLDER] = folder
     keeper, found = worker.keeper_and_folder(share)
     return {"keeper": keeper, "folder": str(found), "first": share.first(share.rank)}
+
+
+def refused(why: str, folder: str) -> str:
+    """Return what two processes are told that may not work together, or that know nothing of any job."""
+    share = Share.here()
+    if why == "another code" and share.rank:
+        worker.code_fingerprint = lambda _module: "another"
+    if why == "another disk":  # one path, of which every process has its own
+        os.environ[worker.FOLDER] = "/proc/self/cwd"
+        os.chdir(folder if share.rank == 0 else "/")
+    try:
+        worker.keeper_and_folder(share)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def diverged() -> dict[str, Any]:

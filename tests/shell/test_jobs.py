@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from kedro.io import DataCatalog
 from kedro.pipeline import node
 
 from universal_simulator.catalog.latents import LatentsChunk
-from universal_simulator.configuration import Compute
+from universal_simulator.configuration import Compute, Data
 from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
 from universal_simulator.hooks import ComputeHooks
+from universal_simulator.pipelines.data_engineering.nodes import solve
 from universal_simulator.processes import agent, team, worker
-from universal_simulator.processes.job import Call, Job, dataset
+from universal_simulator.processes.__main__ import join
+from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
 from universal_simulator.training import device
 
 LATENTS = "universal_simulator.catalog.latents.LatentsDataset"
@@ -104,6 +107,19 @@ def shared(tmp_path, monkeypatch):
     )
 
 
+def test_a_job_that_is_written_down_holds_no_secret_and_hands_over_what_passes_in_memory(tmp_path):
+    raw = "universal_simulator.catalog.trajectories.RawStoreDataset"
+    entry = {"type": raw, "filepath": str(tmp_path / "01_raw"), "credentials": {"key": "a", "secret": "hidden"}}
+    catalog = DataCatalog.from_config({"raw_store": entry})
+    solving = node(solve, ["raw_store", "params:data"], "raw_solved")
+    catalog["params:data"] = Data().model_dump(mode="json")
+    assert "hidden" not in describe(solving, catalog, {}).model_dump_json()
+    assert folder_of(solving, catalog) == tmp_path
+    kept = dataset(aside("raw_solved", catalog, tmp_path / "1"))
+    kept.save({"a.hdf5": {"solved": 3}})
+    assert kept.load() == {"a.hdf5": {"solved": 3}}
+
+
 def test_processes_that_begin_anew_go_on_from_what_is_kept_also_where_resume_is_false(shared):
     one, done_by, started = shared
     with one:
@@ -156,10 +172,28 @@ def test_processes_share_out_the_cores_that_this_one_may_use(monkeypatch):
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999", "nowhere"])
 def test_a_run_that_nobody_has_begun_cannot_be_joined(address):
-    from click.testing import CliRunner
-
-    from universal_simulator.processes.__main__ import join
-
     told = CliRunner().invoke(join, [address, "--wait-s=0"])
     assert told.exit_code == 1
     assert told.output.startswith(f"Error: RENDEZVOUS = {address}: must be host:port of a machine")
+
+
+def test_processes_of_a_machine_that_takes_part_end_with_the_command_that_started_them(monkeypatch):
+    known = {}
+    monkeypatch.setattr(agent, "reachable", lambda *_: True)
+    monkeypatch.setattr(
+        agent, "start", lambda *_, host, environment: known.update(environment) or subprocess.Popen(["true"])
+    )
+    assert CliRunner().invoke(join, ["127.0.0.1:9"]).exit_code == 0
+    assert known[agent.PARENT] == str(os.getpid())
+
+
+def test_a_process_ends_when_the_one_that_it_works_for_is_gone():
+    parent = subprocess.Popen(["sleep", "60"])
+    code = "from universal_simulator.processes import worker; worker._leave_with_parent(); import time; time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {agent.PARENT: str(parent.pid)})
+    try:
+        parent.kill()
+        parent.wait()
+        assert child.wait(50) == 1
+    finally:
+        child.kill()

@@ -129,6 +129,7 @@ PAIRS = [
     ({"compute.processes": 3}, "compute.processes × compute.nodes = 3 must divide autoencoder.training.batch_size = 32"),
     ({"compute.nodes": 2}, "compute.rendezvous = null must be host:port of this machine for 2 nodes"),
     ({"compute.rendezvous": "nowhere"}, "compute.rendezvous = nowhere: "),
+    ({"compute.rendezvous": "here:99999"}, "rendezvous = here:99999 must end with a port, 1 to 65535; correct it"),
     ({"compute.precision": "float16"}, "compute.precision = float16: "),
     ({"seed": 2**31}, "seed = 2147483648: must be less than 2147483648"),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from universal_simulator.cli import _complete
 from universal_simulator.hooks.timing import stage_of
 from universal_simulator.pipeline_registry import PIPELINES, STAGES
 
-IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_origins"}
+IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_solved", "raw_origins"}
 """What passes from node to node without being kept."""
 
 

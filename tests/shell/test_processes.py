@@ -6,14 +6,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from mlflow import MlflowClient
 
+from together import tensor
 from universal_simulator.catalog.digests import file_digest
 
 pytestmark = pytest.mark.slow
@@ -33,8 +37,16 @@ RESULTS = ("scores.json", "trajectory_scores.csv", "error_growth.csv", "calibrat
 TRAININGS = "data_engineering,operator"
 
 
-def begin(folder: Path, pipelines: str, params: str = SMALL) -> subprocess.Popen:
-    command = [sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={params}"]
+@dataclass(frozen=True)
+class Machine:
+    """Where a command runs: a network of its own, joined to the other one's by a cable, or this machine itself."""
+
+    address: str = "127.0.0.1"
+    enter: tuple[str, ...] = ()
+
+
+def begin(folder: Path, pipelines: str, params: str = SMALL, on: Machine = Machine()) -> subprocess.Popen:
+    command = [*on.enter, sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={params}"]
     environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (folder.parent / f"{folder.name}.log").open("a") as log:
@@ -108,13 +120,37 @@ def test_told_to_end_two_processes_keep_where_they_stand_and_the_same_command_go
     assert_alike(undisturbed, folder)
 
 
-def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(undisturbed, tmp_path):
-    folder = tmp_path / "data"
+@pytest.fixture
+def machines() -> Iterator[tuple[Machine, Machine]]:
+    """Two network namespaces and a cable between them, where this user may have them; else this machine twice."""
+    names = [f"us{os.getpid()}{end}" for end in "ab"]
+    steps = [
+        *(f"ip netns add {name}" for name in names),
+        f"ip link add eth0 netns {names[0]} type veth peer name eth0 netns {names[1]}",
+        *(f"ip -n {name} address add 10.99.0.{i}/24 dev eth0" for i, name in enumerate(names, 1)),
+        *(f"ip -n {name} link set {link} up" for name in names for link in ("lo", "eth0")),
+    ]
+    try:
+        for step in steps:
+            subprocess.run(step.split(), check=True, capture_output=True)
+        enter = ("env", "GLOO_SOCKET_IFNAME=eth0", "ip", "netns", "exec")
+        yield tuple(Machine(f"10.99.0.{i}", (*enter, name)) for i, name in enumerate(names, 1))
+    except (OSError, subprocess.CalledProcessError):
+        yield Machine(), Machine()
+    finally:
+        for name in names:
+            with suppress(OSError):
+                subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(machines, undisturbed, tmp_path):
+    folder, (here, there) = tmp_path / "data", machines
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    other = subprocess.Popen([sys.executable, "-m", "universal_simulator.processes", address, "--nodes=2"])
-    run = begin(folder, TRAININGS, f"{SMALL},compute.nodes=2,compute.rendezvous={address}")
+        address = f"{here.address}:{free.getsockname()[1]}"
+    joining = [*there.enter, sys.executable, "-m", "universal_simulator.processes", address, "--nodes=2"]
+    other = subprocess.Popen(joining)
+    run = begin(folder, TRAININGS, f"{SMALL},compute.nodes=2,compute.rendezvous={address}", here)
     until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
     workers(other)[0].kill()
     assert ended(run, folder) == 0
@@ -122,10 +158,12 @@ def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(undis
     assert_alike(undisturbed, folder)
 
 
-def test_latents_and_scores_of_two_processes_are_the_very_ones_of_one(tmp_path):
+def test_data_latents_and_scores_of_two_processes_are_the_very_ones_of_one(undisturbed, tmp_path):
     stages = "data_engineering,operator,diffusion_residual,consistency_distillation,calibration,evaluation"
     folder, short = tmp_path / "data", f"{SMALL},autoencoder.training.epochs=1"
     assert ended(begin(folder, stages, short), folder) == 0
+    one, two = (next((of / "01_raw").glob("*.hdf5")) for of in (folder, undisturbed))
+    assert np.array_equal(tensor(two), tensor(one))
     results = [folder / f"08_reporting/dry_run/{name}" for name in RESULTS]
     kept = {path: file_digest(path) for path in (*results, *folder.rglob("*_latents/values.npy"))}
     assert len(kept) == len(RESULTS) + 2

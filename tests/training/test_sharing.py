@@ -1,9 +1,10 @@
 """Two processes that train together reach what one reaches alone, up to rounding; three divide uneven work."""
 
+import numpy as np
 import pytest
 import torch
 
-from together import KINDS, agreed, diverged, in_processes, mapped, trained
+from together import KINDS, agreed, diverged, in_processes, mapped, refused, solved, tensor, trained
 from universal_simulator.training.sharing import Share
 
 
@@ -24,6 +25,32 @@ def test_work_is_divided_item_by_item_and_comes_back_in_order(tmp_path):
 def test_one_of_kedro_s_machine_keeps_the_results_and_all_go_on_from_one_state(tmp_path):
     (tmp_path / "job.json").touch()
     assert in_processes(2, agreed, tmp_path, str(tmp_path)) == [{"keeper": 1, "folder": str(tmp_path), "first": 0}] * 2
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("another code", "code or torch = another on another machine: must be the same; bring all to one commit"),
+        (
+            "another disk",
+            "/proc/self/cwd = not seen by all machines: they must share the data's folder, at the same path",
+        ),
+        ("no run", "UNIVERSAL_SIMULATOR_JOBS = unset: no process knows the jobs; start `kedro run` with compute.nodes"),
+    ],
+)
+def test_processes_that_may_not_work_together_say_why(why, told, tmp_path):
+    (tmp_path / "job.json").touch()
+    assert all(message.startswith(told) for message in in_processes(2, refused, tmp_path, why, str(tmp_path)))
+    if why == "another disk":  # which Kedro's process, on the other side, is told
+        assert (tmp_path / "failed").read_text().startswith(told)
+
+
+def test_two_processes_solve_the_very_trajectories_of_one(tmp_path):
+    alone, both = tmp_path / "alone.hdf5", tmp_path / "both.hdf5"
+    expected = solved(str(alone))
+    assert in_processes(2, solved, tmp_path, str(both)) == [expected] * 2
+    assert expected["solved"] == 50
+    assert np.array_equal(tensor(both), tensor(alone))
 
 
 def test_processes_that_look_at_different_moments_go_back_after_the_same_step(tmp_path):

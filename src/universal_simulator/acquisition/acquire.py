@@ -1,6 +1,6 @@
 """One raw artefact from any source: after this, nothing knows which it was."""
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from universal_simulator.acquisition import bucket, published, solve
 from universal_simulator.acquisition.store import RawStore
@@ -18,12 +18,12 @@ def needed(data: Data) -> int:
     return (data.train + data.validation + data.test) // len(data.viscosities)
 
 
-def acquire(store: RawStore, data: Data) -> dict[str, dict[str, object]]:
+def acquire(store: RawStore, data: Data) -> dict[str, dict[str, Any]]:
     """See to it that every file is in the store; return, by file name, what was done for it."""
     return {store.path(of).name: _acquire(store, of, data) for of in equations(data)}
 
 
-def _acquire(store: RawStore, of: Equation, data: Data) -> dict[str, object]:
+def _acquire(store: RawStore, of: Equation, data: Data) -> dict[str, Any]:
     path = store.path(of)
     match data.source:
         case SolveSource() as source:

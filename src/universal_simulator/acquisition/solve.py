@@ -1,5 +1,7 @@
 """Make trajectories with our own solver, chunk by chunk, into a file in PDEBench's layout.
 
+Several processes (``Share``) write the same file: the first one lays it out, then each solves every so-manieth chunk.
+
 A file says how it was made (attribute ``settings``). One made alike is continued where it ends, so that a longer data
 set costs only its new samples; one made in any other way is refused, never overwritten.
 """
@@ -11,7 +13,8 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -26,6 +29,7 @@ from universal_simulator.errors import InputError
 from universal_simulator.physics import initial_conditions, solver
 from universal_simulator.physics.equations import Equation, file_name
 from universal_simulator.progress import progress
+from universal_simulator.training.sharing import Share
 
 TIMES = np.arange(201) * 0.01
 POINTS = 1024
@@ -54,14 +58,17 @@ def provide(
     path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray = TIMES, points: int = POINTS
 ) -> dict[str, object]:
     """See to it that the file holds at least ``samples`` trajectories; return what was done."""
-    with alone(path):
-        present = _present(path, equation, source, times, points)
-        if present >= samples:
-            return {"solved": 0, "seconds": 0.0}
+    share = Share.here()
+    with alone(path) if share.rank == 0 else nullcontext():
         begun = time.monotonic()
-        missing = _prepare(path, equation, source, samples, times, points)
+        missing = share.first(
+            _missing(path, equation, source, samples, times, points) if share.rank == 0 else np.empty(0, int)
+        )
+        if not len(missing):
+            return {"solved": 0, "seconds": 0.0}
         used = _fill(part(path), equation, source, missing, times, points)
-        finish(path)
+        if share.rank == 0:
+            finish(path)
     seconds = time.monotonic() - begun
     logger.info("%s: %d trajectories solved in %.0f s", path.name, len(missing), seconds)
     return {"solved": len(missing), "seconds": round(seconds, 1)} | used
@@ -110,6 +117,18 @@ def _settings(layout: Layout) -> dict[str, object] | None:
         return None
 
 
+def _missing(
+    path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray, points: int
+) -> np.ndarray:
+    """Return which trajectories are to be solved, with a ``.part`` file ready for them; none where all are there."""
+    if _present(path, equation, source, times, points) >= samples:
+        return np.empty(0, int)
+    missing = _prepare(path, equation, source, samples, times, points)
+    if not len(missing):  # the last one was written when a run was killed
+        finish(path)
+    return missing
+
+
 def _prepare(
     path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray, points: int
 ) -> np.ndarray:
@@ -154,11 +173,20 @@ def _copy(known: Path, new: Path) -> None:
             write(new, int(i), file[TENSOR][i : i + 1])
 
 
+@dataclass(frozen=True)
+class _Solved:
+    """What a chunk of blocks took."""
+
+    samples: int
+    grid: int
+    steps: int
+    discarded: float
+
+
 def _fill(
     path: Path, equation: Equation, source: SolveSource, missing: np.ndarray, times: np.ndarray, points: int
 ) -> dict[str, object]:
     """Solve the blocks in which something is missing, and save after each chunk; return the resolution it took."""
-    grid, steps, discarded = 0, 0, 0.0
     firsts = np.unique(missing // BLOCK) * BLOCK
     together = max(1, source.chunk // BLOCK)
     with h5py.File(path, "r") as file:
@@ -168,15 +196,28 @@ def _fill(
         ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
         progress(f"solve {file_name(equation)}", samples, samples - len(missing)) as advance,
     ):
-        for chunk in _slices(firsts, together):
+
+        def solve(chunk: np.ndarray) -> _Solved:
             tasks = [pool.submit(solve_block, equation, source, int(first), times, points) for first in chunk]
-            for first, task in zip(chunk, tasks, strict=True):
-                found = task.result()
-                write(path, int(first), found.values[: samples - first].float().numpy())
-                grid, steps = max(grid, found.grid), max(steps, found.steps)
-                discarded = max(discarded, found.discarded)
-                advance(int(((missing >= first) & (missing < first + BLOCK)).sum()))
-    return {"points up to": grid, "steps per snapshot up to": steps, "discarded spectrum": f"{discarded:.1e}"}
+            found = [task.result() for task in tasks]
+            for first, one in zip(chunk, found, strict=True):
+                write(path, int(first), one.values[: samples - first].float().numpy())
+            return _Solved(
+                int(np.isin(missing // BLOCK * BLOCK, chunk).sum()),
+                max(one.grid for one in found),
+                max(one.steps for one in found),
+                max(one.discarded for one in found),
+            )
+
+        used = []
+        for solved in Share.here().map(solve, list(_slices(firsts, together))):
+            advance(solved.samples)
+            used.append(solved)
+    return {
+        "points up to": max(one.grid for one in used),
+        "steps per snapshot up to": max(one.steps for one in used),
+        "discarded spectrum": f"{max(one.discarded for one in used):.1e}",
+    }
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from universal_simulator.configuration.data import Data
 from universal_simulator.configuration.deciding import Gates, Predict, Promotion, Sweep
@@ -40,6 +40,13 @@ class Compute(Section):
     hourly_rate_usd: NonNegative = 0.0
     estimate: bool = True
     """Whether a run of the whole chain begins by saying what it will take; that needs some seconds itself."""
+
+    @field_validator("rendezvous")
+    @classmethod
+    def _port_exists(cls, address: str | None) -> str | None:
+        if address and not 0 < int(address.rpartition(":")[2]) < 2**16:
+            raise ValueError(f"rendezvous = {address} must end with a port, 1 to {2**16 - 1}; correct it")
+        return address
 
 
 class Experiment(Section):

@@ -24,7 +24,8 @@ def join(rendezvous: str, nodes: int, processes: int, wait_s: int) -> None:
             f"RENDEZVOUS = {rendezvous}: must be host:port of a machine whose run has begun, compute.rendezvous there; "
             "correct it, or raise --wait-s"
         )
-    launcher = agent.start(processes, nodes, rendezvous, host=False, environment=dict(os.environ))
+    environment = os.environ | {agent.PARENT: str(os.getpid())}
+    launcher = agent.start(processes, nodes, rendezvous, host=False, environment=environment)
     signal.signal(signal.SIGTERM, lambda *_: launcher.terminate())
     try:
         code = launcher.wait()

@@ -10,6 +10,8 @@ from universal_simulator.configuration import Compute
 RESTARTS = 3
 """Times that all processes are started anew after one has died, before the run gives up."""
 
+PARENT = "UNIVERSAL_SIMULATOR_JOBS_OF"
+"""Environment variable of the processes: number of the one that they work for on their machine, and end with."""
 RUN = "universal_simulator"
 JOIN = "python -m universal_simulator.processes"
 JOIN_S = 3600

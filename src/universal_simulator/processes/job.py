@@ -11,6 +11,7 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from universal_simulator.catalog.records import JSONDataset
 from universal_simulator.errors import InputError
 
 ROOM = "universal_simulator."
@@ -76,7 +77,9 @@ def describe(node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> C
 
 
 def aside(name: str, catalog: CatalogProtocol, folder: Path) -> dict[str, Any]:
-    """Return a dataset like that of the catalog, in another folder."""
+    """Return a dataset like that of the catalog, in another folder; what passes in memory is handed over as JSON."""
+    if _in_memory(name, catalog):
+        return {"type": f"{JSONDataset.__module__}.{JSONDataset.__name__}", "filepath": str(folder / f"{name}.json")}
     return _config(name, catalog) | {"filepath": str(folder / path_of(name, catalog).name)}
 
 
@@ -85,17 +88,31 @@ def path_of(name: str, catalog: CatalogProtocol) -> Path:
     return Path(_config(name, catalog)["filepath"])
 
 
+def folder_of(node: Node, catalog: CatalogProtocol) -> Path:
+    """Return the folder of the first dataset that a node writes, or else reads, and that lies in one."""
+    names = [name for name in (*node.outputs, *node.inputs) if not _is_parameter(name)]
+    return path_of(next(name for name in names if not _in_memory(name, catalog)), catalog).parent
+
+
 def _described(name: str, catalog: CatalogProtocol, makers: dict[str, Node]) -> Input:
-    if name == "parameters" or name.startswith("params:"):
+    if _is_parameter(name):
         return Input(value=to_jsonable_python(catalog.load(name)))
-    if name not in catalog or isinstance(catalog.get(name), MemoryDataset):
+    if _in_memory(name, catalog):
         return Input(call=describe(makers[name], catalog, makers))
     return Input(dataset=_config(name, catalog))
 
 
+def _is_parameter(name: str) -> bool:
+    return name == "parameters" or name.startswith("params:")
+
+
+def _in_memory(name: str, catalog: CatalogProtocol) -> bool:
+    return name not in catalog or isinstance(catalog.get(name), MemoryDataset)
+
+
 def _config(name: str, catalog: CatalogProtocol) -> dict[str, Any]:
     config = catalog.config_resolver.resolve_pattern(name)  # type: ignore[attr-defined]
-    return {key: value for key, value in config.items() if key != "metadata"}
+    return {key: value for key, value in config.items() if key not in ("metadata", "credentials")}  # it is written down
 
 
 def _given(one: Input, kind: Any) -> Any:

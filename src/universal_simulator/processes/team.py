@@ -27,8 +27,8 @@ from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
 from universal_simulator.interruption import deferred
 from universal_simulator.processes import agent
-from universal_simulator.processes.job import Call, Job, aside, dataset, describe, path_of
-from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, PARENT, POLL_S
+from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
+from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, POLL_S
 from universal_simulator.training.device import cores
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Team:
     def _results(self, node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> Iterator[Any]:
         """Yield what the processes keep: of a training whenever there is something new, of all else at the end."""
         if not self._number:
-            self._folder = _fresh_folder(path_of(node.outputs[0], catalog).parent)
+            self._folder = _fresh_folder(folder_of(node, catalog))
         self._number += 1
         results = self._folder / str(self._number)
         configs = [aside(name, catalog, results) for name in node.outputs]
@@ -146,7 +146,7 @@ class Team:
         if self._agent is not None:
             return
         compute = self._compute
-        known = {FOLDER: str(self._folder), PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(self._threads())}
+        known = {FOLDER: str(self._folder), agent.PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(self._threads())}
         environment = os.environ | known
         log.info("Starting %d processes, machines: %d", compute.processes, compute.nodes)
         if compute.nodes > 1:

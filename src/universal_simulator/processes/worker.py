@@ -18,12 +18,13 @@ import torch.distributed as processes
 from universal_simulator.catalog.writing import replace
 from universal_simulator.errors import InputError
 from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.processes.agent import PARENT
 from universal_simulator.processes.job import Job
 from universal_simulator.refusals import machine_refusal, user_mistake
 from universal_simulator.training.sharing import Share
 
-FOLDER, PARENT = "UNIVERSAL_SIMULATOR_JOBS", "UNIVERSAL_SIMULATOR_JOBS_OF"
-"""Environment variables of the processes beside Kedro's own: where jobs lie, and the number of Kedro's process."""
+FOLDER = "UNIVERSAL_SIMULATOR_JOBS"
+"""Environment variable of the processes on Kedro's machine: where jobs lie."""
 JOB, DONE, FAILED, KEPT = "job.json", "done", "failed", "kept"
 """Files: the job at hand (empty: no more), the number of the last one done, why one failed, how many results it has."""
 
@@ -111,14 +112,14 @@ def keeper_and_folder(share: Share) -> tuple[int, Path]:
 
 
 def _leave_with_parent() -> None:
-    """End when Kedro's process is gone, whatever ended it."""
+    """End when the process that we work for is gone, whatever ended it."""
     if not (number := os.environ.get(PARENT)):
         return
 
     def watch() -> None:
         with suppress(psutil.NoSuchProcess):
-            kedro = psutil.Process(int(number))
-            while kedro.is_running() and kedro.status() != psutil.STATUS_ZOMBIE:
+            parent = psutil.Process(int(number))
+            while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(1)
         os._exit(1)
 

@@ -17,9 +17,14 @@ from universal_simulator.physics.equations import Equation
 log = logging.getLogger(__name__)
 
 
-def acquire(store: RawStore, data: Data) -> dict[str, dict[str, object]]:
-    """Solve or fetch what is missing; say, by file, how it came."""
-    return sources.acquire(store, data)
+def solve(store: RawStore, data: Data) -> dict[str, dict[str, Any]]:
+    """Solve what is missing, where that is where trajectories come from; say, by file, what was done."""
+    return sources.acquire(store, data) if isinstance(data.source, SolveSource) else {}
+
+
+def acquire(store: RawStore, data: Data, solved: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Fetch what is missing of all that was not solved; say, by file, how it came."""
+    return solved or sources.acquire(store, data)
 
 
 def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data) -> dict[str, Any]:

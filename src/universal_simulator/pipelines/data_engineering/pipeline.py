@@ -2,15 +2,16 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.data_engineering.nodes import acquire, describe, divide, summarise, validate
+from universal_simulator.pipelines.data_engineering.nodes import acquire, describe, divide, solve, summarise, validate
 
 
 def create_pipeline() -> Pipeline:
-    """Return acquire → validate → split → statistics → card."""
+    """Return solve → acquire → validate → split → statistics → card."""
     splits = ["train_trajectories", "validation_trajectories", "test_trajectories"]
     return Pipeline(
         [
-            node(acquire, ["raw_store", "params:data"], "raw_origins", name="acquire", tags="data"),
+            node(solve, ["raw_store", "params:data"], "raw_solved", name="solve", tags=["data", "shared"]),
+            node(acquire, ["raw_store", "params:data", "raw_solved"], "raw_origins", name="acquire", tags="data"),
             node(validate, ["raw_store", "raw_origins", "params:data"], "raw_manifest", name="validate", tags="data"),
             node(divide, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
             node(summarise, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"),
