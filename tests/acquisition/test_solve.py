@@ -103,6 +103,14 @@ def test_remains_of_another_kind_are_not_continued(tmp_path):
     assert provide(path, 32)["solved"] == 16
 
 
+def test_a_file_that_lacks_nothing_but_its_name_is_given_it(tmp_path):
+    path = tmp_path / "1D_Burgers_Sols_Nu0.1.hdf5"
+    provide(path, 16)
+    os.replace(path, part(path))
+    assert provide(path, 16)["solved"] == 0
+    assert len(values(path)) == 16
+
+
 def test_without_room_on_the_disk_nothing_begins(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(InputError, match=r"free space = 0.00 GB .* must be at least"):
