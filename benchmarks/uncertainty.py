@@ -71,11 +71,11 @@ class Calls:
 
 @contextmanager
 def counted(emulator: Emulator) -> Iterator[Calls]:
-    """Count every state that operator and sampler see inside."""
+    """Count every state that operator (with its mirror image, twice) and sampler see inside."""
     calls = Calls()
 
-    def add(_module: Any, _inputs: Any, output: Tensor) -> None:
-        calls.count += len(output)
+    def add(module: Any, _inputs: Any, output: Tensor) -> None:
+        calls.count += len(output) * (2 if getattr(module, "mirrored", False) else 1)
 
     assert emulator.sampler is not None
     networks = (emulator.operator, emulator.sampler.network)

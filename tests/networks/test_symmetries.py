@@ -97,6 +97,27 @@ def test_the_operator_conserves_mass_and_commutes_with_rolls_of_pairs_of_tokens(
     torch.testing.assert_close(rolled, after.roll(2, dims=1), rtol=1e-9, atol=1e-9)
 
 
+def test_a_mirrored_operator_commutes_with_reflection_exactly_and_is_the_mean_of_both(small, latent, statistics):
+    torch.manual_seed(0)
+    plain, mirrored = (LatentOperator(small, latent, statistics, mirrored=one).double() for one in (False, True))
+    for parameter in plain.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    mirrored.load_state_dict(plain.state_dict())
+    z = torch.randn(SAMPLES, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    step = torch.full((SAMPLES,), 0.02, dtype=torch.float64)
+
+    def image(state):
+        return -state.flatten(1).flip(-1).view_as(state)
+
+    with torch.no_grad():
+        after, of_image = mirrored(z, NU, step), mirrored(image(z), NU, step)
+        own, other = plain(z, NU, step), image(plain(image(z), NU, step))
+    torch.testing.assert_close(of_image, image(after), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(after, (own + other) / 2, rtol=1e-12, atol=1e-12)
+    assert (own - other).abs().max() > 1e-3
+    torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "settings", [CircularUNet(width=6, levels=3, kernel=3), FourierOperator(modes=5, width=6, layers=2)]
 )

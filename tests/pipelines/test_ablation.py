@@ -56,6 +56,7 @@ def test_each_change_gives_other_errors_and_a_change_of_nothing_the_same(parts):
         Change(name="no attention", attention=False),
         Change(name="no augmentation", augmentation=False),
         Change(name="no amplitude", amplitude=False),
+        Change(name="no mirror image", mirrored=False),
     ]
     table = run(parts, *changes).pivot_table(index="change", columns="seed", values="nrmse")
     assert table.loc["nothing"].tolist() == table.loc["as it is"].tolist()

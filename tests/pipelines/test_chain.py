@@ -90,7 +90,7 @@ def chain() -> Chain:
     shape = UTransformer(hidden_width=32, heads=2, group_size=8)
     section = Operator(network=shape, training=short(400, 4e-3), time_strides=(5,))
     *_, (state, _) = train_operator(encoded.part, held.part, autoencoder, section, 0.1, DATA, SEED, COMPUTE, {})
-    operator = select_operator(state, autoencoder, section)
+    operator = select_operator(state, autoencoder, section, DATA)
     diffusion = DiffusionResidual(network=shape, training=short(60, 2e-3), time_strides=(5,))
     *_, (state, _) = train_diffusion_residual(encoded.part, held.part, operator, diffusion, DATA, SEED, COMPUTE, {})
     teacher = select_diffusion_residual(state, operator, diffusion)

@@ -70,6 +70,8 @@ class Change(Section):
     augmentation: bool = True
     amplitude: bool = True
     """Whether a state is divided by its own amplitude, or by the training data's."""
+    mirrored: bool = True
+    """Whether steps are averaged with their mirror image's, once trained, where the equation has that symmetry."""
 
 
 class Ablation(Section):

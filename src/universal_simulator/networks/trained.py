@@ -1,10 +1,11 @@
 """A network together with everything needed to build it again."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 from torch import nn
 
 from universal_simulator.configuration import (
@@ -32,6 +33,13 @@ class Recipe(BaseModel):
     settings: ConvolutionalAutoencoder | UTransformer | CircularUNet | FourierOperator
     latent: Latent
     statistics: Statistics
+    mirrored: bool = False
+    """Whether an operator's steps are averaged with their mirror image's."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not(self, content: Callable[["Recipe"], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out ``mirrored`` where it is not: what is trained is no other network for it."""
+        return {name: value for name, value in content(self).items() if name != "mirrored" or value}
 
     def build(self) -> nn.Module:
         """Return the network with fresh weights."""
@@ -39,7 +47,7 @@ class Recipe(BaseModel):
             case "autoencoder", ConvolutionalAutoencoder():
                 return Autoencoder(self.settings, self.latent, self.statistics)
             case "operator", UTransformer():
-                return LatentOperator(self.settings, self.latent, self.statistics)
+                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
             case "unet", CircularUNet():
                 return LatentOperator(self.settings, self.latent, self.statistics)
             case "fno", FourierOperator():

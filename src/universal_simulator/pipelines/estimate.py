@@ -170,6 +170,8 @@ def _untrained(p: Parameters, statistics: Statistics) -> dict[str, Trained[Any]]
         stage: Recipe(stage=stage, settings=shape, latent=p.latent, statistics=statistics)
         for stage, shape in settings.items()
     }
+    reflects = equation(p.data.equation, 1.0).reflects
+    recipes["operator"] = recipes["operator"].model_copy(update={"mirrored": reflects})
     return {
         stage: Trained(recipe, recipe.build().eval().requires_grad_(False), {}) for stage, recipe in recipes.items()
     }

@@ -126,6 +126,7 @@ def _trained(
     for checkpoint in train(stage, settings, stream(seed, "ablation")):
         state = checkpoint.state
     network.load_state_dict(state["best"])
+    network.mirrored = change.mirrored and equation(place[0].equation, 1.0).reflects
     steps = ablation.epochs * settings.windows_per_epoch // settings.batch_size
     return network.eval().requires_grad_(False), {
         "steps": steps, "parameters": sum(p.numel() for p in network.parameters()),

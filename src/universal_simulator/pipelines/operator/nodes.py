@@ -50,9 +50,12 @@ def train_operator(
     yield from run_stage(recipe, equip, operator, seed, sources, previous, compute=compute)
 
 
-def select_operator(state: State, autoencoder: Trained[Autoencoder], operator: Operator) -> Trained[LatentOperator]:
-    """Keep the weights that did best on validation."""
-    return select(operator_recipe(autoencoder, operator), state)
+def select_operator(
+    state: State, autoencoder: Trained[Autoencoder], operator: Operator, data: Data
+) -> Trained[LatentOperator]:
+    """Keep the weights that did best on validation; they are used with the equation's mirror symmetry, if it has it."""
+    reflects = equation(data.equation, 1.0).reflects
+    return select(operator_recipe(autoencoder, operator).model_copy(update={"mirrored": reflects}), state)
 
 
 def operator_recipe(autoencoder: Trained[Autoencoder], operator: Operator) -> Recipe:

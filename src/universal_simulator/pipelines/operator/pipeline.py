@@ -25,6 +25,6 @@ def create_pipeline() -> Pipeline:
                 ["operator_state", "operator_history"],
                 tags="shared",
             ),
-            node(select_operator, ["operator_state", "autoencoder", "params:operator"], "operator"),
+            node(select_operator, ["operator_state", "autoencoder", "params:operator", "params:data"], "operator"),
         ]
     )

@@ -13,8 +13,7 @@ from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
-from universal_simulator.pipelines.operator.nodes import operator_recipe, train_operator
-from universal_simulator.pipelines.stages import select
+from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
 from universal_simulator.training.device import choose
 from universal_simulator.training.seeding import stream
 
@@ -34,7 +33,7 @@ def run_trial(
     states = train_operator(train, validation, autoencoder, section, holdout, p.data, p.seed, p.compute, {})
     for state, epochs in states:
         if len(epochs):  # states within an epoch are for going on after a kill
-            operator = select(operator_recipe(autoencoder, section), state)
+            operator = select_operator(state, autoencoder, section, p.data)
             yield rollout_error(p, autoencoder, operator, trajectories)
 
 
