@@ -93,7 +93,12 @@ def trial() -> Trial:
         for name, training in (("unet", train_unet), ("fno", train_fno)):
             *_, (states[name], _) = training(planned, fields, fields, DATA, SEED, COMPUTE, {})
     return Trial(
-        fields, test, planned, states, select_unet(planned, states["unet"]), select_fno(planned, states["fno"])
+        fields,
+        test,
+        planned,
+        states,
+        select_unet(planned, states["unet"], DATA),
+        select_fno(planned, states["fno"], DATA),
     )
 
 

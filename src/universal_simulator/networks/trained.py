@@ -49,9 +49,9 @@ class Recipe(BaseModel):
             case "operator", UTransformer():
                 return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
             case "unet", CircularUNet():
-                return LatentOperator(self.settings, self.latent, self.statistics)
+                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
             case "fno", FourierOperator():
-                return LatentOperator(self.settings, self.latent, self.statistics)
+                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
             case "diffusion_residual" | "consistency_distill", UTransformer():
                 return ResidualNetwork(self.settings, self.latent, self.statistics)
         kind = type(self.settings).__name__

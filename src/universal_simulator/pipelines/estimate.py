@@ -36,6 +36,7 @@ from universal_simulator.pipelines.diffusion_residual.nodes import train_diffusi
 from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import train_operator
+from universal_simulator.pipelines.stages import mirrored
 from universal_simulator.reporting.curves import learning
 from universal_simulator.training.device import choose
 from universal_simulator.training.reconstruction import reconstruction_errors
@@ -170,8 +171,7 @@ def _untrained(p: Parameters, statistics: Statistics) -> dict[str, Trained[Any]]
         stage: Recipe(stage=stage, settings=shape, latent=p.latent, statistics=statistics)
         for stage, shape in settings.items()
     }
-    reflects = equation(p.data.equation, 1.0).reflects
-    recipes["operator"] = recipes["operator"].model_copy(update={"mirrored": reflects})
+    recipes["operator"] = mirrored(recipes["operator"], p.data)
     return {
         stage: Trained(recipe, recipe.build().eval().requires_grad_(False), {}) for stage, recipe in recipes.items()
     }

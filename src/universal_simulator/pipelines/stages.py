@@ -16,6 +16,7 @@ from universal_simulator.configuration import (
     Autoencoder,
     Compute,
     ConsistencyDistillation,
+    Data,
     DiffusionResidual,
     FieldOperator,
     Operator,
@@ -24,6 +25,7 @@ from universal_simulator.configuration import (
 )
 from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.physics.equations import equation
 from universal_simulator.progress import Advance, progress
 from universal_simulator.training.device import choose, numbers, with_precision, within_memory
 from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
@@ -82,6 +84,11 @@ def select(recipe: Recipe, state: State) -> Trained:
         "identity": str(state["identity"]),
     }
     return Trained.rebuild(recipe, state["best"], {**facts, **state["sources"]})
+
+
+def mirrored(recipe: Recipe, data: Data) -> Recipe:
+    """Return the recipe of an operator as it is used once trained: with the mirror symmetry of its equation, if any."""
+    return recipe.model_copy(update={"mirrored": equation(data.equation, 1.0).reflects})
 
 
 def identify(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[str, str]) -> str:

@@ -30,7 +30,7 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
-from universal_simulator.pipelines.stages import Kept, State, run_stage, select
+from universal_simulator.pipelines.stages import Kept, State, mirrored, run_stage, select
 from universal_simulator.training import loop
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.device import choose
@@ -113,14 +113,14 @@ def train_fno(
     yield from _train(planned["fno"], train, validation, data, seed, compute, previous)
 
 
-def select_unet(planned: dict[str, Planned], state: State) -> Trained[LatentOperator]:
+def select_unet(planned: dict[str, Planned], state: State, data: Data) -> Trained[LatentOperator]:
     """Keep the weights that did best on validation."""
-    return _select(planned["unet"], state)
+    return _select(planned["unet"], state, data)
 
 
-def select_fno(planned: dict[str, Planned], state: State) -> Trained[LatentOperator]:
+def select_fno(planned: dict[str, Planned], state: State, data: Data) -> Trained[LatentOperator]:
     """Keep the weights that did best on validation."""
-    return _select(planned["fno"], state)
+    return _select(planned["fno"], state, data)
 
 
 def _train(
@@ -182,8 +182,8 @@ def _section(
     return FieldOperator(network=shape, training=training, spectral_loss_weight=operator.spectral_loss_weight, **shared)
 
 
-def _select(planned: Planned, state: State) -> Trained[LatentOperator]:
-    trained = select(planned.recipe, state)
+def _select(planned: Planned, state: State, data: Data) -> Trained[LatentOperator]:
+    trained = select(mirrored(planned.recipe, data), state)
     seconds = sum(row["seconds"] for row in state["rows"])
     return Trained(trained.recipe, trained.network, {**trained.provenance, "training_s": seconds})
 

@@ -43,7 +43,7 @@ def _training() -> list[Node]:
         for name, (train, select) in NETWORKS.items()
         for part in (
             node(train, [*shared, f"{name}_previous"], [f"{name}_state", f"{name}_history"]),
-            node(select, ["planned", f"{name}_state"], name),
+            node(select, ["planned", f"{name}_state", "params:data"], name),
         )
     ]
 

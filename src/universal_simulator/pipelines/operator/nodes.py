@@ -10,7 +10,7 @@ from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.equations import equation
-from universal_simulator.pipelines.stages import Kept, State, run_stage, select
+from universal_simulator.pipelines.stages import Kept, State, mirrored, run_stage, select
 from universal_simulator.training.device import choose
 from universal_simulator.training.holdout import fitted
 from universal_simulator.training.loop import Stage
@@ -53,9 +53,8 @@ def train_operator(
 def select_operator(
     state: State, autoencoder: Trained[Autoencoder], operator: Operator, data: Data
 ) -> Trained[LatentOperator]:
-    """Keep the weights that did best on validation; they are used with the equation's mirror symmetry, if it has it."""
-    reflects = equation(data.equation, 1.0).reflects
-    return select(operator_recipe(autoencoder, operator).model_copy(update={"mirrored": reflects}), state)
+    """Keep the weights that did best on validation."""
+    return select(mirrored(operator_recipe(autoencoder, operator), data), state)
 
 
 def operator_recipe(autoencoder: Trained[Autoencoder], operator: Operator) -> Recipe:
