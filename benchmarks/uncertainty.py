@@ -156,7 +156,8 @@ def student(of: Experiment, count: int) -> None:
         reference = reference or found
         steps = task.truth.shape[1] * MEMBERS
         shares = " and ".join(f"{a / b:.3f}" for a, b in zip(found, reference, strict=True))
-        console.print(f"| {name} | {calls // steps - 1} | {found[0]:.3e} | {found[1]:.3e} | {shares} |")
+        operators = 2 if of.emulator.operator.mirrored else 1
+        console.print(f"| {name} | {calls // steps - operators} | {found[0]:.3e} | {found[1]:.3e} | {shares} |")
 
 
 def conditioning(of: Experiment, count: int) -> None:
@@ -175,12 +176,13 @@ def conditioning(of: Experiment, count: int) -> None:
         f"\n| {count} trajectories | nRMSE | lower by (paired) | worst trajectory, relative to without | calls |"
     )
     console.print(f"|---|---|---|---|---|\n| without | {sure(reference)} | | | {price} |")
-    most = 2 * price
+    one_member = price + task.truth[:, :, 0].numel() * (of.emulator.sampler.calls if of.emulator.sampler else 0)
+    most = 2 * one_member
     for name, (variant, members, settings) in ways.items():
         fields, calls = run(of.emulator, task, variant, members, settings)
         most = max(most, calls)
         _compare(name, errors(fields, task), reference, calls)
-    members = max(2, round(most / (2 * price)))
+    members = max(2, round(most / one_member))
     fields, calls = run(of.emulator, task, "ensemble", members, ttc)
     _compare(f"mean of {members} members", errors(fields, task), reference, calls)
 
