@@ -47,10 +47,11 @@ def readme(bundle: Bundle, params: str) -> str:
     facts = card.provenance | {"trained and scored in": f"{card.timings.get('total_seconds', 0) / 60:.0f} minutes"}
     scores = [f"| {name} | {card.scores[key]:.4g} |" for name, key in SHOWN.items() if key in card.scores]
     count = sum(value.numel() for part in bundle.parts.values() for value in part.network.state_dict().values())
+    purpose = card.parameters["experiment"]["purpose"].capitalize()
     lines = [
         f"# {card.experiment}",
         "",
-        f"{card.parameters['experiment']['purpose'].capitalize()}. {count:,} numbers, made by",
+        f"{purpose}{'' if purpose.endswith('?') else '.'} {count:,} numbers, made by",
         f"`kedro run --pipeline=full --params={params}` and `python tools/ship_weights.py {params}`.",
         "",
         f"| score on {card.data.test} unseen trajectories | value |",
