@@ -176,7 +176,7 @@ def conditioning(of: Experiment, count: int) -> None:
         f"\n| {count} trajectories | nRMSE | lower by (paired) | worst trajectory, relative to without | calls |"
     )
     console.print(f"|---|---|---|---|---|\n| without | {sure(reference)} | | | {price} |")
-    one_member = price + task.truth[:, :, 0].numel() * (of.emulator.sampler.calls if of.emulator.sampler else 0)
+    one_member = price + task.truth.shape[1] * (of.emulator.sampler.calls if of.emulator.sampler else 0)
     most = 2 * one_member
     for name, (variant, members, settings) in ways.items():
         fields, calls = run(of.emulator, task, variant, members, settings)
