@@ -1,9 +1,9 @@
 """How much of the machine's matrix-product peak training reaches: ``python -m benchmarks.training [EXPERIMENT …]``.
 
-Real steps of the operator's training (drawing, loss, gradient, clipping, AdamW, weight average; one thread), counted
-by ``torch.utils.flop_counter`` and timed in turn with a large matrix product in the same process, so that other work on
-the machine slows both. Beside it, as a ratio, how much faster it would be with ``torch.compile``, with an AdamW that is
-not fused, and in bfloat16.
+Real steps of the operator's training (drawing, loss, gradient, clipping, optimiser, weight average; one thread),
+counted by ``torch.utils.flop_counter`` and timed in turn with a large matrix product in the same process, so that other
+work on the machine slows both. Beside it, as a ratio, how much faster it would be with ``torch.compile``, with AdamW
+alone, and in bfloat16.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import step_error
+from universal_simulator.training.optimizers import optimizer_for
 from universal_simulator.training.schedule import follow
 from universal_simulator.training.windows import latent_batches
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("experiments", nargs="*", default=["golden", "sota_v1", "sota_v2"])
     torch.set_num_threads(1)
     console.print(
-        "| experiment | Gflop per step | steps per second | share of peak | compiled | AdamW not fused | bfloat16 |"
+        "| experiment | Gflop per step | steps per second | share of peak | compiled | AdamW alone | bfloat16 |"
     )
     console.print("|---|---|---|---|---|---|---|")
     for name in parser.parse_args().experiments:
@@ -55,14 +56,14 @@ def row(name: str, parameters: Parameters) -> str:
     ways = {
         "plain": plain,
         "compiled": stepping(parameters, compiled=True),
-        "unfused": stepping(parameters, fused=False),
+        "adamw": stepping(parameters, optimizer="adamw"),
         "bfloat16": stepping(parameters, low=True),
         "product": product(),
     }
     times = in_turn(ways)
     flops = counter.get_total_flops()
     share = (flops / times["plain"]) / (2 * SIZE**3 / times["product"])
-    faster = " | ".join(f"× {times['plain'] / times[way]:.2f}" for way in ("compiled", "unfused", "bfloat16"))
+    faster = " | ".join(f"× {times['plain'] / times[way]:.2f}" for way in ("compiled", "adamw", "bfloat16"))
     return f"| `{name}` | {flops / 1e9:.2f} | {1 / times['plain']:.1f} | {share:.0%} | {faster} |"
 
 
@@ -88,22 +89,24 @@ def product() -> Callable[[], object]:
 
 
 def stepping(
-    parameters: Parameters, *, compiled: bool = False, fused: bool = True, low: bool = False
+    parameters: Parameters, *, compiled: bool = False, optimizer: str | None = None, low: bool = False
 ) -> Callable[[], object]:
     """Return one training step of the operator, as the loop takes it, or with one thing changed."""
-    stage, settings, generator = operator_stage(parameters), parameters.operator.training, torch.Generator()
+    stage, generator = operator_stage(parameters), torch.Generator()
+    training = parameters.operator.training
+    settings = training.model_copy(update={"optimizer": optimizer or training.optimizer})
     network = torch.compile(stage.network) if compiled else stage.network
     weights = list(stage.network.parameters())
-    optimizer = torch.optim.AdamW(weights, settings.learning_rate, settings.betas, fused=fused)
+    moving = optimizer_for(stage.network, settings)
 
     def step() -> None:
         batch = stage.draw(generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
             loss = stage.objective(network, batch, 0.5, generator)
-        optimizer.zero_grad(set_to_none=True)
+        moving.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
-        optimizer.step()
+        moving.step()
         follow(stage.average, stage.network, settings.ema_decay, 1)
 
     return step

@@ -151,6 +151,7 @@ def test_a_baseline_is_trained_as_the_operator_is_but_for_its_own_rates(trial):
     assert section.training.betas == TRAINING.betas
     assert section.training.ema_decay == TRAINING.ema_decay
     assert (section.time_strides, section.unroll) == (OPERATOR.time_strides, OPERATOR.unroll)
+    assert section.training.optimizer == BASELINES.fno.optimizer
     assert section.training.learning_rate == BASELINES.fno.learning_rate > section.training.final_learning_rate > 0
 
 

@@ -1,6 +1,6 @@
 """What is learned, and how: the shapes of networks and the training of each stage."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,18 +14,24 @@ class Latent(Section):
     dim: Size = 32
 
 
+OptimizerName = Literal["adamw", "muon"]
+"""``muon`` is for the matrices of a network; its other weights get AdamW."""
+
+
 class Training(Section):
-    """One stage's optimisation: AdamW, linear warm-up, cosine to the final rate, weight average, early stopping."""
+    """One stage's optimisation: linear warm-up, cosine to the final rate, weight average, early stopping."""
 
     epochs: Count
     windows_per_epoch: Count
     """Training windows drawn in one epoch. Neighbouring snapshots say almost the same, so an epoch is a number of
     random windows, not all of them."""
     batch_size: Count = 32
+    optimizer: OptimizerName = "adamw"
     learning_rate: Positive
     final_learning_rate: NonNegative = 0.0
     warmup_fraction: Probability = 0.03
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Of AdamW's two averages of gradients."""
     weight_decay: NonNegative = 0.01
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     gradient_clip: Positive = 1.0

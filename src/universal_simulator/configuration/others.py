@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from universal_simulator.configuration.learning import CircularUNet, FourierOperator, StepTraining
+from universal_simulator.configuration.learning import CircularUNet, FourierOperator, OptimizerName, StepTraining
 from universal_simulator.configuration.section import Count, Positive, Section, Seed
 
 
@@ -12,6 +12,7 @@ class BaselineRate(Section):
     """What is a baseline's own in its training; all else is the operator's."""
 
     batch_size: Count = 16
+    optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 3.0e-3
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from universal_simulator.configuration import Training
 from universal_simulator.errors import InputError
 from universal_simulator.interruption import deferred
+from universal_simulator.training.optimizers import Optimizer, optimizer_for
 from universal_simulator.training.schedule import follow, learning_rate
 from universal_simulator.training.sharing import Share
 
@@ -59,7 +60,7 @@ class _Loop:
     """What stays the same over a training."""
 
     stage: Stage
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     settings: Training
     generator: torch.Generator
     share: Share
@@ -80,7 +81,7 @@ def train(
     with the very weights of an uninterrupted training. Where a number is not finite, the epoch is begun once more at
     half the learning rate. Several processes (``Share``) go through it side by side, and keep the same weights.
     """
-    loop = _Loop(stage, _optimizer(stage.network, settings), settings, generator, Share.here())
+    loop = _Loop(stage, optimizer_for(stage.network, settings), settings, generator, Share.here())
     state = state or _begin(loop)
     _restore(loop, state)
     with deferred() as asked:
@@ -93,15 +94,6 @@ def train(
             except DivergenceError as error:
                 state = _halved(loop, begun, error)
                 yield Checkpoint(state)
-
-
-def _optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """Return AdamW, all weights in one pass; what is complex has no such pass."""
-    weights = list(network.parameters())
-    fused = not any(weight.is_complex() for weight in weights)
-    return torch.optim.AdamW(
-        weights, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=fused
-    )
 
 
 def validation_loss(stage: Stage, device: torch.device) -> float:

@@ -174,6 +174,7 @@ def _section(
             "epochs": epochs,
             "patience": epochs,
             "batch_size": own.batch_size,
+            "optimizer": own.optimizer,
             "learning_rate": own.learning_rate,
             "final_learning_rate": DECAY * own.learning_rate,
         }

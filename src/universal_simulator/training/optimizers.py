@@ -1,0 +1,131 @@
+"""What turns gradients into steps: AdamW, or Muon for the matrices of a network and AdamW for the rest of it.
+
+Muon (K. Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) moves a weight matrix by the orthogonal factor
+of its momentum, so that directions in which gradients are small are learned as fast as others. Where what is left to
+learn is a ten-thousandth of the field, that matters more than anything else that was tried (docs/design.md).
+``torch.optim.Muon`` takes plain matrices only, one by one; here kernels of convolutions are matrices too, one row per
+channel, and all of one shape are taken together.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from universal_simulator.configuration import Training
+
+SMALLEST = 16
+"""Rows and columns that a weight must have to be a matrix to Muon; what enters, leaves or shifts has fewer."""
+COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+"""Of the Newton-Schulz iteration, which trades exactness for few steps: singular values end between 0.7 and 1.2."""
+MOMENTUM = 0.95
+SIZE = 0.2
+"""Root mean square of a step in units of the rate: AdamW's, so that one rate serves both (arXiv 2502.16982, eq. 4)."""
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Return whether Muon takes this weight."""
+    return weight.ndim > 1 and not weight.is_complex() and min(_shape(weight)) >= SMALLEST
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum of weights' gradients, made orthogonal; weights of more than two axes are rows of their first."""
+
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float, *, weight_decay: float) -> None:
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight that has a gradient."""
+        for group in self.param_groups:
+            alike: dict[tuple[int, int], list[nn.Parameter]] = {}
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    alike.setdefault(_shape(weight), []).append(weight)
+            for shape, weights in alike.items():
+                rate = SIZE * max(shape) ** 0.5 * group["lr"]
+                directions = orthogonal(torch.stack([self._ahead(weight).reshape(shape) for weight in weights]))
+                for weight, direction in zip(weights, directions, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction.view_as(weight), alpha=-rate)
+
+    def _ahead(self, weight: nn.Parameter) -> Tensor:
+        """Return Nesterov's momentum of a weight's gradient."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
+        return weight.grad.lerp(state["momentum"], MOMENTUM)
+
+
+class Both:
+    """Two optimisers that share a network's weights out between them."""
+
+    def __init__(self, matrices: torch.optim.Optimizer, rest: torch.optim.Optimizer) -> None:
+        self.parts = {"matrices": matrices, "rest": rest}
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Return the groups of both."""
+        return list(chain.from_iterable(part.param_groups for part in self.parts.values()))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of both."""
+        for part in self.parts.values():
+            part.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        """Take a step with both."""
+        for part in self.parts.values():
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of both, by name."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` returned."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state_dict[name])
+
+
+Optimizer = torch.optim.AdamW | Both
+
+
+def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
+    """Return the optimiser of these settings over the network's weights."""
+    weights = list(network.parameters())
+    if settings.optimizer == "adamw":
+        return _adamw(weights, settings)
+    matrices = [weight for weight in weights if is_matrix(weight)]
+    rest = [weight for weight in weights if not is_matrix(weight)]
+    if not matrices:
+        return _adamw(rest, settings)
+    return Both(Muon(matrices, settings.learning_rate, weight_decay=settings.weight_decay), _adamw(rest, settings))
+
+
+def orthogonal(matrices: Float[Tensor, "batch row column"]) -> Float[Tensor, "batch row column"]:
+    """Return nearly the orthogonal factor of each matrix's polar decomposition, by Newton-Schulz iterations."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        square = x @ x.mT
+        x = a * x + torch.baddbmm(square, square, square, beta=b, alpha=c) @ x
+    return x.mT if tall else x
+
+
+def _shape(weight: Tensor) -> tuple[int, int]:
+    return len(weight), weight[0].numel()
+
+
+def _adamw(weights: list[nn.Parameter], settings: Training) -> torch.optim.AdamW:
+    """Return AdamW, all weights in one pass; what is complex has no such pass."""
+    fused = not any(weight.is_complex() for weight in weights)
+    return torch.optim.AdamW(
+        weights, settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=fused
+    )
