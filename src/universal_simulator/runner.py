@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro import runner
-from kedro.io import CatalogProtocol, MemoryDataset
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
@@ -24,6 +24,7 @@ from universal_simulator.catalog.writing import replace
 from universal_simulator.configuration import Compute, without_habits
 from universal_simulator.errors import InputError
 from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class SequentialRunner(runner.SequentialRunner):
                 if artefacts.is_current(node):
                     kept.append(node)
                     artefacts.announce(node, hook_manager)
-                elif node.outputs and all(map(artefacts.is_in_memory, node.outputs)):
+                elif node.outputs and artefacts.is_passing(node):
                     waiting |= dict.fromkeys(node.outputs, node)  # run when, and if, somebody needs it
                 else:
                     execute(node)
@@ -93,15 +94,16 @@ class Artefacts:
             else Compute()
         )
 
-    def is_in_memory(self, name: str) -> bool:
-        """Tell whether a dataset is gone when the process ends."""
-        return name not in self._catalog or isinstance(self._catalog.get(name), MemoryDataset)
+    def is_passing(self, node: Node) -> bool:
+        """Tell whether all that a node makes, if anything, is gone when the process ends."""
+        return all(is_in_memory(name, self._catalog) for name in node.outputs)
 
     def is_current(self, node: Node) -> bool:
         """Tell whether all that a node makes is there, whole, and made from what it would be made from now."""
         key = self._key(node)
-        self._keys |= {name: key for name in node.outputs if self.is_in_memory(name)}
-        if key is None or self._force or not node.outputs or any(map(self.is_in_memory, node.outputs)):
+        passing = [name for name in node.outputs if is_in_memory(name, self._catalog)]
+        self._keys |= dict.fromkeys(passing, key)
+        if key is None or self._force or not node.outputs or passing:
             return False
         good = [self._is_good(name, key) for name in node.outputs]  # every damage is to be told
         return all(good)
@@ -158,7 +160,7 @@ class Artefacts:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _content(self, name: str) -> Any:
-        if name == "parameters" or name.startswith("params:"):
+        if is_parameter(name):
             return _plain(self._catalog.load(name))
         if name in self._keys:
             return self._keys[name]

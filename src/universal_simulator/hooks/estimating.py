@@ -101,7 +101,7 @@ def outstanding(pipeline: Pipeline, catalog: CatalogProtocol, parameters: Parame
     for node in pipeline.nodes:
         current = artefacts.is_current(node)
         touched = not stale.isdisjoint(node.inputs)
-        in_memory = all(map(artefacts.is_in_memory, node.outputs))  # made when somebody needs it
+        in_memory = artefacts.is_passing(node)  # made when somebody needs it
         if not touched and (current or in_memory):
             continue
         stale |= set(node.outputs)

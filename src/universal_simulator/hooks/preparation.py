@@ -18,6 +18,7 @@ from universal_simulator.configuration_loader import ExperimentLoader, Tree
 from universal_simulator.errors import InputError
 from universal_simulator.locking import ExperimentLock
 from universal_simulator.pipeline_registry import STAGES
+from universal_simulator.processes.job import is_parameter
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class ArtefactHooks:
 
 def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
     """Name the first artefact that some pipeline makes and that is not there, and the pipeline."""
-    artefacts = {name for name in names if name != "parameters" and not name.startswith("params:")}
+    artefacts = {name for name in names if not is_parameter(name)}
     missing = {name for name in artefacts if not catalog.exists(name)}
     for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
         for name in sorted(missing & made):

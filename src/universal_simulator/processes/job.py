@@ -78,7 +78,7 @@ def describe(node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> C
 
 def aside(name: str, catalog: CatalogProtocol, folder: Path) -> dict[str, Any]:
     """Return a dataset like that of the catalog, in another folder; what passes in memory is handed over as JSON."""
-    if _in_memory(name, catalog):
+    if is_in_memory(name, catalog):
         return {"type": f"{JSONDataset.__module__}.{JSONDataset.__name__}", "filepath": str(folder / f"{name}.json")}
     return _config(name, catalog) | {"filepath": str(folder / path_of(name, catalog).name)}
 
@@ -90,24 +90,26 @@ def path_of(name: str, catalog: CatalogProtocol) -> Path:
 
 def folder_of(node: Node, catalog: CatalogProtocol) -> Path:
     """Return the folder of the first dataset that a node writes, or else reads, and that lies in one."""
-    names = [name for name in (*node.outputs, *node.inputs) if not _is_parameter(name)]
-    return path_of(next(name for name in names if not _in_memory(name, catalog)), catalog).parent
+    names = [name for name in (*node.outputs, *node.inputs) if not is_parameter(name)]
+    return path_of(next(name for name in names if not is_in_memory(name, catalog)), catalog).parent
 
 
-def _described(name: str, catalog: CatalogProtocol, makers: dict[str, Node]) -> Input:
-    if _is_parameter(name):
-        return Input(value=to_jsonable_python(catalog.load(name)))
-    if _in_memory(name, catalog):
-        return Input(call=describe(makers[name], catalog, makers))
-    return Input(dataset=_config(name, catalog))
-
-
-def _is_parameter(name: str) -> bool:
+def is_parameter(name: str) -> bool:
+    """Tell whether an input is a value of the configuration."""
     return name == "parameters" or name.startswith("params:")
 
 
-def _in_memory(name: str, catalog: CatalogProtocol) -> bool:
+def is_in_memory(name: str, catalog: CatalogProtocol) -> bool:
+    """Tell whether a dataset is gone when the process ends."""
     return name not in catalog or isinstance(catalog.get(name), MemoryDataset)
+
+
+def _described(name: str, catalog: CatalogProtocol, makers: dict[str, Node]) -> Input:
+    if is_parameter(name):
+        return Input(value=to_jsonable_python(catalog.load(name)))
+    if is_in_memory(name, catalog):
+        return Input(call=describe(makers[name], catalog, makers))
+    return Input(dataset=_config(name, catalog))
 
 
 def _config(name: str, catalog: CatalogProtocol) -> dict[str, Any]:
