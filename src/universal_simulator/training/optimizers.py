@@ -21,6 +21,8 @@ SMALLEST = 16
 """Rows and columns that a weight must have to be a matrix to Muon; what enters, leaves or shifts has fewer."""
 COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 """Of the Newton-Schulz iteration, which trades exactness for few steps: singular values end between 0.7 and 1.2."""
+NEGLIGIBLE = 1e-7
+"""Norm below which a momentum is rounding and is not brought up to size: the square of much less is zero in float32."""
 MOMENTUM = 0.95
 SIZE = 0.2
 """Root mean square of a step in units of the rate: AdamW's, so that one rate serves both (arXiv 2502.16982, eq. 4)."""
@@ -111,7 +113,7 @@ def orthogonal(matrices: Float[Tensor, "batch row column"]) -> Float[Tensor, "ba
     """Return nearly the orthogonal factor of each matrix's polar decomposition, by Newton-Schulz iterations."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=NEGLIGIBLE)
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.mT
