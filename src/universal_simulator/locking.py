@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from universal_simulator import provenance
-from universal_simulator.catalog.writing import replace
 from universal_simulator.errors import InputError
+from universal_simulator.writing import replace
 
 log = logging.getLogger(__name__)
 

@@ -68,7 +68,7 @@ def device_name(device: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Blank out ``user:password@`` in addresses."""
-    return re.sub(r"//[^@/\s]*@", "//***@", text)
+    return re.sub(r"//\S*@", "//***@", text)
 
 
 def _version() -> str:

@@ -20,12 +20,12 @@ from pluggy import PluginManager
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.digests import digest
-from universal_simulator.catalog.writing import replace
 from universal_simulator.configuration import Compute, without_habits
 from universal_simulator.errors import InputError
 from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
+from universal_simulator.writing import replace
 
 log = logging.getLogger(__name__)
 

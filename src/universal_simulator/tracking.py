@@ -169,6 +169,7 @@ class Run:
     def _close(self, status: str) -> None:
         import mlflow
 
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's may hold a password
         try:
             mlflow.end_run(status)
         except Exception as error:

@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from universal_simulator.catalog.writing import replace
 from universal_simulator.provenance import without_credentials
+from universal_simulator.writing import replace
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,10 @@ def keep(folder: Path, run_id: str, uri: str, calls: list[Call]) -> None:
 
 
 def send(folder: Path, uri: str) -> int:
-    """Send what earlier runs left for this store; return how many runs are complete now. The first refusal ends it."""
+    """Send what earlier runs left for this store; return how many runs are complete now.
+
+    What the store refuses of one run waits for the next time, and so does everything where it does not answer.
+    """
     from mlflow import MlflowClient
 
     client, sent = MlflowClient(uri), 0
@@ -38,12 +41,21 @@ def send(folder: Path, uri: str) -> int:
             log.warning(
                 "Not sent yet: %s (%s)", path, without_credentials(str(error).splitlines()[0] if str(error) else "")
             )
-            break
+            if _is_away(error):
+                break
+            continue
         path.unlink()
         sent += 1
     if sent:
         log.info("Sent what %d earlier run(s) could not record", sent)
     return sent
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether nobody answered, or the server itself was in trouble."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, OSError) or (isinstance(error, MlflowException) and error.get_http_status_code() >= 500)
 
 
 def _say(client: Any, run_id: str, method: str, arguments: list[Any]) -> None:

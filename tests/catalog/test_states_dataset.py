@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from kedro.io import DatasetError
 from torch import nn
 
 from universal_simulator.catalog.states import StateDataset
@@ -49,6 +50,19 @@ def test_where_the_last_state_is_damaged_the_one_before_is_used(dataset, tmp_pat
         assert dataset.load()["epoch"] == 1
         assert f"Not used: {path} = unreadable" in caplog.text
     assert dataset.load()["epoch"] == 1
+
+
+def test_a_damaged_state_never_takes_the_place_of_the_good_one_before_it(dataset, tmp_path, monkeypatch):
+    (tmp_path / "state/operator.pt").write_bytes(b"damaged")
+    assert dataset.load()["epoch"] == 1
+    monkeypatch.setattr("universal_simulator.catalog.states.write_tensors", _full)
+    with pytest.raises(DatasetError, match="No space left"):
+        dataset.save(state(3))
+    assert dataset.load()["epoch"] == 1
+
+
+def _full(*_):
+    raise OSError(28, "No space left on device")
 
 
 def test_where_both_are_damaged_training_begins_anew(dataset, tmp_path):

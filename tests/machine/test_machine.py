@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from universal_simulator.errors import InputError
+from universal_simulator.machine.__main__ import Machine
 from universal_simulator.machine.health import gpu_health
 from universal_simulator.machine.mirror import pull, push
 from universal_simulator.machine.settings import Settings, hourly_rate_usd
+from universal_simulator.machine.supervision import Outcome
 
 PROJECT = Path(__file__).parents[2]
 KEDRO = """#!{python}
@@ -190,7 +192,37 @@ def test_the_price_is_the_one_that_the_run_is_given(monkeypatch):
     monkeypatch.chdir(PROJECT)
     assert hourly_rate_usd(["kedro", "run", "--params=sota_v1"]) == 0.25
     assert hourly_rate_usd(["kedro", "run", "--params=sota_v1,compute.hourly_rate_usd=1.5"]) == 1.5
+    assert hourly_rate_usd(["kedro", "run", "--params", "sota_v1,compute.hourly_rate_usd=2.5"]) == 2.5
     assert hourly_rate_usd(["kedro", "run", "--params=no_such"]) == 0.0
+    assert hourly_rate_usd(["kedro", "run", "--no-such-option"]) == 0.0
+
+
+def test_no_password_is_among_the_words_of_a_command_or_in_what_is_kept(tmp_path, monkeypatch):
+    words, given = [], []
+
+    def run(command, **options):
+        words.extend(command)
+        given.append(options["env"].get("MLFLOW_TRACKING_URI"))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    address = "http://me:canary@127.0.0.1:9"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(tmp_path))
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("universal_simulator.machine.__main__.Signals", lambda: None)
+    Machine(["kedro", "run", f"--params=data.source.address={address}"]).close(Outcome("FINISHED", 0, "finished"))
+    assert given == [address]
+    assert "canary" not in " ".join(words) + (tmp_path / "machine.json").read_text()
+
+
+def test_an_end_that_cannot_be_written_down_is_still_told_to_mlflow(tmp_path, monkeypatch):
+    told = []
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(tmp_path / "file/data"))
+    monkeypatch.setattr("universal_simulator.machine.__main__.Signals", lambda: None)
+    monkeypatch.setattr(Machine, "_aside", lambda _self, module, *_, **__: told.append(module) or True)
+    Machine(["kedro", "run"]).close(Outcome("FAILED", 1, "full disk"))
+    assert told == ["closing"]
 
 
 def test_a_mirror_sends_only_what_changed_and_gives_all_of_it_to_the_next_machine(tmp_path):

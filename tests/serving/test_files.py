@@ -32,6 +32,21 @@ def stored(path, viscosity=True):
 
 
 @pytest.mark.parametrize("ending", files.FORMATS)
+def test_a_forecast_that_cannot_be_written_whole_leaves_the_earlier_one(tmp_path, ending, monkeypatch):
+    path = tmp_path / f"forecast{ending}"
+    path.write_bytes(b"earlier")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    axis = np.zeros(1)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(path, files.Forecasts(np.zeros((1, 1, 8)), axis, axis))
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [(path.name, b"earlier")]
+
+
+@pytest.mark.parametrize("ending", files.FORMATS)
 @pytest.mark.parametrize("members", [None, 2])
 def test_every_format_in_gives_the_same_forecast_out(emulator, tmp_path, ending, members):
     fields = InitialFieldsDataset(str(stored(tmp_path / f"u0{ending}"))).load()

@@ -48,7 +48,7 @@ def test_latents_of_several_chunks_become_one_store(tmp_path):
     [
         "os:getcwd",
         "universal_simulator_of_another:run",
-        "universal_simulator.catalog.writing:shutil",
+        "universal_simulator.writing:shutil",
         "universal_simulator.processes.job:import_module",
         "universal_simulator.processes.job:missing",
     ],

@@ -5,8 +5,10 @@ import logging
 import os
 
 import pytest
+from kedro.pipeline import Pipeline, node
 
 from universal_simulator.errors import InputError
+from universal_simulator.hooks.preparation import LockHooks
 from universal_simulator.locking import ExperimentLock
 
 
@@ -20,6 +22,18 @@ def test_the_second_is_told_who_has_it(tmp_path):
     second.acquire()
     second.release()
     assert not (tmp_path / ".running.json").exists()
+
+
+@pytest.mark.parametrize("name", ["golden", "baselines", "ablation", "sweep"])
+def test_whatever_works_in_an_experiments_folder_takes_its_lock(tmp_path, name):
+    hooks = LockHooks()
+    hooks._folder, hooks._name = tmp_path, "golden"
+    stage = "operator" if name == "golden" else name
+    hooks.before_pipeline_run(Pipeline([node(len, "some", "number", tags=stage)]))
+    with pytest.raises(InputError, match="must be run once at a time"):
+        ExperimentLock(tmp_path, "golden").acquire()
+    hooks.after_pipeline_run()
+    ExperimentLock(tmp_path, "golden").acquire()
 
 
 def test_a_lock_whose_holder_is_gone_is_taken_over_with_a_line(tmp_path, caplog):

@@ -42,6 +42,12 @@ def test_a_password_in_a_command_is_not_recorded(monkeypatch):
     assert provenance.command() == "kedro run --params=weights=https://***@host/model"
 
 
+@pytest.mark.parametrize("password", [CANARY, f"p@{CANARY}", f"p/{CANARY}", f"{CANARY}@@"])
+def test_a_password_is_blanked_out_whatever_stands_in_it(password):
+    shown = provenance.without_credentials(f"cannot reach https://me:{password}@host/model, try again")
+    assert shown == "cannot reach https://***@host/model, try again"
+
+
 class Hostile:
     """Runs code when it is unpickled."""
 

@@ -74,6 +74,29 @@ def test_what_nobody_can_send_stays_and_stops_nobody(tmp_path, content, caplog):
     assert (tmp_path / "0123.json").exists()
 
 
+def test_what_the_store_refuses_of_one_run_keeps_no_other_waiting(store, tmp_path):
+    run = Run.start("second", {}, {}, "")
+    mlflow.end_run("FAILED")
+    unsent.keep(tmp_path, "0" * 32, store, [["set_terminated", "FINISHED"]])  # a run that was deleted since
+    unsent.keep(tmp_path, run.run_id, store, [["set_tag", "ended", "late"]])
+    assert unsent.send(tmp_path, store) == 1
+    assert mlflow.MlflowClient().get_run(run.run_id).data.tags["ended"] == "late"
+    assert [path.stem for path in tmp_path.glob("*.json")] == ["0" * 32]
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (ConnectionError("refused"), True),
+        (mlflow.MlflowException("bad gateway", error_code=mlflow.protos.databricks_pb2.INTERNAL_ERROR), True),
+        (mlflow.MlflowException("no such run", error_code=mlflow.protos.databricks_pb2.RESOURCE_DOES_NOT_EXIST), False),
+        (ValueError("no JSON"), False),
+    ],
+)
+def test_a_store_that_is_away_is_told_from_one_that_refuses(error, away):
+    assert unsent._is_away(error) is away
+
+
 class Silent(BaseHTTPRequestHandler):
     """A server that hangs, or fails."""
 

@@ -31,6 +31,7 @@ class StateDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
                 continue
             except InputError as error:
                 log.warning("Not used: %s", error)
+                path.unlink()  # else the next save would keep it in place of the good one before it
         return {}
 
     def save(self, data: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
 """Of every trajectory that is solved here or published, and how many are published for one viscosity."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-CREDENTIALS = r"//[^/\s@]*@"
+CREDENTIALS = r"//\S*@"
 HABITS = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
 """Parameters that no result depends on: changing one makes nothing stale."""
 

@@ -57,6 +57,10 @@ def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
             raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 
 
+BESIDE = ("baselines", "ablation", "sweep")
+"""Pipelines that work in an experiment's folder beside its stages."""
+
+
 class LockHooks:
     """Lets one process at a time run the stages of an experiment."""
 
@@ -74,7 +78,7 @@ class LockHooks:
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Take the lock, or say who has it."""
         self._release()
-        if any({*STAGES, "baselines"} & node.tags for node in pipeline.nodes):
+        if any({*STAGES, *BESIDE} & node.tags for node in pipeline.nodes):
             self._lock = ExperimentLock(self._folder, self._name)
             self._lock.acquire()
 

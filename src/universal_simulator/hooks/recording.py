@@ -12,11 +12,11 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
 
 from universal_simulator import provenance, unsent
-from universal_simulator.catalog.writing import replace
 from universal_simulator.configuration_loader import ExperimentLoader, Tree, fingerprint
 from universal_simulator.hooks.timing import HISTORY, TimingHooks
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.tracking import Run, reachable, sweep
+from universal_simulator.writing import replace
 
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from universal_simulator.configuration_loader import DATA_VARIABLE, TRACKING_VARIABLE
 from universal_simulator.errors import InputError
 from universal_simulator.machine.health import gpu_health
 from universal_simulator.machine.settings import DOWN_VARIABLE, Settings, hourly_rate_usd
-from universal_simulator.machine.supervision import Outcome, Signals, supervise
+from universal_simulator.machine.supervision import DEAD_S, Outcome, Signals, supervise
 from universal_simulator.provenance import JOB_VARIABLE, without_credentials
 
 log = logging.getLogger("machine")
@@ -34,6 +36,7 @@ class Machine:
 
     def __init__(self, command: list[str]) -> None:
         self.command = command
+        self._shown = without_credentials(shlex.join(command))
         self.job = os.environ.setdefault(JOB_VARIABLE, f"job-{uuid.uuid4().hex[:12]}")
         self.data = Path(os.environ.get(DATA_VARIABLE, "data")).absolute()
         self.settings = Settings(bucket=os.environ.get("MACHINE_BUCKET", "").strip())  # until the rest is read
@@ -45,44 +48,56 @@ class Machine:
         """Prepare and run the command."""
         self.settings = Settings.from_environment()
         limit_s = self.settings.seconds(hourly_rate_usd(self.command))
-        log.info("%s: %s, limit %.0f s", self.job, shlex.join(self.command), limit_s)
+        log.info("%s: %s, limit %.0f s", self.job, self._shown, limit_s)
         if self.settings.bucket:
             self._aside("mirror", "pull", str(self.data), self.settings.bucket, limit_s=self.settings.upload_limit_s)
         return supervise(self.command, limit_s, self.settings.grace_s, self._signals, self._push_now_and_then)
 
     def close(self, outcome: Outcome) -> None:
         """Record the end, locally and in MLflow, and send what is left to the bucket."""
-        told = {"job": self.job, "command": shlex.join(self.command), **vars(outcome), "recorded": False}
+        told = {"job": self.job, "command": self._shown, **vars(outcome), "recorded": False}
         uri = os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data}/mlflow/mlflow.db"
-        (self.data / "mlflow").mkdir(parents=True, exist_ok=True)
         self._keep(told)
         told["recorded"] = self._aside(
-            "closing", uri, self.job, outcome.status, outcome.reason, str(told["command"]),
-            limit_s=self.settings.closing_limit_s,
+            "closing", self.job, outcome.status, outcome.reason, self._shown,
+            limit_s=self.settings.closing_limit_s, environment={TRACKING_VARIABLE: uri},
         )  # fmt: skip
         self._keep(told)
         if self.settings.bucket:
             if self._pushing and self._pushing.poll() is None:
                 self._pushing.kill()
-                self._pushing.wait()
+                with suppress(subprocess.TimeoutExpired):
+                    self._pushing.wait(DEAD_S)
             self._aside("mirror", "push", str(self.data), self.settings.bucket, limit_s=self.settings.upload_limit_s)
 
     def _keep(self, told: dict[str, object]) -> None:
-        (self.data / LAST_WORD).write_text(json.dumps(told, indent=2))
+        try:
+            (self.data / LAST_WORD).parent.mkdir(parents=True, exist_ok=True)
+            (self.data / "mlflow").mkdir(exist_ok=True)
+            (self.data / LAST_WORD).write_text(json.dumps(told, indent=2))
+        except OSError as error:  # a full disk must not keep the end from MLflow, nor artefacts from the bucket
+            log.warning("%s: %s", LAST_WORD, error.strerror)
 
     def _push_now_and_then(self) -> None:
         due = time.monotonic() - self._pushed_at >= self.settings.upload_every_s
         if not self.settings.bucket or not due or (self._pushing and self._pushing.poll() is None):
             return
         words = [sys.executable, "-m", f"{MODULE}.mirror", "push", str(self.data), self.settings.bucket]
-        self._pushing, self._pushed_at = subprocess.Popen(words), time.monotonic()
+        self._pushed_at = time.monotonic()
+        try:
+            self._pushing = subprocess.Popen(words)
+        except OSError as error:  # the command goes on; what is due is sent next time
+            log.warning("mirror: %s", error.strerror)
 
-    def _aside(self, module: str, *arguments: str, limit_s: float) -> bool:
+    def _aside(
+        self, module: str, *arguments: str, limit_s: float, environment: Mapping[str, str] | None = None
+    ) -> bool:
         """Do what may hang in a process of its own; return whether it worked."""
         try:
             done = subprocess.run(
                 [sys.executable, "-m", f"{MODULE}.{module}", *arguments],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, start_new_session=True,
+                env=os.environ | (environment or {}),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             log.warning("%s: not done within %.0f s", module, limit_s)
@@ -111,14 +126,14 @@ def go_down() -> None:
 def main(command: list[str]) -> int:
     """Run the command to whatever end; return its exit status."""
     _speak()
-    for line in gpu_health():
-        log.info("%s", line)
     if command[:2] != ["kedro", "run"]:  # a shell, a notebook: no job
         os.execvp(command[0], command)
     outcome = Outcome("FAILED", 1, "stopped before the command began")
     machine: Machine | None = None
     try:
-        machine = Machine(command)
+        machine = Machine(command)  # from here on it is told of signals, instead of ended by them
+        for line in gpu_health():
+            log.info("%s", line)
         outcome = machine.run()
     except InputError as error:
         outcome = Outcome("FAILED", 1, str(error))

@@ -1,8 +1,12 @@
 """The last word about a job in MLflow, also where its own process could not say it.
 
-``python -m universal_simulator.machine.closing URI JOB STATUS REASON COMMAND``
+``python -m universal_simulator.machine.closing JOB STATUS REASON COMMAND``
+
+The store's address comes as MLFLOW_TRACKING_URI in the environment: it may hold a password, and everybody on a machine
+sees the words of a command.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -39,4 +43,4 @@ def _artifacts(uri: str) -> str | None:
 
 
 if __name__ == "__main__":
-    print("MLflow:", close(*sys.argv[1:]))  # noqa: T201
+    print("MLflow:", close(os.environ["MLFLOW_TRACKING_URI"], *sys.argv[1:]))  # noqa: T201

@@ -62,14 +62,12 @@ def _positive(variable: str, text: str) -> float:
 
 def hourly_rate_usd(command: list[str]) -> float:
     """Return the price that a ``kedro run`` is given; 0 where it cannot be told, which the run itself will explain."""
-    from universal_simulator.cli import parse_params
+    from universal_simulator.cli import run
 
-    options = dict(word.removeprefix("--").partition("=")[::2] for word in command if word.startswith("--"))
     try:
-        env = options.get("env") or os.environ.get("KEDRO_ENV")
-        loader = ExperimentLoader(
-            "conf", env, parse_params(options.get("params", "")), base_env="base", default_run_env="local"
-        )
+        options = run.make_context("run", command[2:]).params  # as the command itself reads its words
+        env = options["env"] or os.environ.get("KEDRO_ENV")
+        loader = ExperimentLoader("conf", env, options["params"], base_env="base", default_run_env="local")
         return float(loader["parameters"]["compute"]["hourly_rate_usd"])
-    except Exception:  # a mistake in the command: the run ends with one line about it
+    except (Exception, SystemExit):  # a mistake in the command: the run ends with one line about it
         return 0.0

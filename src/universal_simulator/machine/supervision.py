@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 POLL_S = 0.2
+DEAD_S = 10.0
+"""Longest wait for a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,5 @@ def _end(process: subprocess.Popen[bytes], grace_s: float) -> None:
             process.wait(grace_s)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):  # a process that hangs in a driver cannot be killed: go down without it
+        process.wait(DEAD_S)

@@ -15,13 +15,13 @@ import rich
 import torch
 import torch.distributed as processes
 
-from universal_simulator.catalog.writing import replace
 from universal_simulator.errors import InputError
 from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.processes.agent import PARENT
 from universal_simulator.processes.job import Job
 from universal_simulator.refusals import machine_refusal, user_mistake
 from universal_simulator.training.sharing import Share
+from universal_simulator.writing import replace
 
 FOLDER = "UNIVERSAL_SIMULATOR_JOBS"
 """Environment variable of the processes on Kedro's machine: where jobs lie."""

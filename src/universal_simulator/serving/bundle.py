@@ -5,7 +5,6 @@ is refused.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.errors import InputError
 from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.writing import replace
 
 CARD, WEIGHTS = "bundle.json", "weights.safetensors"
 PARTS = ("autoencoder", "operator", "consistency_distill")
@@ -100,8 +100,8 @@ class Bundle:
         weights = save(tensors)
         card = self.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS, weights)
-        _replace(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+        replace(folder / WEIGHTS, lambda part: part.write_bytes(weights))
+        replace(folder / CARD, lambda part: part.write_text(card.model_dump_json(indent=1) + "\n"))
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
@@ -145,12 +145,6 @@ def _tensors(path: Path) -> dict[str, dict[str, Tensor]]:
         part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = value
     return parts
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def _line(error: Exception) -> str:

@@ -11,6 +11,7 @@ A forecast is ``(sample, time, space)``, an ensemble ``(sample, member, time, sp
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -20,6 +21,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from universal_simulator.errors import InputError
+from universal_simulator.writing import replace
 
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 
@@ -80,18 +82,22 @@ def read(path: Path) -> InitialFields:
 
 
 def write(path: Path, made: Forecasts) -> None:
-    """Store a forecast in the format that the name asks for."""
-    ending = kind(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Store a forecast, whole or not at all, in the format that the name asks for."""
+    replace(path, partial(_fill, kind(path), made))
+
+
+def _fill(ending: str, made: Forecasts, part: Path) -> None:
     match ending:
         case ".csv":
-            _table(made).to_csv(path, index=False)
+            _table(made).to_csv(part, index=False)
         case ".npy":
-            np.save(path, made.u)
+            with part.open("wb") as opened:  # by a name, numpy would add its own ending
+                np.save(opened, made.u)
         case ".npz":
-            np.savez(path, u=made.u, times=made.times, x=made.x, viscosity=made.viscosity)
+            with part.open("wb") as opened:
+                np.savez(opened, u=made.u, times=made.times, x=made.x, viscosity=made.viscosity)
         case _:
-            with h5py.File(path, "w") as file:
+            with h5py.File(part, "w") as file:
                 file["tensor"], file["t-coordinate"], file["x-coordinate"] = made.u, made.times, made.x
                 file["nu"] = made.viscosity
 

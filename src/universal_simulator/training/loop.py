@@ -114,7 +114,8 @@ def _validate(stage: Stage, device: torch.device, asked: Asked) -> float:
 
 def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> Iterator[Checkpoint]:
     """Take the steps of an epoch that ``partial`` leaves, and validate; yield now and then, and at the end."""
-    losses, norms = ([*partial["losses"]], [*partial["norms"]]) if partial else ([], [])
+    device = next(loop.stage.network.parameters()).device  # what was saved comes back on the CPU
+    losses, norms = ([*partial[name].to(device)] if partial else [] for name in ("losses", "norms"))
     earlier = partial["seconds"] if partial else 0.0
     saved = started = time.monotonic()
 
@@ -140,7 +141,7 @@ def _epoch(loop: _Loop, begun: State, partial: State | None, asked: Asked) -> It
     if asked():
         yield here()
         return
-    _demand_finite(loop, begun, [*losses, torch.tensor(validation)], norms)
+    _demand_finite(loop, begun, [*losses, torch.tensor(validation, device=device)], norms)
     yield _finished(
         loop, begun, torch.stack(losses), torch.stack(norms), validation, earlier + time.monotonic() - started
     )
@@ -207,8 +208,8 @@ def _demand_finite(loop: _Loop, begun: State, losses: list[Tensor], norms: list[
 
 def _values(losses: list[Tensor], norms: list[Tensor]) -> Tensor:
     """Return losses and norms as two rows; a validation loss has no norm of its own."""
-    padded = [*norms, *[torch.zeros(())] * (len(losses) - len(norms))]
-    return torch.stack([torch.stack([value.float().cpu() for value in row]) for row in (losses, padded)])
+    padded = [*norms, *[torch.zeros_like(losses[0])] * (len(losses) - len(norms))]
+    return torch.stack([torch.stack(row).float() for row in (losses, padded)]).cpu()
 
 
 def _halved(loop: _Loop, begun: State, error: DivergenceError) -> State:
