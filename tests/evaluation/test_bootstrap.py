@@ -68,6 +68,14 @@ def test_a_paired_gain_is_sure_of_a_small_constant_improvement_of_a_noisy_error(
     assert (gain.low, gain.value, gain.high) == pytest.approx((0.05, 0.05, 0.05))
 
 
+def test_where_nobody_errs_nobody_gains_and_an_error_beside_none_is_a_finite_loss():
+    none = np.zeros(4)
+    gain = bootstrap.paired_gain(none, none)
+    assert (gain.low, gain.value, gain.high) == (0, 0, 0)
+    assert -np.inf < bootstrap.paired_gain(np.full(4, 0.1), none).value < -1e9
+    assert bootstrap.paired_gain(none, np.full(4, 0.1)).value == pytest.approx(1)
+
+
 def test_a_paired_gain_of_unrelated_errors_straddles_zero():
     random = np.random.default_rng(0)
     gain = bootstrap.paired_gain(random.exponential(size=100), random.exponential(size=100))

@@ -101,6 +101,14 @@ def test_the_task_for_skypilot_sets_only_what_a_machine_knows_and_starts_a_comma
     show = (
         task["run"].replace("python -m universal_simulator.machine", "printf '%s\\n'").replace("export PATH", "unused")
     )
+    assert set(re.findall(r"\$(\w+)", task["run"])) <= {
+        *task["envs"],
+        *task["secrets"],
+        "PWD",
+        "PATH",
+        "name",
+        "SKYPILOT_TASK_ID",
+    }
     words = subprocess.run(["sh", "-c", show], env=asked, capture_output=True, text=True).stdout.splitlines()
     assert words[:2] == ["kedro", "run"]
     monkeypatch.chdir(PROJECT)

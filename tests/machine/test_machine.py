@@ -168,6 +168,20 @@ def test_a_lost_tracking_server_and_a_lost_bucket_keep_no_machine_on(rented):
     assert rented.went_down()
 
 
+def test_what_a_machine_that_went_away_left_open_is_closed_by_the_one_in_its_place(rented):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(rented.store)
+    lost = client.create_run("1", tags={"job": "task-7"}).info.run_id
+    other = client.create_run("1", tags={"job": "task-8"}).info.run_id
+    code, said = rented.run("good", UNIVERSAL_SIMULATOR_JOB="task-7")
+    assert code == 0, said
+    assert client.get_run(lost).info.status == "KILLED"
+    assert client.get_run(lost).data.tags["ended"] == "its machine went away"
+    assert client.get_run(other).info.status == "RUNNING"
+    assert sorted(run.info.status for run in client.search_runs(["1"])) == ["FINISHED", "KILLED", "RUNNING"]
+
+
 def test_a_switch_that_sticks_is_pressed_again(rented):
     path = rented.folder / "tries"
     rented.run("fail", MACHINE_DOWN_COMMAND=f"echo x >> {path}; [ $(wc -l < {path}) = 2 ]", MACHINE_BUCKET="")

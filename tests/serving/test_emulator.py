@@ -9,7 +9,7 @@ import torch
 
 from universal_simulator.emulation.emulator import decoded, deterministic
 from universal_simulator.errors import InputError
-from universal_simulator.serving import Emulator, OutsideTrainingWarning
+from universal_simulator.serving import DivergedWarning, Emulator, OutsideTrainingWarning
 
 
 def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):
@@ -122,4 +122,17 @@ def test_outside_of_the_training_it_says_what_is_unknown(emulator, u0, factor, v
 def test_inside_of_the_training_it_is_silent(emulator, u0):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        emulator.rollout(u0, 0.05, [0.02])
+
+
+def test_a_forecast_that_leaves_all_bounds_is_counted_aloud(emulator, u0, monkeypatch):
+    forecast = Emulator._forecast
+
+    def lost(self, *arguments):
+        answer = forecast(self, *arguments)
+        answer[1, ..., 7] = float("inf")
+        return answer
+
+    monkeypatch.setattr(Emulator, "_forecast", lost)
+    with pytest.warns(DivergedWarning, match="1 of 3 forecasts left all bounds"):
         emulator.rollout(u0, 0.05, [0.02])

@@ -16,6 +16,8 @@ from universal_simulator.evaluation import summary
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+ROUNDING = 1e-12
+"""Of a relative error; what is divided by is never less."""
 SEED = 20
 
 
@@ -78,14 +80,15 @@ def paired_gain(
     """Return by what fraction the candidate's mean error is lower than the reference's, on the same trajectories.
 
     0.1 says ten per cent lower, a negative number says worse. Both errors of a resampled trajectory are drawn together,
-    so that what is hard for both does not widen the interval.
+    so that what is hard for both does not widen the interval. Errors below ``ROUNDING`` are none: where neither errs,
+    neither gains.
     """
     if candidate.shape != reference.shape:
         raise InputError(
             f"candidate = {len(candidate)} trajectories must be the reference's {len(reference)}; "
             "score both on the same test split"
         )
-    both = np.stack([candidate, reference], axis=1)
+    both = np.stack([candidate, reference], axis=1) + ROUNDING
     means = resampled_means(both)
     value = 1 - both[:, 0].mean() / both[:, 1].mean()
     return interval(float(value), 1 - means[:, 0] / means[:, 1], confidence)

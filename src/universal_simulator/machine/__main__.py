@@ -37,6 +37,8 @@ class Machine:
     def __init__(self, command: list[str]) -> None:
         self.command = command
         self._shown = without_credentials(shlex.join(command))
+        self._succeeds = JOB_VARIABLE in os.environ
+        """Another machine may have worked on this job before."""
         self.job = os.environ.setdefault(JOB_VARIABLE, f"job-{uuid.uuid4().hex[:12]}")
         self.data = Path(os.environ.get(DATA_VARIABLE, "data")).absolute()
         self.settings = Settings(bucket=os.environ.get("MACHINE_BUCKET", "").strip())  # until the rest is read
@@ -51,17 +53,15 @@ class Machine:
         log.info("%s: %s, limit %.0f s", self.job, self._shown, limit_s)
         if self.settings.bucket:
             self._aside("mirror", "pull", str(self.data), self.settings.bucket, limit_s=self.settings.upload_limit_s)
+        if self._succeeds:
+            self._tell(self.job)
         return supervise(self.command, limit_s, self.settings.grace_s, self._signals, self._push_now_and_then)
 
     def close(self, outcome: Outcome) -> None:
         """Record the end, locally and in MLflow, and send what is left to the bucket."""
         told = {"job": self.job, "command": self._shown, **vars(outcome), "recorded": False}
-        uri = os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data}/mlflow/mlflow.db"
         self._keep(told)
-        told["recorded"] = self._aside(
-            "closing", self.job, outcome.status, outcome.reason, self._shown,
-            limit_s=self.settings.closing_limit_s, environment={TRACKING_VARIABLE: uri},
-        )  # fmt: skip
+        told["recorded"] = self._tell(self.job, outcome.status, outcome.reason, self._shown)
         self._keep(told)
         if self.settings.bucket:
             if self._pushing and self._pushing.poll() is None:
@@ -69,6 +69,13 @@ class Machine:
                 with suppress(subprocess.TimeoutExpired):
                     self._pushing.wait(DEAD_S)
             self._aside("mirror", "push", str(self.data), self.settings.bucket, limit_s=self.settings.upload_limit_s)
+
+    def _tell(self, *words: str) -> bool:
+        """Tell MLflow; its address is not among the words of a command, as everybody on the machine sees those."""
+        uri = os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data}/mlflow/mlflow.db"
+        return self._aside(
+            "closing", *words, limit_s=self.settings.closing_limit_s, environment={TRACKING_VARIABLE: uri}
+        )
 
     def _keep(self, told: dict[str, object]) -> None:
         try:

@@ -37,6 +37,10 @@ class OutsideTrainingWarning(UserWarning):
     """Something was asked for that the model was not trained on: its error there is unknown."""
 
 
+class DivergedWarning(UserWarning):
+    """Some forecasts hold values that are no numbers."""
+
+
 @dataclass(frozen=True)
 class Emulator:
     """A model, and what it knows of itself."""
@@ -85,6 +89,9 @@ class Emulator:
             for u, n in zip(fields.split(AT_ONCE), nu.split(AT_ONCE), strict=True)
         ]
         answer = torch.cat(answers)
+        if lost := int((~answer.flatten(1).isfinite().all(1)).sum()):
+            line = f"{lost} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
+            warnings.warn(line, DivergedWarning, stacklevel=2)
         answer = answer[:, 0] if members is None else answer
         answer = answer[0] if np.ndim(u0) == 1 else answer
         return answer.to(u0) if isinstance(u0, Tensor) else answer.numpy()
