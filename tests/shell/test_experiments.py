@@ -15,6 +15,8 @@ TABLE = {
     "diffusion_residual.network.hidden_width": (64, 80, 80),
     "operator.training.epochs": (15, 20, 20),
     "operator.training.learning_rate": (1e-3, 3e-3, 3e-3),  # agreed: 3e-4; sota_v1.yml says why it changed
+    "operator.training.optimizer": ("adamw", "muon", "muon"),  # agreed: AdamW; sota_v1.yml says why it changed
+    "operator.training.batch_size": (16, 32, 32),
     "operator.training.betas": ([0.9, 0.999], [0.9, 0.95], [0.9, 0.95]),
     "diffusion_residual.training.epochs": (5, 8, 8),
     "diffusion_residual.training.learning_rate": (1e-3, 1e-3, 1e-3),  # agreed: 3e-5, 2.5e-5; the files say why
