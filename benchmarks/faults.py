@@ -24,6 +24,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from universal_simulator.training.device import use_threads
+
 PROJECT = Path(__file__).parents[1]
 NETWORKS = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")
 STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
@@ -144,7 +146,7 @@ def import_everything() -> None:
 
     from universal_simulator import cli, hooks, runner  # noqa: F401
 
-    torch.set_num_threads(1)
+    use_threads(1)
 
 
 def calm(folder: Path) -> Path:

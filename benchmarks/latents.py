@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from universal_simulator.acquisition import writing
@@ -25,6 +24,7 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.pipelines.latents.nodes import precompute_latents
+from universal_simulator.training.device import use_threads
 
 SIZES = {"golden": Latent(tokens=16, dim=32), "sota_v1": Latent(tokens=24, dim=32)}
 STATISTICS = Statistics(
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     console, store = Console(width=140, highlight=False), RawStore(arguments.folder)
     path = store.path(Burgers(0.01))
     writing.allocate(path, arguments.samples + 2, np.arange(201) * 0.01, 1024, {"Nu": 0.01})

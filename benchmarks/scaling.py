@@ -19,6 +19,7 @@ from rich.console import Console
 
 from benchmarks.training import operator_stage, parameters_of
 from universal_simulator.serving.emulator import Emulator
+from universal_simulator.training.device import use_threads
 from universal_simulator.training.loop import train
 from universal_simulator.training.seeding import stream
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("experiment", nargs="?", default="golden")
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2])
     asked = parser.parse_args()
-    torch.set_num_threads(1)
+    use_threads(1)
     _table(f"processes, training `{asked.experiment}`", "steps per second", speeds(asked.experiment, asked.processes))
     emulator = Emulator.load(f"shipped:{asked.experiment}", "cpu")
     _table("points", "ms per trajectory", {n: forecast_ms(emulator, points=n) for n in POINTS})
@@ -55,7 +56,7 @@ def speeds(experiment: str, counts: list[int]) -> dict[int, float]:
 
 def _train(rank: int, count: int, folder: str, experiment: str) -> None:
     """Take steps as one of several processes; the first one writes how fast they were."""
-    torch.set_num_threads(1)
+    use_threads(1)
     processes.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=count)
     parameters = parameters_of(experiment)
     size = parameters.operator.training.batch_size

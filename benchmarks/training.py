@@ -25,6 +25,7 @@ from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
+from universal_simulator.training.device import use_threads
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import step_error
 from universal_simulator.training.optimizers import optimizer_for
@@ -39,7 +40,7 @@ def main() -> None:
     """Print a row per experiment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", default=["golden", "sota_v1", "sota_v2"])
-    torch.set_num_threads(1)
+    use_threads(1)
     console.print(
         "| experiment | Gflop per step | steps per second | share of peak | compiled | AdamW alone | bfloat16 |"
     )

@@ -4,9 +4,42 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class _Deferral:
+    """Signals that wait to be obeyed, and who obeys them."""
+
+    handlers: dict
+    noted: list[int] = field(default_factory=list)
+    waits: bool = False
+    """Whether we wait for somebody else just now."""
+    obeyed: bool = False
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal; obey it at once where it is not the first, or finds us waiting."""
+        self.noted.append(number)
+        if len(self.noted) > 1 or self.waits:
+            self.obey()
+
+    def obey(self) -> None:
+        """Hand the last signal to whoever would have had it."""
+        self.obeyed = True
+        self.restore()
+        signal.raise_signal(self.noted[-1])
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
+
+_deferrals: list[_Deferral] = []
+"""Those in force, the innermost last."""
 
 
 @contextmanager
@@ -16,33 +49,37 @@ def deferred() -> Iterator[Callable[[], bool]]:
     A signal that is ignored stays so (`nohup` and `&` ignore Ctrl-C): stopping for it would leave work half done that
     nobody obeys, and that counts as finished.
     """
-    noted: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # where Python lets nobody handle signals
         yield lambda: False
         return
     known = {number: signal.getsignal(number) for number in SIGNALS}
-    earlier = {number: handler for number, handler in known.items() if handler not in (signal.SIG_IGN, None)}
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        noted.append(number)
-        if len(noted) > 1:
-            _obey(number, earlier)
-
-    for number in earlier:
-        signal.signal(number, note)
+    deferral = _Deferral({number: one for number, one in known.items() if one not in (signal.SIG_IGN, None)})
+    for number in deferral.handlers:
+        signal.signal(number, deferral.note)
+    _deferrals.append(deferral)
     try:
-        yield lambda: bool(noted)
+        yield lambda: bool(deferral.noted)
     finally:
-        _restore(earlier)
-        if len(noted) == 1:
-            signal.raise_signal(noted[0])
+        _deferrals.remove(deferral)
+        deferral.restore()
+        if deferral.noted and not deferral.obeyed:
+            deferral.obey()
 
 
-def _obey(number: int, handlers: dict) -> None:
-    _restore(handlers)
-    signal.raise_signal(number)
+@contextmanager
+def obeyed() -> Iterator[None]:
+    """Obey at once what `deferred` would hold back: around a wait for somebody who may never answer.
 
-
-def _restore(handlers: dict) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    Nothing of ours may be half done then.
+    """
+    deferral = _deferrals[-1] if _deferrals else None
+    if deferral is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    deferral.waits = True
+    try:
+        if deferral.noted and not deferral.obeyed:
+            deferral.obey()
+        yield
+    finally:
+        deferral.waits = False

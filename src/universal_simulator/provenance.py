@@ -40,7 +40,7 @@ def command() -> str:
 def process_identity() -> dict[str, str]:
     """Name this process so that it cannot be mistaken for a later one with the same number."""
     process = psutil.Process()
-    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": _start(process)}
 
 
 def job() -> dict[str, str]:
@@ -51,10 +51,9 @@ def job() -> dict[str, str]:
 def is_alive(identity: Mapping[str, str]) -> bool:
     """Return whether the process of that identity still runs on this machine."""
     try:
-        started = psutil.Process(int(identity["pid"])).create_time()
+        return _start(psutil.Process(int(identity["pid"]))) == identity.get("process_start")
     except (KeyError, ValueError, psutil.NoSuchProcess):
         return False
-    return f"{started:.2f}" == identity.get("process_start")
 
 
 def device_name(device: str) -> str:
@@ -69,6 +68,12 @@ def device_name(device: str) -> str:
 def without_credentials(text: str) -> str:
     """Blank out ``user:password@`` in addresses."""
     return re.sub(r"//\S*@", "//***@", text)
+
+
+def _start(process: psutil.Process) -> str:
+    """Return the seconds from the machine's start to the process's: they stay when the clock is set."""
+    booted = psutil.boot_time()  # read first: what psutil calls the time of creation is the sum of both
+    return f"{process.create_time() - booted:.2f}"
 
 
 def _version() -> str:

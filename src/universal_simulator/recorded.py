@@ -1,6 +1,7 @@
 """The parameters of a run that MLflow knows, so that it can be repeated from its record alone."""
 
 import logging
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -37,4 +38,20 @@ def recorded_parameters(run_id: str, uri: str, project: Path) -> dict[str, Any]:
     then, now = tags.get("git_commit", "unknown"), code(project).get("git_commit", "unknown")
     if then != now:
         log.warning("Run %s was made with commit %s, this is %s: its numbers may differ", run_id, then, now)
-    return {**tree, "resume": True, "force": False}
+    compute = {**tree.get("compute", {}), **_threads(tree.get("compute", {}), tags.get("device", ""))}
+    return {**tree, "compute": compute, "resume": True, "force": False}
+
+
+def _threads(compute: dict[str, Any], device: str) -> dict[str, int]:
+    """Return the threads that a run on one process was left to choose, where this machine would choose another number.
+
+    They are part of what its numbers depend on (docs/faults.md, Repeating).
+    """
+    from universal_simulator.training.device import threads  # with torch, which only this pays
+
+    known = re.fullmatch(r"cpu: .+, (\d+) threads", device)
+    alone = compute.get("processes", 1) * compute.get("nodes", 1) == 1
+    if compute.get("threads") or not known or not alone or int(known[1]) == threads(None):
+        return {}
+    log.info("That run had %s threads, and so has this one", known[1])
+    return {"threads": int(known[1])}

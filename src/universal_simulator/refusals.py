@@ -98,9 +98,9 @@ def _complaint(complaint: dict[str, Any], known: list[str], defaults: dict[str, 
             guess = suggestion(path, known) or "see conf/base/parameters.yml "
             return f"{path} = {value}: no such parameter; {guess}".rstrip()
         case "missing" if path.endswith("]"):
-            return f"{path}: a list of that length is required, this one is {value}; add what is missing"
+            return f"{path} = missing: must be there, in a list of that length; add it to {value}"
         case "missing":
-            return f"{path}: a value is required; state it in conf/base/parameters.yml"
+            return f"{path} = missing: must have a value; state it in conf/base/parameters.yml"
         case "union_tag_invalid":
             kind, expected = complaint["ctx"]["tag"], complaint["ctx"]["expected_tags"].replace("'", "")
             guess = suggestion(kind, expected.split(", ")) or f"the default is {_default(path + '.kind', defaults)}"
@@ -109,9 +109,9 @@ def _complaint(complaint: dict[str, Any], known: list[str], defaults: dict[str, 
             message = complaint["msg"].removeprefix("Value error, ")
             return f"{path}: {message}" if path else message
         case "model_type" | "model_attributes_type":
-            return f"{path} = {value}: is a section, not a value; set one of {path}.*"
+            return f"{path} = {value}: must be a section, not a value; set one of {path}.*"
         case _:
-            rule = complaint["msg"].replace("Input should", "must").replace("Input tag", "kind")
+            rule = re.sub(r"^\w+ should", "must", complaint["msg"]).replace("Input tag", "kind")
             return f"{path} = {value}: {rule}; {_remedy(path, defaults)}"
 
 
@@ -119,7 +119,7 @@ def _remedy(path: str, defaults: dict[str, Any]) -> str:
     default = _default(path.partition("[")[0], defaults)
     if default is None or len(str(default)) > LONGEST_DEFAULT:
         return "see conf/base/parameters.yml"
-    return f"the default is {default}"
+    return f"the default is {default}" if default != "" else "the default is none"
 
 
 def _default(path: str, defaults: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from universal_simulator import unsent
 from universal_simulator.errors import InputError
+from universal_simulator.interruption import obeyed
 from universal_simulator.provenance import is_alive, process_identity, without_credentials
 from universal_simulator.unsent import Call
 
@@ -66,7 +67,8 @@ class MetricBuffer:
         """Try to send what has gathered."""
         try:
             while self._points:
-                self._send(self._points[:POINTS_PER_REQUEST])
+                with obeyed():
+                    self._send(self._points[:POINTS_PER_REQUEST])
                 del self._points[:POINTS_PER_REQUEST]
             self._pause_s = self._every_s
         except Exception as error:  # whatever the store raises: the work goes on
@@ -181,7 +183,8 @@ class Run:
         try:
             if self._refusals >= REFUSALS:
                 raise ConnectionError("the store is away")
-            getattr(self._client, method)(self.run_id, *arguments)
+            with obeyed():
+                getattr(self._client, method)(self.run_id, *arguments)
             self._refusals = 0
         except Exception as error:
             self._left.append([method, *arguments])

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ log = logging.getLogger(__name__)
 Call = list[Any]
 """Name of a method of MLflow's client, and its arguments after the run's id; plain values only."""
 
+UPLOADS = ("log_artifact", "log_artifacts")
+"""Methods whose first argument is a file or a folder of ours."""
+
 
 def keep(folder: Path, run_id: str, uri: str, calls: list[Call]) -> None:
-    """Write down what is to be said of a run."""
+    """Write down what is to be said of a run, and put copies of its files aside: the next run replaces them."""
     path = folder / f"{run_id}.json"
+    calls = [_put_aside(call, folder / run_id / str(number)) for number, call in enumerate(calls)]
     content = json.dumps({"uri": without_credentials(uri), "calls": calls})
     replace(path, lambda part: part.write_text(content, encoding="utf-8"))
     log.warning("The tracking store did not take everything: %d records wait in %s for the next run", len(calls), path)
@@ -45,10 +50,27 @@ def send(folder: Path, uri: str) -> int:
                 break
             continue
         path.unlink()
+        shutil.rmtree(folder / path.stem, ignore_errors=True)
         sent += 1
     if sent:
         log.info("Sent what %d earlier run(s) could not record", sent)
     return sent
+
+
+def _put_aside(call: Call, place: Path) -> Call:
+    """Copy the file or folder that a call is to upload; return the call for the copy."""
+    method, *arguments = call
+    if method not in UPLOADS:
+        return call
+    source = Path(arguments[0])
+    copy = place / source.name
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, copy) if source.is_dir() else shutil.copy2(source, copy)
+    except OSError as error:
+        log.warning("Not put aside: %s (%s); it is sent as it will be then", source, error.strerror)
+        return call
+    return [method, str(copy), *arguments[1:]]
 
 
 def _is_away(error: Exception) -> bool:
@@ -64,9 +86,9 @@ def _say(client: Any, run_id: str, method: str, arguments: list[Any]) -> None:
     if method == "log_batch":
         metrics = [Metric(name, value, time_ms, step) for name, value, step, time_ms in arguments[0]]
         client.log_batch(run_id, metrics=metrics, synchronous=True)
-    elif method in ("log_artifact", "log_artifacts") and not Path(arguments[0]).exists():
+    elif method in UPLOADS and not Path(arguments[0]).exists():
         log.warning("Run %s: %s is gone, and not recorded", run_id, arguments[0])
-    elif method in ("set_tag", "log_artifact", "log_artifacts", "log_dict", "set_terminated"):
+    elif method in (*UPLOADS, "set_tag", "log_dict", "set_terminated"):
         getattr(client, method)(run_id, *arguments)
     else:
         raise ValueError(f"{method}: no method that a run leaves")

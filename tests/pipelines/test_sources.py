@@ -33,7 +33,7 @@ def test_a_parameter_does_the_same():
 
 
 def test_a_bucket_needs_its_address():
-    with pytest.raises(ValueError, match=r"data.source.uri: a value is required"):
+    with pytest.raises(ValueError, match=r"data.source.uri = missing: must have a value"):
         data("bucket")
 
 

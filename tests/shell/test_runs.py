@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,21 @@ def test_parameters_are_taken_from_the_record_of_a_run(finished, shell, monkeypa
     )["parameters"]  # fmt: skip
     assert (tree["experiment"]["name"], tree["seed"], tree["operator"]["training"]["epochs"]) == ("sota_v1", 3, 3)
     assert tree["operator"]["network"]["hidden_width"] == 80
+
+
+def test_a_repeated_run_has_the_threads_of_the_first(finished, shell, monkeypatch):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(shell.folder))
+    had = int(re.search(r", (\d+) threads", finished.data.tags["device"])[1])
+
+    def threads(here: int, **overrides) -> int | None:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(here))
+        given = {"from_run": finished.info.run_id, **overrides}
+        loader = ExperimentLoader(PROJECT / "conf", "base", given, base_env="base", default_run_env="local")
+        return loader["parameters"]["compute"]["threads"]
+
+    assert threads(had + 1) == had
+    assert threads(had) is None  # as it is anyway: nothing becomes stale
+    assert threads(had + 1, **{"compute.threads": 5}) == 5
 
 
 @pytest.mark.parametrize("run_id", ["0123", "0" * 32, "../../etc"])

@@ -73,10 +73,10 @@ def server(tmp_path):
     server.end()
 
 
-def start(folder: Path, server: Server, pipelines: str) -> subprocess.Popen:
+def start(folder: Path, server: Server, pipelines: str, patience_s: int = 2) -> subprocess.Popen:
     environment = os.environ | {
         "UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": server.address,
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "2", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(patience_s), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     }  # fmt: skip
     words = [sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={PARAMS}"]
     with (folder.parent / "log").open("a") as log:
@@ -121,3 +121,20 @@ def test_a_training_outlives_its_tracking_server_and_the_next_run_sends_its_reco
     assert sent == pytest.approx(dict(zip(history["step"], history["train_loss"], strict=True)))
     network = client.download_artifacts(left.stem, "checkpoints/autoencoder.pt", str(tmp_path))
     assert Path(network).read_bytes() == (data / "06_models/dry_run/autoencoder.pt").read_bytes()
+
+
+def test_a_polite_kill_is_obeyed_while_the_server_hangs(tmp_path, server):
+    data, log = tmp_path / "data", tmp_path / "log"
+    run = start(data, server, "data_engineering,autoencoder", patience_s=600)
+    deadline = time.monotonic() + 240
+    while epochs(data) < 3 and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    server.send(signal.SIGSTOP)
+    known = -1
+    while known < epochs(data) < EPOCHS:  # until it waits for the server
+        known = epochs(data)
+        time.sleep(6.0)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(timeout=60) == 143, log.read_text()[-3000:]  # and not after ten minutes
+    (left,) = (data / "mlflow/unsent").glob("*.json")
+    assert '["set_terminated", "KILLED"]' in left.read_text()

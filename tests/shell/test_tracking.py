@@ -1,11 +1,13 @@
 """Metrics wait for each other, and a store that is away stops nobody."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 
 import pandas as pd
+import psutil
 import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
@@ -16,6 +18,7 @@ from universal_simulator import provenance
 from universal_simulator.errors import InputError
 from universal_simulator.hooks.recording import TrackingHooks, _make_store, flatten
 from universal_simulator.hooks.timing import TimingHooks, duration, stage_of
+from universal_simulator.interruption import deferred
 from universal_simulator.tracking import MetricBuffer, reachable
 
 
@@ -122,6 +125,41 @@ def test_a_process_is_known_by_more_than_its_number():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     assert not provenance.is_alive({"pid": str(ended.pid), "process_start": mine["process_start"]})
+
+
+def test_a_process_is_known_when_the_clock_was_set_back(monkeypatch):
+    mine, created, booted = provenance.process_identity(), psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created(process) - 7200.0)
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted() - 7200.0)  # the kernel derives both from its clock
+    assert provenance.is_alive(mine)
+    assert provenance.process_identity() == mine
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_polite_kill_does_not_wait_for_a_store_that_hangs(early):
+    answered, earlier = [], signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+    def hang(_points):
+        if not early:
+            signal.raise_signal(signal.SIGTERM)
+        answered.append("in the end")
+
+    def step_and_flush():
+        with deferred():
+            if early:  # in the step
+                signal.raise_signal(signal.SIGTERM)
+            buffer.flush()
+
+    buffer = MetricBuffer(hang)
+    buffer.add("loss", 1.0, 1)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            step_and_flush()
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+    assert ended.value.code == 143
+    assert not answered
+    assert len(buffer.take()) == 1
 
 
 def test_the_commit_is_known_in_a_checkout_and_nowhere_else(tmp_path):

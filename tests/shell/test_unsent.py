@@ -41,7 +41,9 @@ class Away:
 
 def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    (tmp_path / "scores.json").write_text("{}")
+    (tmp_path / "scores.json").write_text("of this run")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/operator.txt").write_text("of this run")
     run = Run.start("first", {}, {}, "", tmp_path / "unsent")
     with monkeypatch.context() as away:
         away.setattr(run, "_client", Away())
@@ -49,11 +51,14 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
         run.tag("operator.retried", "step 3")
         run.document({"a": 1}, "configuration/parameters.yml")
         run.artifact(tmp_path / "scores.json", "results")
+        run.artifact(tmp_path / "weights", "models")
         run.metrics.add("operator/train_loss", 0.5, 7)
         run.end("FINISHED")
     mlflow.end_run("FAILED")  # what the store believes without us
-    assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").iterdir())
-    assert "5 records wait in" in caplog.text
+    assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").glob("*.json"))
+    assert "6 records wait in" in caplog.text
+    for replaced in ("scores.json", "weights/operator.txt"):
+        (tmp_path / replaced).write_text("of the run after it")
     assert unsent.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
     assert unsent.send(tmp_path / "unsent", store) == 1
     found = mlflow.MlflowClient().get_run(run.run_id)
@@ -61,7 +66,8 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     assert found.data.tags["operator.retried"] == "step 3"
     assert found.data.metrics["operator/train_loss"] == 0.5
     place = Path(found.info.artifact_uri.removeprefix("file://"))
-    assert (place / "results/scores.json").is_file()
+    assert (place / "results/scores.json").read_text() == "of this run"
+    assert (place / "models/weights/operator.txt").read_text() == "of this run"
     assert "a: 1" in (place / "configuration/parameters.yml").read_text()
     assert list((tmp_path / "unsent").iterdir()) == []
 

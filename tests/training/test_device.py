@@ -9,7 +9,7 @@ from torch import nn
 from together import KINDS, trained
 from universal_simulator.configuration import Compute
 from universal_simulator.errors import InputError
-from universal_simulator.training.device import choose, numbers, with_precision, within_memory
+from universal_simulator.training.device import choose, numbers, use_threads, with_precision, within_memory
 from universal_simulator.training.loop import Stage
 
 
@@ -70,3 +70,13 @@ def test_a_gpu_learns_what_a_cpu_learns(kind):
 def test_the_device_is_the_one_asked_for_and_by_default_the_gpu(device):
     assert choose(device).type == device
     assert choose("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_numbers_next_to_nothing_become_zero():
+    earlier = torch.get_num_threads()
+    try:
+        use_threads(earlier)
+        assert float(torch.tensor([1e-20]) * torch.tensor([1e-20])) == 0.0
+        assert torch.get_num_threads() == earlier
+    finally:
+        torch.set_flush_denormal(False)

@@ -5,9 +5,7 @@ asks for the rest. The file gets its name only when its checksum is right.
 """
 
 import hashlib
-import json
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,20 +77,16 @@ def fetch(remote: Remote, path: Path, md5: str, patience: Patience | None = None
             part(path).unlink()
             raise InputError(f"{path.name}: md5 = {found} must be {md5}; the server sends something else than promised")
         finish(path)
-        _remember(path, md5)
     return received
 
 
 def demand_checksum(path: Path, md5: str) -> None:
-    """Refuse a file that is there but is not the one meant; once verified and untouched since, it is not read again."""
-    if _remembered(path) == md5:
-        return
+    """Refuse a file that is there but is not the one meant, or is no longer: every run reads all of it."""
     if (found := checksum(path)) != md5:
         raise InputError(
-            f"{path}: md5 = {found} must be {md5}; it is another file: remove it, or choose another folder with "
-            "data.folder=<name>"
+            f"{path}: md5 = {found} must be {md5}; it is another file, or damaged: remove it, or choose another folder "
+            "with data.folder=<name>"
         )
-    _remember(path, md5)
 
 
 def checksum(path: Path) -> str:
@@ -157,25 +151,3 @@ def _append(remote: Remote, goal: Path) -> Iterator[int]:
             yield len(piece)
     if stream.total is not None and goal.stat().st_size < stream.total:
         raise Interrupted(f"the connection ended at byte {goal.stat().st_size} of {stream.total}")
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f".{path.name}.verified")
-
-
-def _state(path: Path) -> list[int]:
-    return [path.stat().st_size, path.stat().st_mtime_ns]
-
-
-def _remember(path: Path, md5: str) -> None:
-    new = _note(path).with_suffix(".new")
-    new.write_text(json.dumps({"md5": md5, "state": _state(path)}), encoding="utf-8")
-    os.replace(new, _note(path))
-
-
-def _remembered(path: Path) -> str | None:
-    try:
-        note = json.loads(_note(path).read_text(encoding="utf-8"))
-        return str(note["md5"]) if note["state"] == _state(path) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from universal_simulator.configuration.section import POINTS, PUBLISHED, SNAPSHOTS, Count, Positive, Section, Seed
+from universal_simulator.configuration.section import POINTS, PUBLISHED, SNAPSHOTS, Count, Positive, Section, Seed, text
 
 
 class SolveSource(Section):
@@ -24,7 +24,7 @@ class PublishedSource(Section):
     """Download PDEBench's files (8.2 GB each) and demand their published md5."""
 
     kind: Literal["published"] = "published"
-    address: Annotated[str, Field(pattern=r"^https?://\S+\{id\}\S*$")] = (
+    address: Annotated[str, text(r"https?://\S+\{id\}\S*", "be an http or https address with {id} in it")] = (
         "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
     )
 
@@ -33,7 +33,7 @@ class BucketSource(Section):
     """Download from an S3-compatible bucket; credentials come from the environment or ``conf/local``."""
 
     kind: Literal["bucket"] = "bucket"
-    uri: Annotated[str, Field(pattern=r"^s3://.+")]
+    uri: Annotated[str, text(r"s3://.+", "begin with s3://")]
     """Folder in the bucket; the files in it are named as PDEBench names them."""
     md5: dict[str, str] = Field(default_factory=dict)
     """Checksum by file name, where neither a ``.md5`` sidecar nor the object's ETag gives one."""
@@ -54,7 +54,10 @@ class Data(Section):
     source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")] = (
         SolveSource()
     )
-    folder: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")] = ""
+    folder: Annotated[
+        str,
+        text(r"([A-Za-z0-9][A-Za-z0-9_.-]*)?", "be one folder's name, of letters, digits and _.-"),
+    ] = ""
     """Folder under ``data/01_raw`` that holds the files; empty for ``01_raw`` itself."""
     train: Count = 2000
     validation: Count = 200
@@ -68,7 +71,7 @@ class Data(Section):
     def _balanced(self) -> "Data":
         n = len(self.viscosities)
         if len(set(self.viscosities)) != n:
-            raise ValueError(f"viscosities must differ from each other, got {self.viscosities}; drop the repeated one")
+            raise ValueError(f"viscosities = {list(self.viscosities)} must differ; drop the repeated one")
         for split in ("train", "validation", "test"):
             if getattr(self, split) % n:
                 raise ValueError(

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from universal_simulator.configuration.section import Count, Name, NonNegative, Positive, Probability, Section
+from universal_simulator.configuration.section import Count, Name, NonNegative, Positive, Probability, Section, text
 
 
 class Promotion(Section):
@@ -49,7 +49,7 @@ class Gate(Section):
     """What is demanded, in words."""
     experiments: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Whom it binds."""
-    metric: Annotated[str, Field(pattern=r"^[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+$")]
+    metric: Annotated[str, text(r"[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+", "be protocol/variant/metric")]
     """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several viscosities ``…_at_<viscosity>``."""
     direction: Literal["at_most", "below", "at_least", "above"] = "at_most"
     bound: float | None = None

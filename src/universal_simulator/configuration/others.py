@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from universal_simulator.configuration.learning import CircularUNet, FourierOperator, OptimizerName, StepTraining
 from universal_simulator.configuration.section import Count, Positive, Section, Seed
@@ -59,6 +59,27 @@ class Baselines(Section):
     unet: UNetBaseline = UNetBaseline()
     fno: FourierBaseline = FourierBaseline()
     solvers: tuple[CoarseSolver, ...] = ()
+
+    @model_validator(mode="after")
+    def _networks_fit_the_points(self) -> "Baselines":
+        shape, most = self.unet.network, self.points // 2 + 1
+        parts = 2 ** (shape.levels - 1)
+        if self.points % parts:
+            raise ValueError(
+                f"unet.network.levels = {shape.levels} must leave whole points, and {parts} of points = {self.points} "
+                "make one on the coarsest level; lower levels"
+            )
+        if shape.kernel // 2 > self.points // parts:
+            raise ValueError(
+                f"unet.network.kernel = {shape.kernel} must reach no further than once round the "
+                f"{self.points // parts} points of the coarsest level; lower it, or levels"
+            )
+        if self.fno.network.modes > most:
+            raise ValueError(
+                f"fno.network.modes = {self.fno.network.modes} must not exceed the {most} waves of points = "
+                f"{self.points}; lower it"
+            )
+        return self
 
 
 class Change(Section):

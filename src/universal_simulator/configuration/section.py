@@ -3,7 +3,8 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
@@ -14,7 +15,22 @@ Size = Annotated[int, Field(ge=1, le=10**4)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
 """Of every trajectory that is solved here or published, and how many are published for one viscosity."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+def text(pattern: str, rule: str) -> AfterValidator:
+    """Demand a text that the whole pattern fits, and say the rule in words where it does not."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise PydanticCustomError("text", "must {rule}", {"rule": rule})
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str, text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "be up to 64 letters, digits and _.- that begin with no sign")
+]
 CREDENTIALS = r"//\S*@"
 HABITS = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
 """Parameters that no result depends on: changing one makes nothing stale."""

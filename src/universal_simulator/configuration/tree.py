@@ -17,7 +17,7 @@ from universal_simulator.configuration.learning import (
     Operator,
 )
 from universal_simulator.configuration.others import Ablation, Baselines
-from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size
+from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
 from universal_simulator.errors import InputError
 
 
@@ -31,7 +31,7 @@ class Compute(Section):
     """Of this machine, for trainings, latents and evaluation: one for each GPU, say."""
     nodes: Size = 1
     """Machines; on each but this one ``python -m universal_simulator.processes`` must be started (docs/scaling.md)."""
-    rendezvous: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+:[0-9]{1,5}$")] | None = None
+    rendezvous: Annotated[str, text(r"[A-Za-z0-9_.-]+:[0-9]{1,5}", "be host:port")] | None = None
     """``host:port`` of this machine where the others find it."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products in training steps. bfloat16 keeps 8 bits, and gains 15 % on a CPU (docs/results.md)."""

@@ -1,7 +1,6 @@
 """Before anything runs: good parameters, artefacts of the stages before, threads for the numerical libraries."""
 
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -108,15 +107,14 @@ class ComputeHooks:
 
     @hook_impl
     def before_pipeline_run(self) -> None:
-        """Set the threads and say where the networks will run. ``OMP_NUM_THREADS`` counts as an explicit wish."""
+        """Set the threads and say where the networks will run."""
         import torch
 
-        from universal_simulator.training.device import cores, refuse_too_many
+        from universal_simulator.training.device import refuse_too_many, threads, use_threads
 
         if self._compute["device"] == "cuda" and not torch.cuda.is_available():
             raise InputError("compute.device = cuda: this machine must offer a CUDA GPU; set compute.device=auto")
         refuse_too_many(self._compute["device"], self._compute["processes"])
-        threads = self._compute["threads"] or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
-        torch.set_num_threads(threads)
+        use_threads(threads(self._compute["threads"]))
         log.info("Device: %s", provenance.device_name(self._compute["device"]))
         logging.getLogger("py.warnings").setLevel(logging.WARNING)  # silenced while libraries are imported

@@ -28,7 +28,7 @@ from universal_simulator.interruption import deferred
 from universal_simulator.processes import agent
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
 from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, POLL_S
-from universal_simulator.training.device import cores
+from universal_simulator.training.device import threads
 from universal_simulator.writing import remove_leavings, replace
 
 log = logging.getLogger(__name__)
@@ -164,8 +164,7 @@ class Team:
             self._agent.kill()
 
     def _threads(self) -> int:
-        asked = self._compute.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        return asked or max(1, cores() // self._compute.processes)
+        return threads(self._compute.threads, self._compute.processes)
 
 
 def _fresh_folder(beside: Path) -> Path:

@@ -20,6 +20,7 @@ from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.processes.agent import PARENT
 from universal_simulator.processes.job import Job
 from universal_simulator.refusals import machine_refusal, user_mistake
+from universal_simulator.training.device import use_threads
 from universal_simulator.training.sharing import Share
 from universal_simulator.writing import replace
 
@@ -51,7 +52,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the keeper takes a last step and saves it: we must take it too
     try:
         for job in _jobs(folder, keeper, keeps):
-            torch.set_num_threads(job.threads)
+            use_threads(job.threads)
             _work(job, folder, keeps)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()  # the next one may be for Kedro's process alone
