@@ -1,7 +1,7 @@
 """Score the baselines as the chain is scored, and clock all of them side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -47,8 +47,17 @@ def score_baselines(
     compute: Compute,
 ) -> tuple[dict[str, float], pd.DataFrame, pd.DataFrame]:
     """Return flat scores, scores per trajectory and error over time of everybody but the chain."""
+    entered = enter({"unet": unet, "fno": fno}, baselines, data, compute)
+    board = scored(entered, test, evaluation, data, compute)
+    floor = {f"truncation/points_{baselines.points}/nrmse": _truncated(test, baselines.points)}
+    return board.scores() | floor, board.trajectory_scores(), board.error_growth()
+
+
+def scored(
+    entered: Mapping[str, Forecaster], test: Trajectories, evaluation: Evaluation, data: Data, compute: Compute
+) -> Scoreboard:
+    """Return the scores of everybody who has entered, on all test trajectories."""
     board, device = Scoreboard(), choose(compute.device)
-    entered = enter(unet, fno, baselines, data, compute)
     with progress("baselines: forecasts", len(test) * len(evaluation.protocols) * len(entered)) as advance:
         for first in range(0, len(test), evaluation.batch_size):
             part = test.subset(slice(first, first + evaluation.batch_size))
@@ -56,8 +65,7 @@ def score_baselines(
                 for name, forecaster in entered.items():
                     add_forecast(board, task, name, forecaster(task))
                     advance(len(part))
-    floor = {f"truncation/points_{baselines.points}/nrmse": _truncated(test, baselines.points)}
-    return board.scores() | floor, board.trajectory_scores(), board.error_growth()
+    return board
 
 
 def clock(
@@ -74,7 +82,7 @@ def clock(
 ) -> pd.DataFrame:
     """Return what everybody costs, the chain included: one batch of trajectories, one after the other."""
     chain = {variant: _variant(emulator, variant, evaluation, ttc) for variant in _chain(evaluation)}
-    everybody = enter(unet, fno, baselines, data, compute) | chain
+    everybody = enter({"unet": unet, "fno": fno}, baselines, data, compute) | chain
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})
     tasks = poses(test.subset(slice(size)), only, data, choose(compute.device))
@@ -91,11 +99,11 @@ def clock(
 
 
 def enter(
-    unet: Trained[LatentOperator], fno: Trained[LatentOperator], baselines: Baselines, data: Data, compute: Compute
+    networks: Mapping[str, Trained[LatentOperator]], baselines: Baselines, data: Data, compute: Compute
 ) -> dict[str, Forecaster]:
     """Return everybody who competes with the chain, by name."""
     entered: dict[str, Forecaster] = {}
-    for name, trained in (("unet", unet), ("fno", fno)):
+    for name, trained in networks.items():
         network, encoding = trained.network.to(choose(compute.device)), Truncation(trained.recipe.latent.dim)
         emulator = Emulator(encoding, network, None, data.equation)
         entered[name] = partial(_forecast, emulator, "deterministic")
