@@ -5,6 +5,7 @@ import torch
 from universal_simulator.errors import InputError
 from universal_simulator.fields.frame import enter_frame, leave_frame
 from universal_simulator.fields.latents import Latents, augment, draw_windows, windows_at
+from universal_simulator.training.windows import on_gpu
 
 TOKENS, DIM, TIMES = 3, 4, 21
 
@@ -41,6 +42,24 @@ def test_a_larger_exponent_starts_earlier_by_the_known_mean(latents):
         window = draw_windows(latents, 20_000, 2, (1,), torch.Generator().manual_seed(0), exponent)
         starts = (window.z[:, 0, 0, 0] % 1 * 100).round()
         assert starts.mean().item() + 0.5 == pytest.approx(share * (TIMES - 1), rel=0.03)
+
+
+def test_windows_of_latents_on_a_device_are_the_same(latents):
+    there = latents.resident(torch.device("cpu"))
+    mapped, resident = (
+        augment(draw_windows(one, 50, 3, (2, 5), generator, 2.0), generator, reflect=True)
+        for one, generator in ((one, torch.Generator().manual_seed(4)) for one in (latents, there))
+    )
+    assert all(torch.equal(getattr(mapped, name), getattr(resident, name)) for name in ("z", "mean", "time_step"))
+    assert len(there.part(slice(2))) == 2
+
+
+@pytest.mark.parametrize(("device", "free", "moved"), [("cpu", 1e9, False), ("cuda", 1e9, True), ("cuda", 1e4, False)])
+def test_latents_lie_on_a_gpu_that_has_room_for_them(latents, monkeypatch, device, free, moved):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free), 10**9))
+    monkeypatch.setattr(Latents, "resident", lambda one, _device: one.part(slice(1)))
+    found = on_gpu(latents, torch.device(device))
+    assert len(found) == (1 if moved else 5)
 
 
 def test_augmentation_rolls_all_times_alike_and_reflects_with_a_change_of_sign():

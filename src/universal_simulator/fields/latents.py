@@ -15,10 +15,10 @@ from universal_simulator.errors import InputError
 class Latents:
     """Latent trajectories of the fields' zero-mean part in the co-moving frame: ``u(x, t) = m + v(x - s t, t)``.
 
-    ``values`` may be memory-mapped; only the windows asked for are read.
+    ``values`` may be memory-mapped, of which only the windows asked for are read, or lie on a GPU.
     """
 
-    values: Float[np.ndarray, "sample time token dim"]
+    values: Float[np.ndarray | Tensor, "sample time token dim"]
     mean: Float[np.ndarray, " sample"]
     """m, which the equation conserves."""
     viscosity: Float[np.ndarray, " sample"]
@@ -33,6 +33,11 @@ class Latents:
     def part(self, samples: slice) -> "Latents":
         """Return some of the trajectories."""
         return Latents(self.values[samples], self.mean[samples], self.viscosity[samples], self.times, self.fingerprint)
+
+    def resident(self, device: torch.device) -> "Latents":
+        """Return them with all values on a device, where windows are then drawn without a copy from here."""
+        values = torch.as_tensor(np.array(self.values), device=device)
+        return Latents(values, self.mean, self.viscosity, self.times, self.fingerprint)
 
     def refuse_stale(self, encoder: str) -> None:
         """Refuse a store that another encoder made."""
@@ -88,8 +93,12 @@ def windows_at(
     """Read these windows."""
     moments = start[:, None] + stride[:, None] * np.arange(length)
     snapshot = float(latents.times[1] - latents.times[0])
-    z = torch.from_numpy(latents.values[sample[:, None], moments])
-    _let_go(latents.values)
+    if isinstance(latents.values, Tensor):
+        where = latents.values.device
+        z = latents.values[torch.from_numpy(sample).to(where)[:, None], torch.from_numpy(moments).to(where)]
+    else:
+        z = torch.from_numpy(latents.values[sample[:, None], moments])
+        _let_go(latents.values)
     return Window(
         z,
         torch.from_numpy(latents.mean[sample]).float(),
@@ -115,9 +124,9 @@ def augment(window: Window, generator: torch.Generator, *, reflect: bool) -> Win
     """
     samples, times, tokens, dim = window.z.shape
     points = tokens * dim
-    offset = torch.randint(points, (samples, 1), generator=generator)
-    index = (torch.arange(points) + offset) % points
-    reflected = torch.rand(samples, generator=generator) < (0.5 if reflect else 0.0)
+    offset = torch.randint(points, (samples, 1), generator=generator).to(window.z.device)
+    index = (torch.arange(points, device=window.z.device) + offset) % points
+    reflected = (torch.rand(samples, generator=generator) < (0.5 if reflect else 0.0)).to(window.z.device)
     index = torch.where(reflected[:, None], index.flip(-1), index)
     z = window.z.flatten(-2).gather(-1, index[:, None].expand(-1, times, -1))
     z = torch.where(reflected[:, None, None], -z, z).unflatten(-1, (tokens, dim))

@@ -27,15 +27,16 @@ class CircularAttention(nn.Module):
         samples, positions, width = x.shape
         qkv = self.project(x).view(samples, positions, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        turn = rotation(positions, width // self.heads).to(x)
+        turn = rotation(positions, width // self.heads, x.device).to(x.dtype)
         y = nn.functional.scaled_dot_product_attention(_rotate(q, turn), _rotate(k, turn), v)
         return self.out(y.transpose(1, 2).reshape(samples, positions, width))
 
 
-def rotation(positions: int, channels: int) -> Float[Tensor, "2 {positions} pairs"]:
+def rotation(positions: int, channels: int, device: torch.device) -> Float[Tensor, "2 {positions} pairs"]:
     """Return cosine and sine of every pair's angle at every position; pair p turns ``p + 1`` times round the circle."""
-    harmonic = torch.arange(1, channels // 2 + 1, dtype=torch.float64)
-    angle = 2 * math.pi / positions * torch.arange(positions, dtype=torch.float64)[:, None] * harmonic
+    harmonic = torch.arange(1, channels // 2 + 1, dtype=torch.float64, device=device)
+    place = torch.arange(positions, dtype=torch.float64, device=device)
+    angle = 2 * math.pi / positions * place[:, None] * harmonic
     return torch.stack((angle.cos(), angle.sin()))
 
 

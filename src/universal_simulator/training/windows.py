@@ -14,6 +14,8 @@ from universal_simulator.training.holdout import held_out
 from universal_simulator.training.objectives import Snapshots
 
 VALIDATION_SEED = 20_001
+SHARE_OF_GPU = 0.3
+"""Of a GPU's free memory, that latents may take: training needs the rest."""
 
 
 def draw_latents(
@@ -29,6 +31,13 @@ def draw_latents(
     """Draw augmented windows for training."""
     window = draw_windows(latents, count, length, strides, generator, start_exponent)
     return augment(window, generator, reflect=reflect).to(device)
+
+
+def on_gpu(latents: Latents, device: torch.device) -> Latents:
+    """Return latents that lie on the GPU, if there is one and they leave most of its memory free."""
+    if device.type != "cuda" or SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0] < latents.values.nbytes:
+        return latents
+    return latents.resident(device)
 
 
 def draw_snapshots(
@@ -92,6 +101,7 @@ def latent_batches(
     start_exponent: float = 1.0,
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return what draws training windows, and what gives the validation windows."""
+    train, validation = (on_gpu(latents, device) for latents in (train, validation))
     draw = partial(
         draw_latents,
         length=length,
