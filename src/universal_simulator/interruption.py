@@ -10,7 +10,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Deferral:
     """Signals that wait to be obeyed, and who obeys them."""
 
