@@ -6,7 +6,10 @@ image, as the chain is used. Intervals are 95 % bootstrap over trajectories, pai
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,43 +19,58 @@ from rich.console import Console
 
 from universal_simulator.cli import parse_params
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
+from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
 from universal_simulator.pipelines.baselines.scoring import enter, scored
 from universal_simulator.training.device import use_threads
 
+PROJECT = Path(__file__).parents[1]
 CHAIN = ("deterministic", "ttc")
 
 
 def main() -> None:
     """Print a line for each protocol and forecast."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", help="as after --params=")
+    parser.add_argument("experiment", help="whose network it is, as after --params=")
     parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("--beside", nargs="+", help="experiments to hold against it, by default that one")
     arguments = parser.parse_args()
-    project = Path(__file__).parents[1]
-    bootstrap_project(project)
+    bootstrap_project(PROJECT)
     use_threads(1)
-    with KedroSession.create(project, runtime_params=parse_params(arguments.experiment)) as session:
-        load = session.load_context().catalog.load
-        trained, chain, data = load(arguments.network), load("trajectory_scores"), load("params:data")
-        networks = {"with its mirror image": trained, "plain": _plain(trained)}
-        everybody = enter(networks, load("params:baselines"), data, load("params:compute"))
-        entered = {name: everybody[name] for name in networks}
-        board = scored(entered, load("test_trajectories"), load("params:evaluation"), data, load("params:compute"))
+    chains = {name: _opened(name, _chain) for name in arguments.beside or [arguments.experiment]}
+    trained, board = _opened(arguments.experiment, partial(_score, arguments.network))
     found, intervals = board.trajectory_scores(), score_intervals(board.trajectory_scores())
-    told = Console(width=160, highlight=False).print
+    told = Console(width=200, highlight=False).print
     told(f"{arguments.network}: {float(trained.provenance['training_s']) / 60:.0f} min of training\n")
-    told("| protocol | forecast | nRMSE | interval | the chain alone errs less by | guided, by |")
-    told("|---|---|---|---|---|---|")
+    held = [f" `{name}` errs less by | guided, by |" for name in chains]
+    told("| protocol | forecast | nRMSE | interval |" + "".join(held) + "\n" + "|---" * (4 + 2 * len(held)) + "|")
     for protocol, name in found[["protocol", "variant"]].drop_duplicates().itertuples(index=False):
         errors, score = _errors(found, protocol, name), intervals[f"{protocol}/{name}/nrmse"]
-        gains = [paired_gain(_errors(chain, protocol, variant), errors) for variant in CHAIN]
-        told(
-            f"| `{protocol}` | {name} | {score.value:.2g} | {score.low:.2g} – {score.high:.2g} | "
-            + " | ".join(f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})" for gain in gains)
-            + " |"
-        )
+        rivals = [_errors(chain, protocol, variant) for chain in chains.values() for variant in CHAIN]
+        gains = [paired_gain(rival, errors) for rival in rivals]
+        line = f"| `{protocol}` | {name} | {score.value:.2g} | {score.low:.2g} – {score.high:.2g} |"
+        told(line + "".join(f" {gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%}) |" for gain in gains))
+
+
+def _opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
+    """Return what ``use`` makes of what the catalog of an experiment loads by name."""
+    with KedroSession.create(PROJECT, runtime_params=parse_params(experiment)) as session:
+        return use(session.load_context().catalog.load)
+
+
+def _chain(load: Callable[[str], Any]) -> pd.DataFrame:
+    """Return the scores of an experiment's own forecasts."""
+    return load("trajectory_scores")
+
+
+def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboard]:
+    """Return a trained network and its scores, with and without its mirror image."""
+    trained, data, compute = load(network), load("params:data"), load("params:compute")
+    networks = {"with its mirror image": trained, "plain": _plain(trained)}
+    everybody = enter(networks, load("params:baselines"), data, compute)
+    entered = {name: everybody[name] for name in networks}
+    return trained, scored(entered, load("test_trajectories"), load("params:evaluation"), data, compute)
 
 
 def _plain(trained: Trained) -> Trained:
