@@ -73,6 +73,4 @@ def test_the_true_step_is_left_almost_as_it_is(solution):
 def test_where_the_iteration_would_diverge_nothing_is_changed(solution):
     fast = 40 * solution
     right = balanced(Burgers(NU), fast[0], fast[8], 0.5, modes=12, iterations=5)
-    worse = imbalance(Burgers(NU), fast[0], fast[8], 0.5, 12)
-    assert imbalance(Burgers(NU), fast[0], right, 0.5, 12) <= worse
-    assert right.isfinite().all()
+    torch.testing.assert_close(right, fast[8])  # there and back through waves, to rounding
