@@ -70,15 +70,14 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 def test_no_misspelt_name_is_taken(refusal):
     for path in sorted(parameter_paths(Parameters)):
-        if path.startswith(
-            ("data.source", "gates", "ablation.changes.", "baselines.solvers.")
-        ):  # parts of lists, kinds
+        if path.startswith(("data.source", "gates", "ablation.changes.", "baselines.solvers.")):  # kinds and lists
             continue
         line = refusal({f"{path}x": 1})
         assert line is not None
         assert is_one_line(line, f"{path}x"), line
 
 
+GATE = {"name": "one", "experiments": ["golden"], "bound": 1.0}
 PAIRS = [
     ({"operator.network.heads": 3}, "heads = 3 must divide hidden_width = 64"),
     ({"operator.network.heads": 64}, "must leave each head 2 of hidden_width = 64 channels"),
@@ -139,6 +138,7 @@ PAIRS = [
     ({"baselines.points": 250}, "levels = 4 must leave whole points, and 8 of points = 250 make one on the coarsest"),
     ({"baselines.unet.network.kernel": 67}, "kernel = 67 must reach no further than once round the 32 points"),
     ({"baselines.fno.network.modes": 130}, "fno.network.modes = 130 must not exceed the 129 waves of points = 256"),
+    ({"gates.entries": [GATE | {"metric": "nrmse"}]}, "metric = nrmse: must be protocol/variant/metric; "),
     ({"seed": 2**31}, "seed = 2147483648: must be less than 2147483648"),
 ]  # fmt: skip
 
