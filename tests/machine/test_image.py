@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-
-from universal_simulator.machine.settings import Settings, hourly_rate_usd
 
 PROJECT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
@@ -91,27 +88,3 @@ def test_no_key_and_no_data_enter_the_image():
     assert not {"data", "logs", ".git"} & set(kept)
     for source in re.findall(r"^COPY (?!--)(.+) \./$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE):
         assert set(source.split()) <= set(kept)
-
-
-def test_the_task_for_skypilot_sets_only_what_a_machine_knows_and_starts_a_command_that_runs(monkeypatch):
-    task = yaml.safe_load((PROJECT / "deploy/sky.yaml").read_text())
-    known = {f"MACHINE_{name.upper()}" for name in vars(Settings())}
-    assert {name for name in task["envs"] if name.startswith("MACHINE_")} <= known
-    asked = {"EXPERIMENT": "sota_v1", "HOURLY_RATE_USD": "2.5", "CHANGES": ",operator.training.epochs=3"}
-    show = (
-        task["run"].replace("python -m universal_simulator.machine", "printf '%s\\n'").replace("export PATH", "unused")
-    )
-    assert set(re.findall(r"\$(\w+)", task["run"])) <= {
-        *task["envs"],
-        *task["secrets"],
-        "PWD",
-        "PATH",
-        "name",
-        "SKYPILOT_TASK_ID",
-    }
-    words = subprocess.run(["sh", "-c", show], env=asked, capture_output=True, text=True).stdout.splitlines()
-    assert words[:2] == ["kedro", "run"]
-    monkeypatch.chdir(PROJECT)
-    assert hourly_rate_usd(words) == 2.5
-    assert task["resources"]["use_spot"]
-    assert task["resources"]["autostop"]["down"]
