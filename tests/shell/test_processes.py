@@ -143,19 +143,37 @@ def machines() -> Iterator[tuple[Machine, Machine]]:
                 subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
-def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(machines, undisturbed, tmp_path):
-    folder, (here, there) = tmp_path / "data", machines
+def by_both(machines: tuple[Machine, Machine], folder: Path, pipelines: str) -> None:
+    """Run pipelines on two machines, the other one of which loses a process while the encoder is trained."""
+    here, there = machines
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"{here.address}:{free.getsockname()[1]}"
     joining = [*there.enter, sys.executable, "-m", "universal_simulator.processes", address, "--nodes=2"]
     other = subprocess.Popen(joining)
-    run = begin(folder, TRAININGS, f"{SMALL},compute.nodes=2,compute.rendezvous={address}", here)
+    run = begin(folder, pipelines, f"{SMALL},compute.nodes=2,compute.rendezvous={address}", here)
     until(lambda: len(history(folder, "autoencoder")) >= LONG // 4)
     workers(other)[0].kill()
     assert ended(run, folder) == 0
     assert other.wait(60) == 0
-    assert_alike(undisturbed, folder)
+
+
+def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(machines, undisturbed, tmp_path):
+    by_both(machines, tmp_path / "data", TRAININGS)
+    assert_alike(undisturbed, tmp_path / "data")
+
+
+@pytest.mark.long  # the same, to the report
+def test_two_machines_finish_a_whole_experiment_as_one_run_with_the_scores_of_two_processes(machines, tmp_path):
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    assert ended(begin(alone, "full", f"{SMALL},compute.processes=2"), alone) == 0
+    by_both(machines, both, "full")
+    assert_alike(alone, both)
+    for name in RESULTS:
+        assert file_digest(both / f"08_reporting/dry_run/{name}") == file_digest(alone / f"08_reporting/dry_run/{name}")
+    (recorded,) = MlflowClient(f"sqlite:///{both}/mlflow/mlflow.db").search_runs(["1"])
+    assert recorded.info.status == "FINISHED"
+    assert "rollout/deterministic/nrmse" in recorded.data.metrics
 
 
 def test_data_latents_and_scores_of_two_processes_are_the_very_ones_of_one(undisturbed, tmp_path):
