@@ -9,7 +9,7 @@ import torch
 
 from universal_simulator.emulation.emulator import decoded, deterministic
 from universal_simulator.errors import InputError
-from universal_simulator.serving import DivergedWarning, Emulator, OutsideTrainingWarning
+from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
 
 
 def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):
@@ -123,6 +123,18 @@ def test_inside_of_the_training_it_is_silent(emulator, u0):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         emulator.rollout(u0, 0.05, [0.02])
+
+
+@pytest.mark.parametrize(("guided_error", "warned"), [(0.06, 1), (0.04, 0)])
+def test_guidance_that_made_scored_forecasts_worse_is_told(emulator, u0, guided_error, warned):
+    scores = emulator.card.scores | {"rollout/ttc/nrmse": guided_error}
+    scored = replace(emulator, card=emulator.card.model_copy(update={"scores": scores}))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        scored.rollout(u0, 0.05, [0.02])
+        scored.rollout(u0, 0.05, [0.02], guided=True)
+    assert [one.category for one in told] == [GuidanceWarning] * warned
+    assert all("erred by 0.06 over its scored rollouts, and by 0.05 without" in str(one.message) for one in told)
 
 
 def test_a_forecast_that_leaves_all_bounds_is_counted_aloud(emulator, u0, monkeypatch):

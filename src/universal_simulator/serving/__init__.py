@@ -3,6 +3,6 @@
 Loading runs no code from the folder: weights are plain tensors (safetensors), everything else is JSON.
 """
 
-from universal_simulator.serving.emulator import DivergedWarning, Emulator, OutsideTrainingWarning
+from universal_simulator.serving.emulator import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
 
-__all__ = ["DivergedWarning", "Emulator", "OutsideTrainingWarning"]
+__all__ = ["DivergedWarning", "Emulator", "GuidanceWarning", "OutsideTrainingWarning"]

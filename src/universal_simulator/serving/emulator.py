@@ -37,6 +37,10 @@ class OutsideTrainingWarning(UserWarning):
     """Something was asked for that the model was not trained on: its error there is unknown."""
 
 
+class GuidanceWarning(UserWarning):
+    """Guidance made this model's forecasts worse where they were scored."""
+
+
 class DivergedWarning(UserWarning):
     """Some forecasts hold values that are no numbers."""
 
@@ -82,6 +86,8 @@ class Emulator:
         steps = self._steps(times)
         variant = _variant(members, guided)
         self._warn(fields, nu, max(steps) * self.statistics.time_step)
+        if guided:
+            self._warn_of_guidance()
         device = self.parts.operator.rate.device
         generator = torch.Generator().manual_seed(seed)
         answers = [
@@ -141,6 +147,12 @@ class Emulator:
         for line in dict.fromkeys(said):
             remedy = "; are these the equation's units?" if line.startswith("amplitude") else ""
             warnings.warn(f"{line}: the error there is unknown{remedy}", OutsideTrainingWarning, stacklevel=3)
+
+    def _warn_of_guidance(self) -> None:
+        own, guided = (self.card.scores.get(f"rollout/{variant}/nrmse") for variant in ("deterministic", "ttc"))
+        if own is not None and guided is not None and guided > own:
+            line = f"guided, it erred by {guided:.2g} over its scored rollouts, and by {own:.2g} without guidance"
+            warnings.warn(line, GuidanceWarning, stacklevel=3)
 
 
 def _fields(u0: Array) -> Float[Tensor, "sample space"]:
