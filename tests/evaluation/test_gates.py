@@ -108,12 +108,14 @@ def test_the_shipped_gates_are_the_published_targets():
         ("sota_v2", "nrmse", "minimum", None, "sota_v1", 1.0),
         ("sota_v2", "conservation_gap", "minimum", None, "golden", 1.0),
         ("sota_v2", "boundary_violation", "minimum", None, "golden", 1.0),
+        ("champion", "nrmse_frobenius", "minimum", 0.0246, None, 1.0),
+        ("champion", "conservation_gap", "minimum", 1.0e-5, None, 1.0),
     } <= found
     intervals = {(name, g.metric, g.direction, g.bound) for g in gates.entries if "/ensemble/" in g.metric and g.bound
                  for name in g.experiments}  # fmt: skip
     assert intervals == {
         (name, f"rollout/ensemble/{metric}", direction, bound)
-        for name in ("sota_v1", "sota_v2")
+        for name in ("sota_v1", "sota_v2", "champion")
         for metric, direction, bound in (
             ("ece", "at_most", 0.05),
             ("coverage_90", "at_least", 0.85),

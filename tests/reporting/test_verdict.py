@@ -110,6 +110,13 @@ def test_conditioning_is_judged_by_its_paired_interval(results, change, text):
     assert text in words.conditioning(with_errors(results, change), "rollout")
 
 
+def test_how_much_worse_conditioning_makes_it_lies_inside_its_interval(results):
+    worse = with_errors(results, lambda e: e * np.where(np.arange(len(e)) % 2, 1.5, 1.1))
+    told = words.conditioning(worse, "rollout").replace(SPACE, "")
+    low, value, high = (float(told.split(word)[1].split("%")[0]) for word in ("interval ", "worse by ", " to "))
+    assert 0 < low < value < high
+
+
 def test_missed_targets_are_named_with_their_value(results):
     text = words.targets(results)
     assert text.startswith("1 of 4 targets is met")

@@ -126,7 +126,8 @@ def conditioning(results: Results, protocol: str) -> str:
     if change.low > 0:
         return f"Test-time conditioning lowers the error by {percent(change.value)} {sure}."
     if change.high < 0:
-        return f"Test-time conditioning makes it worse by {percent(-change.value)} {sure}."
+        worse = f"(95 % interval {percent(-change.high)} to {percent(-change.low)})"
+        return f"Test-time conditioning makes it worse by {percent(-change.value)} {worse}."
     return f"Test-time conditioning makes no measurable difference: {percent(change.value)} {sure}."
 
 
