@@ -38,22 +38,22 @@ def main() -> None:
     arguments = parser.parse_args()
     bootstrap_project(PROJECT)
     use_threads(1)
-    chains = {name: _opened(name, _chain) for name in arguments.beside or [arguments.experiment]}
-    trained, board = _opened(arguments.experiment, partial(_score, arguments.network))
+    chains = {name: opened(name, _chain) for name in arguments.beside or [arguments.experiment]}
+    trained, board = opened(arguments.experiment, partial(_score, arguments.network))
     found, intervals = board.trajectory_scores(), score_intervals(board.trajectory_scores())
     told = Console(width=200, highlight=False).print
     told(f"{arguments.network}: {float(trained.provenance['training_s']) / 60:.0f} min of training\n")
     held = [f" `{name}` errs less by | guided, by |" for name in chains]
     told("| protocol | forecast | nRMSE | interval |" + "".join(held) + "\n" + "|---" * (4 + 2 * len(held)) + "|")
     for protocol, name in found[["protocol", "variant"]].drop_duplicates().itertuples(index=False):
-        errors, score = _errors(found, protocol, name), intervals[f"{protocol}/{name}/nrmse"]
-        rivals = [_errors(chain, protocol, variant) for chain in chains.values() for variant in CHAIN]
-        gains = [paired_gain(rival, errors) for rival in rivals]
+        own, score = errors(found, protocol, name), intervals[f"{protocol}/{name}/nrmse"]
+        rivals = [errors(chain, protocol, variant) for chain in chains.values() for variant in CHAIN]
+        gains = [paired_gain(rival, own) for rival in rivals]
         line = f"| `{protocol}` | {name} | {score.value:.2g} | {score.low:.2g} – {score.high:.2g} |"
         told(line + "".join(f" {gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%}) |" for gain in gains))
 
 
-def _opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
+def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
     """Return what ``use`` makes of what the catalog of an experiment loads by name."""
     with KedroSession.create(PROJECT, runtime_params=parse_params(experiment)) as session:
         return use(session.load_context().catalog.load)
@@ -79,7 +79,7 @@ def _plain(trained: Trained) -> Trained:
     return Trained.rebuild(recipe, trained.network.state_dict(), trained.provenance)
 
 
-def _errors(scores: pd.DataFrame, protocol: str, variant: str) -> np.ndarray:
+def errors(scores: pd.DataFrame, protocol: str, variant: str) -> np.ndarray:
     """Return the nRMSE of each trajectory."""
     return scores[(scores["protocol"] == protocol) & (scores["variant"] == variant)]["nrmse"].to_numpy(np.float64)
 

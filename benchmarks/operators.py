@@ -1,0 +1,59 @@
+"""Operators alone, side by side: ``python -m benchmarks.operators sota_v1 sota_v2,seed=18,experiment.name=another``.
+
+For several seeds, where there is no time to train what corrects and conditions: ``kedro run --pipeline=operator
+--params=sota_v2,seed=18,experiment.name=another`` ends with it, and this rolls it out on the experiment's test
+trajectories as the evaluation does. Intervals are 95 % bootstrap over trajectories, paired against the first one.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from kedro.framework.startup import bootstrap_project
+from rich.console import Console
+
+from benchmarks.baselines import PROJECT, errors, opened
+from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
+from universal_simulator.pipelines.evaluation.nodes import evaluate
+from universal_simulator.training.device import use_threads
+
+PROTOCOLS = ("rollout", "pdebench")
+
+
+def main() -> None:
+    """Print a line for each operator and protocol."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="+", help="as after --params=")
+    bootstrap_project(PROJECT)
+    use_threads(1)
+    scores = {name: opened(name, _scores) for name in parser.parse_args().experiments}
+    told = Console(width=200, highlight=False).print
+    told(
+        "| operator | validation loss | protocol | nRMSE | interval | errs less than the first by |\n"
+        + "|---" * 6
+        + "|"
+    )
+    first = next(iter(scores.values()))[1]
+    for name, (loss, found) in scores.items():
+        intervals = score_intervals(found)
+        for protocol in PROTOCOLS:
+            score = intervals[f"{protocol}/deterministic/nrmse"]
+            gain = paired_gain(*(errors(of, protocol, "deterministic") for of in (found, first)))
+            held = "" if found is first else f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})"
+            line = f"| `{name}` | {loss:.3g} | `{protocol}` | {score.value:.2g} | {score.low:.2g} – {score.high:.2g} |"
+            told(f"{line} {held} |")
+
+
+def _scores(load: Callable[[str], Any]) -> tuple[float, pd.DataFrame]:
+    """Return an operator's validation loss and the scores of its roll-outs."""
+    autoencoder, operator, data = load("autoencoder"), load("operator"), load("params:data")
+    emulator = Emulator(autoencoder.network, operator.network, None, data.equation)
+    alone = load("params:evaluation").model_copy(update={"protocols": PROTOCOLS, "variants": ("deterministic",)})
+    asked = (load("test_trajectories"), alone, load("params:ttc"), data, load("params:seed"), load("params:compute"))
+    return float(operator.provenance["validation_loss"]), evaluate(emulator, *asked)[1]
+
+
+if __name__ == "__main__":
+    main()
