@@ -36,13 +36,10 @@ def main() -> None:
     use_threads(1)
     scores = {name: opened(name, _scores) for name in parser.parse_args().experiments}
     told = Console(width=200, highlight=False).print
-    told(
-        "| operator | validation loss | protocol | nRMSE | interval | errs less than the first by |\n"
-        + "|---" * 6
-        + "|"
-    )
-    first = next(iter(scores.values()))[1]
-    for name, (loss, found) in scores.items():
+    columns = "validation loss | floor | protocol | nRMSE | interval | errs less than the first by"
+    told(f"| operator | {columns} |\n" + "|---" * 7 + "|")
+    first = next(iter(scores.values()))[-1]
+    for name, (loss, floor, found) in scores.items():
         intervals = score_intervals(found)
         for protocol in PROTOCOLS:
             score = intervals[f"{protocol}/deterministic/nrmse"]
