@@ -1,6 +1,7 @@
 """Pages in headless Chromium, and servers on this machine for as long as a test looks at them."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -70,9 +71,12 @@ def serving(*command: str, ready: str, attempts: int = 3, **environment: str) ->
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """Return a free port below those that Kedro-Viz refuses, which the system may hand out by itself."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def _answers(server: subprocess.Popen, url: str, seconds: float = 180.0) -> bool:
