@@ -73,6 +73,8 @@ def test_the_task_for_skypilot_sets_only_what_a_machine_knows_and_starts_a_comma
     assert words[:2] == ["kedro", "run"]
     monkeypatch.chdir(PROJECT)
     assert hourly_rate_usd(words) == 2.5
+    assert task["resources"]["use_spot"]
+    assert task["resources"]["autostop"]["down"]
 
 
 @pytest.mark.long
@@ -89,10 +91,14 @@ def test_skypilot_itself_reads_the_task_as_it_is_meant(read):
 @pytest.mark.long
 @pytest.mark.parametrize(
     "change",
-    [{"resource": {}}, {"resources": {"accelerators": "H100:1", "spot": True}}, {"run": ["kedro", "run"]}],
+    [
+        {"resource": {}},
+        {"resources": yaml.safe_load(TASK.read_text())["resources"] | {"spot": True}},
+        {"run": ["kedro"]},
+    ],
     ids=["a section misspelt", "a resource misspelt", "a command that is a list"],
 )
 def test_skypilot_would_refuse_a_task_with(read, change):
     done = read(yaml.safe_load(TASK.read_text()) | change)
     assert done.returncode != 0
-    assert "sky" in done.stderr
+    assert re.search(r"InvalidSkyPilotConfigError: Invalid (task|resources) YAML", done.stderr)
