@@ -68,7 +68,7 @@ def test_a_typing_mistake_ends_in_one_line_and_writes_nothing(kedro_run, data, a
 
 def test_the_help_lists_the_experiments_with_their_purpose_and_examples(kedro_run):
     text = kedro_run("--help").output
-    assert re.search(r"sota_v2 +as sota_v1, twice as deep, and without the loss on slopes", text)
+    assert re.search(r"sota_v2 +as sota_v1, twice as deep: does depth help\?", text)
     assert "kedro run --pipelines=full --params=sota_v1,operator.training.epochs=3" in text
 
 

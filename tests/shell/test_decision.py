@@ -166,13 +166,7 @@ class TestSeeing:
         mlflow_ui = ("mlflow", "ui", "--workers", "1", "--port", "{port}", "--backend-store-uri", store)
         with serving(*mlflow_ui, ready="/health") as address:
             page = f"{address}/#/experiments/1/runs/{chosen}"
-            opened(
-                tmp_path,
-                page,
-                "as sota_v1, twice as deep, and without the loss on slopes",
-                "conservation_gap",
-                "targets met.",
-            )
+            opened(tmp_path, page, "as sota_v1, twice as deep: does depth help?", "conservation_gap", "targets met.")
             groups = ("rollout/deterministic", "rollout/ensemble", "operator", "time")
             opened(tmp_path, f"{page}/model-metrics", *groups)
             opened(tmp_path, f"{page}/artifacts/figures", "growth-rollout.png")
