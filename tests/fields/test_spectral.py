@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from universal_simulator.fields.spectral import cell_centres, resample, shift, wave_numbers
+from universal_simulator.fields.spectral import cell_centres, divergence, resample, shift, wave_numbers
 
 
 def wave(x: torch.Tensor) -> torch.Tensor:
@@ -28,6 +28,14 @@ def test_shifting_moves_to_the_right():
     distance = torch.tensor([0.0, 0.123, -2.5], dtype=torch.float64)
     expected = torch.stack([wave(x - d) for d in distance])
     assert (shift(wave(x).expand(3, -1), distance) - expected).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("points", [32, 33])
+def test_a_divergence_is_the_derivative_in_units_of_a_wave(points):
+    x = cell_centres(points)
+    slope = divergence(wave(x).expand(2, -1), unit=5.0)
+    expected = 0.2 * torch.cos(2 * math.pi * x + 0.4) - 0.5 * torch.sin(10 * math.pi * x - 1)
+    assert (slope - expected).abs().max() < 1e-12
 
 
 def test_wave_numbers_differentiate():

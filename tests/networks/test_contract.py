@@ -87,16 +87,17 @@ def test_what_was_saved_is_loaded_bit_by_bit(stage, build, statistics, latent, s
     assert again.fingerprint == trained.fingerprint
 
 
-def test_a_mirrored_operator_stays_so_and_is_another_network_and_a_plain_one_says_nothing_of_it(
-    build, statistics, latent, shape
+@pytest.mark.parametrize("form", ["mirrored", "flux_form"])
+def test_an_operator_of_another_form_stays_so_and_is_another_network_and_a_plain_one_says_nothing_of_it(
+    form, build, statistics, latent, shape
 ):
     plain = Recipe(stage="operator", settings=shape("operator"), latent=latent, statistics=statistics)
-    mirrored = plain.model_copy(update={"mirrored": True})
-    assert "mirrored" not in plain.model_dump()
+    other = plain.model_copy(update={form: True})
+    assert form not in plain.model_dump()
     weights = build("operator").state_dict()
-    again = Trained.rebuild(Recipe.model_validate_json(mirrored.model_dump_json()), weights, {})
-    assert again.network.mirrored
-    assert not Trained.rebuild(plain, weights, {}).network.mirrored
+    again = Trained.rebuild(Recipe.model_validate_json(other.model_dump_json()), weights, {})
+    assert getattr(again.network, form)
+    assert not getattr(Trained.rebuild(plain, weights, {}).network, form)
     assert again.fingerprint != Trained.rebuild(plain, weights, {}).fingerprint
 
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from universal_simulator.configuration import CircularUNet, FourierOperator
-from universal_simulator.fields.spectral import shift
+from universal_simulator.fields.spectral import cell_centres, shift
 from universal_simulator.networks.attention import CircularAttention
 from universal_simulator.networks.autoencoder import Autoencoder, Truncation
 from universal_simulator.networks.long_waves import LongWaves
-from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.operator import FLUX_UNIT, LatentOperator
 from universal_simulator.training.objectives import relative_error
 
 SAMPLES, POINTS = 3, 128
@@ -83,9 +83,10 @@ def test_an_encoder_of_random_weights_is_noticed(autoencoder, smooth):
     assert relative_error(back - smooth, smooth, torch.zeros(SAMPLES)) > 0.1
 
 
-def test_the_operator_conserves_mass_and_commutes_with_rolls_of_pairs_of_tokens(small, latent, statistics):
+@pytest.mark.parametrize("flux_form", [False, True])
+def test_the_operator_conserves_mass_and_commutes_with_rolls_of_pairs_of_tokens(flux_form, small, latent, statistics):
     torch.manual_seed(0)
-    operator = LatentOperator(small, latent, statistics).double()
+    operator = LatentOperator(small, latent, statistics, flux_form=flux_form).double()
     for parameter in operator.parameters():
         nn.init.normal_(parameter, std=0.2)
     z = torch.randn(SAMPLES, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
@@ -95,6 +96,23 @@ def test_the_operator_conserves_mass_and_commutes_with_rolls_of_pairs_of_tokens(
         rolled = operator(z.roll(2, dims=1), NU, step)
     torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-12)
     torch.testing.assert_close(rolled, after.roll(2, dims=1), rtol=1e-9, atol=1e-9)
+
+
+def test_in_flux_form_a_step_is_the_derivative_of_what_the_network_gives(small, latent, statistics):
+    class Flux(nn.Module):
+        def forward(self, states, conditions):
+            return (0.7 + torch.sin(4 * torch.pi * cell_centres(states[0].numel()))).view_as(states[:1, 0])
+
+    z = torch.randn(1, 4, 8, dtype=torch.float64)
+    z, steps = z - z.mean(), []
+    for flux_form in (False, True):
+        operator = LatentOperator(small, latent, statistics, flux_form=flux_form).double()
+        operator.network = Flux()
+        after = operator(z, NU[:1], torch.full((1,), 0.02, dtype=torch.float64))
+        steps.append((after - operator.long_waves.state(operator.long_waves.of(z))).flatten())
+    plain, of_flux = steps
+    quarter = len(plain) // 8  # of a wave of number 2, of which a flux has four times as much
+    torch.testing.assert_close(of_flux, plain.roll(-quarter) * 2 / FLUX_UNIT, rtol=1e-9, atol=1e-12)
 
 
 def test_a_mirrored_operator_commutes_with_reflection_exactly_and_is_the_mean_of_both(small, latent, statistics):
@@ -118,12 +136,15 @@ def test_a_mirrored_operator_commutes_with_reflection_exactly_and_is_the_mean_of
     torch.testing.assert_close(after.mean((-2, -1)), z.mean((-2, -1)), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("flux_form", [False, True])
 @pytest.mark.parametrize(
     "settings", [CircularUNet(width=6, levels=3, kernel=3), FourierOperator(modes=5, width=6, layers=2)]
 )
-def test_baselines_conserve_mass_and_commute_with_the_rolls_that_their_grids_allow(settings, latent, statistics):
+def test_baselines_conserve_mass_and_commute_with_the_rolls_that_their_grids_allow(
+    settings, flux_form, latent, statistics
+):
     torch.manual_seed(0)
-    network = LatentOperator(settings, latent, statistics)
+    network = LatentOperator(settings, latent, statistics, flux_form=flux_form)
     for parameter in network.parameters():
         nn.init.normal_(parameter.data, std=0.2 if isinstance(settings, CircularUNet) else 0.5)
     z = torch.randn(SAMPLES, 4, 8, generator=torch.Generator().manual_seed(4))

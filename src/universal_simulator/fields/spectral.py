@@ -36,6 +36,16 @@ def shift(u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]) 
     return torch.fft.irfft(torch.fft.rfft(u) * phase, n=n)
 
 
+def divergence(flux: Float[Tensor, "*batch space"], unit: float) -> Float[Tensor, "*batch space"]:
+    """Return the derivative of ``flux`` in units that leave waves of number ``unit`` as strong as they are.
+
+    It has no mean, and no Nyquist mode.
+    """
+    n = flux.shape[-1]
+    mode = torch.arange(n // 2 + 1, device=flux.device, dtype=flux.dtype)
+    return torch.fft.irfft(torch.fft.rfft(flux) * (1j / unit) * mode, n=n)
+
+
 def wave_numbers(n: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, " mode"]:
     """Return the angular wave numbers ``2π · (0, 1, …, n/2)`` of ``rfft`` on the unit interval."""
     return 2 * math.pi * torch.arange(n // 2 + 1, dtype=dtype)

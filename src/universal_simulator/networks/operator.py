@@ -2,10 +2,12 @@
 
 ``w' = w + a δ F(w/a; log a, log ν, log Δt)`` with ``w`` the long waves of the state z that the network works on, ``a``
 the state's own amplitude and ``δ`` the usual relative increment. Dividing by ``a`` makes strong and weak fields look
-alike (Burgers scales); the step adds no mean, so mass is conserved by construction. Where the equation commutes with
-the reflection ``v(x) → -v(-x)``, so does a ``mirrored`` operator, exactly: its step is the mean of F's and of the image
-of F's step from the image, two calls in one batch. What the two err in opposite ways cancels (docs/results.md). ``F``
-is the U-transformer; baselines put another network in its place, which works on all of the state, and share all else.
+alike (Burgers scales); the step adds no mean, so mass is conserved by construction. In ``flux_form`` F is the
+divergence of what the network gives, so it errs less in the long waves, which later steps do not forget, and more in
+the short ones, which viscosity damps (docs/design.md). Where the equation commutes with the reflection
+``v(x) → -v(-x)``, so does a ``mirrored`` operator, exactly: its step is the mean of F's and of the image of F's step
+from the image, two calls in one batch. What the two err in opposite ways cancels (docs/results.md). ``F`` is the
+U-transformer; baselines put another network in its place, which works on all of the state.
 """
 
 import torch
@@ -13,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.configuration import CircularUNet, FourierOperator, Latent, UTransformer
+from universal_simulator.fields.spectral import divergence
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
 from universal_simulator.networks.fourier import FourierNetwork
@@ -20,6 +23,8 @@ from universal_simulator.networks.long_waves import LongWaves
 from universal_simulator.networks.u_net import UNetwork
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 
+FLUX_UNIT = 8.0
+"""Number of the waves that a flux and its divergence have equally strong: both are of order one."""
 Inner = UTransformer | CircularUNet | FourierOperator
 
 
@@ -28,9 +33,17 @@ class LatentOperator(nn.Module):
 
     rate: Tensor
 
-    def __init__(self, settings: Inner, latent: Latent, statistics: Statistics, *, mirrored: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Inner,
+        latent: Latent,
+        statistics: Statistics,
+        *,
+        mirrored: bool = False,
+        flux_form: bool = False,
+    ) -> None:
         super().__init__()
-        self.mirrored = mirrored
+        self.mirrored, self.flux_form = mirrored, flux_form
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         self.network = _inner(settings)
@@ -54,13 +67,17 @@ class LatentOperator(nn.Module):
     def _advance(self, z: Tensor, viscosity: Tensor, time_step: Tensor) -> Tensor:
         a = self.scale(z)
         w = self.long_waves.of(z)
-        increment = self.network((w / _wide(a))[:, None], self.conditions(a, viscosity, time_step))
-        increment = increment - increment.mean((-2, -1), keepdim=True)
+        out = self.network((w / _wide(a))[:, None], self.conditions(a, viscosity, time_step)).to(w)
+        increment = _divergence(out) if self.flux_form else out - out.mean((-2, -1), keepdim=True)
         return self.long_waves.state(w + _wide(a * self.rate * time_step) * increment)
 
     def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
         """Return what a state is divided by, a."""
         return amplitude(z, self.floor)
+
+
+def _divergence(flux: Float[Tensor, "sample token point"]) -> Float[Tensor, "sample token point"]:
+    return divergence(flux.flatten(-2), FLUX_UNIT).view_as(flux)
 
 
 def _image(z: Float[Tensor, "sample token dim"]) -> Float[Tensor, "sample token dim"]:

@@ -35,23 +35,22 @@ class Recipe(BaseModel):
     statistics: Statistics
     mirrored: bool = False
     """Whether an operator's steps are averaged with their mirror image's."""
+    flux_form: bool = False
+    """Whether an operator's network gives a flux, whose divergence is the step."""
 
     @model_serializer(mode="wrap")
     def _without_what_is_not(self, content: Callable[["Recipe"], dict[str, Any]]) -> dict[str, Any]:
-        """Leave out ``mirrored`` where it is not: what is trained is no other network for it."""
-        return {name: value for name, value in content(self).items() if name != "mirrored" or value}
+        """Leave out what is false: a network that was trained before there was a choice is no other for it."""
+        return {name: value for name, value in content(self).items() if value is not False}
 
     def build(self) -> nn.Module:
         """Return the network with fresh weights."""
         match self.stage, self.settings:
             case "autoencoder", ConvolutionalAutoencoder():
                 return Autoencoder(self.settings, self.latent, self.statistics)
-            case "operator", UTransformer():
-                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
-            case "unet", CircularUNet():
-                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
-            case "fno", FourierOperator():
-                return LatentOperator(self.settings, self.latent, self.statistics, mirrored=self.mirrored)
+            case ("operator", UTransformer() as shape) | ("unet" | "fno", CircularUNet() | FourierOperator() as shape):
+                form = {"mirrored": self.mirrored, "flux_form": self.flux_form}
+                return LatentOperator(shape, self.latent, self.statistics, **form)
             case "diffusion_residual" | "consistency_distill", UTransformer():
                 return ResidualNetwork(self.settings, self.latent, self.statistics)
         kind = type(self.settings).__name__

@@ -171,7 +171,8 @@ def _untrained(p: Parameters, statistics: Statistics) -> dict[str, Trained[Any]]
         stage: Recipe(stage=stage, settings=shape, latent=p.latent, statistics=statistics)
         for stage, shape in settings.items()
     }
-    recipes["operator"] = mirrored(recipes["operator"], p.data)
+    operator = recipes["operator"].model_copy(update={"flux_form": p.operator.flux_form})
+    recipes["operator"] = mirrored(operator, p.data)
     return {
         stage: Trained(recipe, recipe.build().eval().requires_grad_(False), {}) for stage, recipe in recipes.items()
     }

@@ -138,7 +138,7 @@ def built(change: Change, section: Operator, autoencoder: Trained[Autoencoder], 
     recipe = operator_recipe(autoencoder, section)
     kind = LatentOperator if change.amplitude else FixedAmplitude
     with fresh_weights(seed, "ablation"):
-        network = kind(section.network, recipe.latent, recipe.statistics)
+        network = kind(section.network, recipe.latent, recipe.statistics, flux_form=section.flux_form)
     if isinstance(network, FixedAmplitude):
         network.typical = recipe.statistics.rms
     if not change.attention:

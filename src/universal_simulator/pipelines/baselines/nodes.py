@@ -66,7 +66,7 @@ def plan_baselines(
     }
     planned: dict[str, Planned] = {}
     for stage, (own, shape) in settings.items():
-        recipe = Recipe(stage=stage, settings=shape, latent=latent, statistics=normal)
+        recipe = Recipe(stage=stage, settings=shape, latent=latent, statistics=normal, flux_form=own.flux_form)
         size = sum(p.numel() for p in recipe.build().parameters())  # also refuses a network whose library is not there
         log.info("%s: %d parameters, %.0f s of training", stage, size, seconds)
         planned[stage] = Planned(recipe, _section(own, shape, operator, baselines.epochs), seconds)
@@ -179,8 +179,9 @@ def _section(
             "final_learning_rate": DECAY * own.learning_rate,
         }
     )
-    shared = {name: getattr(operator, name) for name in ("time_strides", "start_exponent", "unroll")}
-    return FieldOperator(network=shape, training=training, spectral_loss_weight=operator.spectral_loss_weight, **shared)
+    names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight")
+    shared = {name: getattr(operator, name) for name in names}
+    return FieldOperator(network=shape, training=training, flux_form=own.flux_form, **shared)
 
 
 def _select(planned: Planned, state: State, data: Data) -> Trained[LatentOperator]:

@@ -60,4 +60,10 @@ def select_operator(
 def operator_recipe(autoencoder: Trained[Autoencoder], operator: Operator) -> Recipe:
     """Return what the network is built from."""
     known = autoencoder.recipe
-    return Recipe(stage="operator", settings=operator.network, latent=known.latent, statistics=known.statistics)
+    return Recipe(
+        stage="operator",
+        settings=operator.network,
+        latent=known.latent,
+        statistics=known.statistics,
+        flux_form=operator.flux_form,
+    )
