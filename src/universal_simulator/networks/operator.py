@@ -3,11 +3,10 @@
 ``w' = w + a δ F(w/a; log a, log ν, log Δt)`` with ``w`` the long waves of the state z that the network works on, ``a``
 the state's own amplitude and ``δ`` the usual relative increment. Dividing by ``a`` makes strong and weak fields look
 alike (Burgers scales); the step adds no mean, so mass is conserved by construction. In ``flux_form`` F is the
-divergence of what the network gives, so it errs less in the long waves, which later steps do not forget, and more in
-the short ones, which viscosity damps (docs/design.md). Where the equation commutes with the reflection
-``v(x) → -v(-x)``, so does a ``mirrored`` operator, exactly: its step is the mean of F's and of the image of F's step
-from the image, two calls in one batch. What the two err in opposite ways cancels (docs/results.md). ``F`` is the
-U-transformer; baselines put another network in its place, which works on all of the state.
+divergence of what the network gives, by which some networks err less (docs/design.md). Where the equation commutes
+with the reflection ``v(x) → -v(-x)``, so does a ``mirrored`` operator, exactly: its step is the mean of F's and of the
+image of F's step from the image, two calls in one batch. What the two err in opposite ways cancels (docs/design.md).
+``F`` is the U-transformer; baselines put another network in its place, which works on all of the state.
 """
 
 import torch
