@@ -94,7 +94,7 @@ class UTransformer(Section):
     hidden_width: Size = 64
     """Channels on the three levels of tokens: halves, whole ones, pairs."""
     depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
-    """Blocks on each level of tokens, on the way down and again on the way up."""
+    """Blocks on each level of tokens, down and again up; the first number holds for the level of points, too."""
     heads: Size = 4
     """Of attention, on the level of pairs."""
     group_size: Size = 8

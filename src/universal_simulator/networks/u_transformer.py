@@ -21,12 +21,12 @@ class UTransformerNetwork(nn.Module):
 
     def __init__(self, settings: UTransformer, *, states: int, conditions: int) -> None:
         super().__init__()
-        width, group = settings.hidden_width, settings.group_size
+        width, group, depths = settings.hidden_width, settings.group_size, settings.depths
         patch = settings.points_per_token // PARTS
-        points = Level(settings.point_width, POINT_KERNEL, settings.point_width, coarsening=patch)
+        points = Level(settings.point_width, POINT_KERNEL, settings.point_width, blocks=depths[0], coarsening=patch)
         tokens = [
             Level(width, TOKEN_KERNEL, group, blocks=depth, heads=heads)
-            for depth, heads in zip(settings.depths, (0, 0, settings.heads), strict=True)
+            for depth, heads in zip(depths, (0, 0, settings.heads), strict=True)
         ]
         self.u = UShape([points, *tokens], states=states, conditions=conditions, embedding=width)
 
