@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from universal_simulator.fields.spectral import resample
 from universal_simulator.physics import solver
 from universal_simulator.physics.balance import balanced, energy_growth, imbalance, mass_change
 from universal_simulator.physics.burgers import Burgers
@@ -74,3 +75,12 @@ def test_where_the_iteration_would_diverge_nothing_is_changed(solution):
     fast = 40 * solution
     right = balanced(Burgers(NU), fast[0], fast[8], 0.5, modes=12, iterations=5)
     torch.testing.assert_close(right, fast[8])  # there and back through waves, to rounding
+
+
+@pytest.mark.parametrize("points", [129, 130])
+def test_odd_numbers_of_points_are_judged_and_corrected_as_even_ones(solution, points):
+    before, truth = resample(solution[0], points), resample(solution[8], points)
+    assert imbalance(Burgers(NU), before, truth, 0.02) < 1e-4
+    after = truth + 0.02 * torch.sin(6 * math.pi * (torch.arange(points) + 0.5) / points)
+    right = balanced(Burgers(NU), before, after, 0.02, modes=8, iterations=6)
+    assert (right - truth).abs().max() < 0.1 * (after - truth).abs().max()

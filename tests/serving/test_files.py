@@ -108,6 +108,7 @@ def test_an_input_must_be_named():
         ("broken.h5", b"no HDF5", r"broken\.h5: must hold initial fields"),
         ("broken.npz", b"no archive", r"broken\.npz: must hold initial fields"),
         ("text.csv", b"a,b\n1,2\n", r"text\.csv: must hold initial fields"),
+        ("empty.npy", b"", r"empty\.npy: must hold initial fields"),
     ],
 )
 def test_a_file_that_holds_no_fields_is_refused(tmp_path, name, content, line):
@@ -115,6 +116,12 @@ def test_a_file_that_holds_no_fields_is_refused(tmp_path, name, content, line):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=line):
         files.read(tmp_path / name)
+
+
+def test_a_viscosity_that_is_no_number_is_refused(tmp_path):
+    np.savez(tmp_path / "u0.npz", u0=np.zeros(8), viscosity="thin")
+    with pytest.raises(InputError, match=r"u0\.npz: must hold initial fields"):
+        files.read(tmp_path / "u0.npz")
 
 
 def test_a_pickled_array_is_never_opened(tmp_path):

@@ -3,9 +3,8 @@
 The encoder samples the field's band-limited interpolant on ``token · dim`` points and adds what a small circular
 convolution network says; the decoder does the reverse on a finer grid, where it can draw the part of a front that
 falls between latent points. It starts as plain spectral truncation, so training is an improvement on that classical
-baseline, and both errors are reported. It is equivariant by construction: to shifts by one latent point, to the
-reflection ``v(x) → -v(-x)``, and (above the amplitude floor) to scaling ``v → c v``. The operator uses all three as
-free training data.
+baseline, and both errors are reported. It is equivariant by construction: to shifts by one latent point and to the
+reflection ``v(x) → -v(-x)``. The operator uses both as free training data.
 """
 
 from itertools import pairwise

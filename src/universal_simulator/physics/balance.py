@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from universal_simulator.fields.spectral import wave_numbers
+from universal_simulator.fields.spectral import resample, wave_numbers
 from universal_simulator.physics.equations import Equation
 
 LONGEST_MODES = 12
@@ -27,7 +27,7 @@ def imbalance(
 
     0 is a perfect step, 1 as bad as no step at all. Computed in double precision.
     """
-    first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
+    first, last = _spectrum(before), _spectrum(after)
     return _unexplained(first, last, _explained(equation, first, last, time_step), modes)
 
 
@@ -45,7 +45,7 @@ def balanced(
     waves stay as they are. Where the iteration does not lower the imbalance, as for long steps of fast flow, ``after``
     is returned unchanged. The mean is never touched.
     """
-    first, last = torch.fft.rfft(before.double()), torch.fft.rfft(after.double())
+    first, last = _spectrum(before), _spectrum(after)
     explained = _explained(equation, first, last, time_step)
     best, least = last, _unexplained(first, last, explained, modes)
     for _ in range(iterations):
@@ -54,7 +54,13 @@ def balanced(
         rest = _unexplained(first, last, explained, modes)
         best = torch.where((rest < least)[..., None], last, best)
         least = torch.minimum(rest, least)
-    return torch.fft.irfft(best, n=after.shape[-1]).to(after.dtype)
+    return resample(torch.fft.irfft(best), after.shape[-1]).to(after.dtype)
+
+
+def _spectrum(field: Float[Tensor, "*batch space"]) -> Complex[Tensor, "*batch mode"]:
+    """Return the spectrum on an even number of points, as whoever has only the spectrum takes it to be."""
+    points = field.shape[-1]
+    return torch.fft.rfft(resample(field.double(), points + points % 2))
 
 
 def _explained(

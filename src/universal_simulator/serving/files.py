@@ -73,12 +73,12 @@ def read(path: Path) -> InitialFields:
                     u0, viscosity = stored["u0"], stored.get("viscosity")
             case _:
                 u0, viscosity = _read_hdf5(path)
-    except (KeyError, OSError, ValueError, BadZipFile) as error:
+        return InitialFields(np.atleast_2d(u0), None if viscosity is None else np.asarray(viscosity, np.float64))
+    except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"predict.input = {path}: must hold initial fields as docs/using.md says ({reason})"
         ) from error
-    return InitialFields(np.atleast_2d(u0), None if viscosity is None else np.asarray(viscosity, np.float64))
 
 
 def write(path: Path, made: Forecasts) -> None:

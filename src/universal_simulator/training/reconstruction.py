@@ -13,7 +13,7 @@ def reconstruction_errors(network: Autoencoder, batch: Snapshots) -> dict[str, f
     """Return the mean relative error of fields encoded and decoded at the data's and at half its resolution.
 
     ``truncation`` is that of keeping as many Fourier coefficients as there are latent numbers. ``half_grid`` encodes
-    the field from every second of its modes' points and decodes on the full grid: the resolution it was not trained on.
+    and decodes the field on half its points, a resolution that the network was not trained on.
     """
     points = batch.v.shape[-1]
     coarse = resample(batch.v, points // 2)

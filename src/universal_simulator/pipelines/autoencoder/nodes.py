@@ -43,7 +43,7 @@ def train_autoencoder(
             fixed(lambda generator: draw_snapshots(validation, settings.batch_size, device, generator), settings),
         )
 
-    sources = {"data": train.fingerprint}
+    sources = {"data": train.fingerprint, "validation": validation.fingerprint}
     recipe = autoencoder_recipe(statistics, autoencoder, latent)
     yield from run_stage(recipe, equip, autoencoder, seed, sources, previous, compute=compute)
 

@@ -30,7 +30,7 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
-from universal_simulator.pipelines.stages import Kept, State, mirrored, run_stage, select
+from universal_simulator.pipelines.stages import Kept, State, identify, mirrored, run_stage, select
 from universal_simulator.training import loop
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.device import choose
@@ -127,7 +127,12 @@ def _train(
     planned: Planned, train: Latents, validation: Latents, data: Data, seed: int, compute: Compute, previous: State
 ) -> Kept:
     device = choose(compute.device)
-    sources = {"fields": train.fingerprint, "seconds": f"{planned.seconds:g}"}
+    sources = {
+        "fields": train.fingerprint,
+        "validation": validation.fingerprint,
+        "seconds": f"{planned.seconds:g}",
+        "asked": identify(planned.recipe, planned.section, seed, {}),
+    }
 
     def equip(network: nn.Module, average: nn.Module) -> loop.Stage:
         return _equip(section, train, validation, data, device, network, average)

@@ -54,7 +54,12 @@ def train_consistency_student(
         )
         return Stage(network, average, objective, draw, same)
 
-    sources = {"latents": train.fingerprint, "operator": operator.fingerprint, "teacher": teacher.fingerprint}
+    sources = {
+        "latents": train.fingerprint,
+        "validation": validation.fingerprint,
+        "operator": operator.fingerprint,
+        "teacher": teacher.fingerprint,
+    }
     yield from run_stage(
         student_recipe(teacher), equip, distill, seed, sources, previous, teacher.network, compute=compute
     )

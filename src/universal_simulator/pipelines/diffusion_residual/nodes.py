@@ -57,7 +57,7 @@ def train_diffusion_residual(
         noise = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
         return Stage(network, average, partial(denoising, operator=frozen, schedule=noise, tau=tau), draw, same)
 
-    sources = {"latents": train.fingerprint, "operator": operator.fingerprint}
+    sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "operator": operator.fingerprint}
     recipe = diffusion_recipe(operator, diffusion)
     yield from run_stage(recipe, equip, diffusion, seed, sources, previous, compute=compute)
 

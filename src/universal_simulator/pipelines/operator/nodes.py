@@ -45,7 +45,7 @@ def train_operator(
         )
         return Stage(network, average, partial(step_error, spectral=operator.spectral_loss_weight), draw, same)
 
-    sources = {"latents": train.fingerprint, "holdout": str(holdout)}
+    sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "holdout": str(holdout)}
     recipe = operator_recipe(autoencoder, operator)
     yield from run_stage(recipe, equip, operator, seed, sources, previous, compute=compute)
 
