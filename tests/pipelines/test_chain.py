@@ -40,7 +40,7 @@ from universal_simulator.pipelines.consistency_distillation.nodes import (
 )
 from universal_simulator.pipelines.diffusion_residual.nodes import select_diffusion_residual, train_diffusion_residual
 from universal_simulator.pipelines.evaluation.nodes import evaluate
-from universal_simulator.pipelines.latents.nodes import precompute_latents
+from universal_simulator.pipelines.latents.nodes import by_turns, precompute_latents
 from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
 
 NU, POINTS = 0.05, 128
@@ -200,8 +200,8 @@ def test_a_trained_stage_is_not_trained_again_and_other_data_start_over(chain):
         network=UTransformer(hidden_width=16, heads=2, group_size=8), training=short(3, 1e-3), time_strides=(5,)
     )
 
-    def run(latents: Latents, previous: dict[str, Any], seed: int = SEED) -> list[Any]:
-        return list(train_operator(latents, latents, chain.autoencoder, section, 0.1, DATA, seed, COMPUTE, previous))
+    def run(latents: Latents, previous: dict[str, Any], seed: int = SEED, judge: Latents = chain.latents) -> list[Any]:
+        return list(train_operator(latents, judge, chain.autoencoder, section, 0.1, DATA, seed, COMPUTE, previous))
 
     ((state, history),) = run(chain.latents, {})
     ((same, told),) = run(chain.latents, state)
@@ -210,8 +210,9 @@ def test_a_trained_stage_is_not_trained_again_and_other_data_start_over(chain):
     ((other, _),) = run(chain.latents, state, seed=SEED + 1)
     assert other["identity"] != state["identity"]
     renamed = replace(chain.latents, fingerprint=f"other-{chain.autoencoder.fingerprint}")
-    ((again, _),) = run(renamed, state)
-    assert again["identity"] != state["identity"]
+    for changed in (run(renamed, state), run(chain.latents, state, judge=renamed)):
+        ((again, _),) = changed
+        assert again["identity"] != state["identity"]
 
 
 @pytest.mark.parametrize(
@@ -263,3 +264,12 @@ def test_latents_of_another_encoder_are_refused_and_fresh_ones_not_made_again(ch
             )
         )
     assert list(precompute_latents(chain.train, chain.autoencoder, DATA, COMPUTE, chain.latents.fingerprint)) == []
+
+
+def test_viscosities_take_turns_so_that_those_kept_from_the_operator_are_of_each():
+    viscosity = np.repeat([0.1, 0.001, 0.01], 20)
+    order = by_turns(viscosity)
+    assert sorted(order) == list(range(60))
+    assert sorted(viscosity[order][-6:]) == [0.001, 0.001, 0.01, 0.01, 0.1, 0.1]
+    assert list(order[viscosity[order] == 0.001]) == list(range(20, 40))
+    assert list(by_turns(np.full(5, 0.01))) == list(range(5))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.configuration import Compute, Data
@@ -25,16 +26,19 @@ CHUNK = 50
 def precompute_latents(
     trajectories: Trajectories, autoencoder: Trained[Autoencoder], data: Data, compute: Compute, stored: str
 ) -> Iterator[LatentsChunk]:
-    """Yield latent trajectories chunk by chunk; nothing if the ``stored`` fingerprint says they are there already."""
+    """Yield latent trajectories chunk by chunk; nothing if the ``stored`` fingerprint says they are there already.
+
+    Viscosities take turns, so that the first or last share of them holds each alike.
+    """
     fingerprint = latents_fingerprint(trajectories, autoencoder)
     if Share.here().first(stored) == fingerprint:
         log.info("latents: %d trajectories are there already", len(trajectories))
         return
     started, device = time.monotonic(), choose(compute.device)
-    network = autoencoder.network.to(device)
+    network, order = autoencoder.network.to(device), by_turns(trajectories.viscosity)
 
     def chunk(first: int) -> LatentsChunk:
-        part = trajectories.subset(slice(first, first + CHUNK))
+        part = trajectories.subset(order[first : first + CHUNK])
         return LatentsChunk(first, len(trajectories), encode(part, network, data.equation, device, fingerprint))
 
     yield from Share.here().map(chunk, range(0, len(trajectories), CHUNK))
@@ -43,6 +47,14 @@ def precompute_latents(
         len(trajectories) * len(trajectories.times) * autoencoder.recipe.latent.tokens * autoencoder.recipe.latent.dim
     )
     log.info("latents: %d trajectories in %.0f s, %.0f MB", len(trajectories), seconds, numbers * 4 / 1e6)
+
+
+def by_turns(viscosity: Float[np.ndarray, " sample"]) -> Int[np.ndarray, " sample"]:
+    """Return an order in which the viscosities follow each other; samples of one keep theirs."""
+    turn = np.empty(len(viscosity), np.int64)
+    for value in np.unique(viscosity):
+        turn[viscosity == value] = np.arange((viscosity == value).sum())
+    return np.argsort(turn, kind="stable")
 
 
 def latents_fingerprint(trajectories: Trajectories, autoencoder: Trained[Autoencoder]) -> str:
