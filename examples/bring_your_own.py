@@ -1,7 +1,7 @@
 """Bring your own trajectories: from an array in memory to a file that the pipeline accepts.
 
     python examples/bring_your_own.py data/01_raw/mine
-    kedro run --params=data.equation=heat,data.source.kind=local,data.folder=mine,data.train=80,...
+    kedro run --params=experiment.name=mine,data.equation=heat,data.source.kind=local,data.folder=mine,data.train=80,...
 
 Replace ``my_trajectories`` by whatever loads yours: ``np.load``, ``h5py``, a simulation.
 """

@@ -97,7 +97,7 @@ PAIRS = [
     ({"data.train": 9601, "data.source.kind": "published"}, "= 10001 for each viscosity must not exceed the 10000 samples"),
     ({"data.source.samples": 2399}, "= 2400 for each viscosity must not exceed the 2399 samples of source.kind = solve"),
     ({"data.viscosities": [0.01, 0.01]}, "viscosities = [0.01, 0.01] must differ; drop"),
-    ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 viscosities"),
+    ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 viscosities; take 2001"),
     ({"data.viscosities": []}, "data.viscosities = []: "),
     ({"data.folder": "../elsewhere"}, "data.folder = ../elsewhere: "),
     ({"data.folder": "/etc"}, "data.folder = /etc: "),

@@ -73,9 +73,10 @@ class Data(Section):
         if len(set(self.viscosities)) != n:
             raise ValueError(f"viscosities = {list(self.viscosities)} must differ; drop the repeated one")
         for split in ("train", "validation", "test"):
-            if getattr(self, split) % n:
+            count = getattr(self, split)
+            if count % n:
                 raise ValueError(
-                    f"{split} = {getattr(self, split)} must be a multiple of the {n} viscosities; take {n} or {2 * n}"
+                    f"{split} = {count} must be a multiple of the {n} viscosities; take {count + n - count % n}"
                 )
         if self.train < 2:
             raise ValueError(f"train = {self.train} must be at least 2, one of them for the residual; raise it")
