@@ -163,9 +163,11 @@ def test_a_finished_baseline_is_neither_measured_nor_trained_again(trial, monkey
     ((state, rows),) = train_unet(trial.planned, trial.train, trial.train, DATA, SEED, COMPUTE, trial.states["unet"])
     assert state is trial.states["unet"]
     assert len(rows) == BASELINES.epochs
-    longer = {"unet": replace(trial.planned["unet"], seconds=200.0)}
-    with pytest.raises(AssertionError, match="measured again"):
-        next(train_unet(longer, trial.train, trial.train, DATA, SEED, COMPUTE, trial.states["unet"]))
+    planned = trial.planned["unet"]
+    slower = planned.section.model_copy(update={"network": CircularUNet(width=16, levels=3, kernel=3)})
+    for other in (replace(planned, seconds=200.0), replace(planned, section=slower)):
+        with pytest.raises(AssertionError, match="measured again"):
+            next(train_unet({"unet": other}, trial.train, trial.train, DATA, SEED, COMPUTE, trial.states["unet"]))
 
 
 def test_fields_are_kept_in_the_frame_that_moves_with_their_mean(trial):

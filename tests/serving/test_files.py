@@ -135,3 +135,10 @@ def test_an_hdf5_file_without_fields_says_what_it_holds_instead(tmp_path):
         file["density"] = U0
     with pytest.raises(InputError, match="neither tensor nor u0, but density"):
         files.read(tmp_path / "other.h5")
+
+
+def test_an_hdf5_group_in_place_of_fields_is_refused(tmp_path):
+    with h5py.File(tmp_path / "group.h5", "w") as file:
+        file.create_group("u0")
+    with pytest.raises(InputError, match=r"group\.h5: must hold initial fields"):
+        files.read(tmp_path / "group.h5")

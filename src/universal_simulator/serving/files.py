@@ -74,7 +74,7 @@ def read(path: Path) -> InitialFields:
             case _:
                 u0, viscosity = _read_hdf5(path)
         return InitialFields(np.atleast_2d(u0), None if viscosity is None else np.asarray(viscosity, np.float64))
-    except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, BadZipFile) as error:
+    except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"predict.input = {path}: must hold initial fields as docs/using.md says ({reason})"
