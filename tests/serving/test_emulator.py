@@ -131,6 +131,7 @@ def test_guidance_that_made_scored_forecasts_worse_is_told(emulator, u0, guided_
     scored = replace(emulator, card=emulator.card.model_copy(update={"scores": scores}))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, at the first derivative of a process
         scored.rollout(u0, 0.05, [0.02])
         scored.rollout(u0, 0.05, [0.02], guided=True)
     assert [one.category for one in told] == [GuidanceWarning] * warned
