@@ -1,5 +1,12 @@
-"""The repeating unit of the U-shaped networks, and how scalars steer it. Channels come before positions here."""
+"""The repeating unit of the U-shaped networks, and how scalars steer it.
 
+Positions come before channels here, so that a convolution is a matrix product over neighbours that lie side by side in
+memory (torch's channels-last format), and what changes the number of positions or of channels is one plain product.
+"""
+
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -30,11 +37,11 @@ class ModulatedNorm(nn.Module):
         self.modulation = nn.Linear(embedding, 2 * width)
 
     def forward(
-        self, x: Float[Tensor, "sample width position"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample width position"]:
+        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample position width"]:
         """Return normalised, modulated channels."""
-        scale, shift = self.modulation(embedding)[..., None].chunk(2, dim=1)
-        return self.norm(x) * (1 + scale) + shift
+        scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
+        return torch.addcmul(shift, _positions_first(self.norm(_channels_first(x))), 1 + scale)
 
 
 class Block(nn.Module):
@@ -45,20 +52,92 @@ class Block(nn.Module):
         self.attention = CircularAttention(width, heads) if heads else None
         self.attention_norm = ModulatedNorm(width, group_size, embedding) if heads else None
         self.norm = ModulatedNorm(width, group_size, embedding)
-        self.first = convolution(width, width, kernel)
-        self.second = convolution(width, width, kernel)
+        self.first = Convolution(width, width, kernel)
+        self.second = Convolution(width, width, kernel)
 
     def forward(
-        self, x: Float[Tensor, "sample width position"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample width position"]:
+        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample position width"]:
         """Return x with the branches added."""
         if self.attention is not None and self.attention_norm is not None:
-            # contiguous: torch multiplies a strided input in another order where no gradient is wanted
-            positions = self.attention_norm(x, embedding).transpose(1, 2).contiguous()
-            x = x + self.attention(positions).transpose(1, 2)
+            x = x + self.attention(self.attention_norm(x, embedding))
         return x + self.second(nn.functional.gelu(self.first(self.norm(x, embedding))))
 
 
-def convolution(inside: int, outside: int, kernel: int, *, bias: bool = True) -> nn.Conv1d:
-    """Return a convolution round the circle, of as many positions as there were."""
-    return nn.Conv1d(inside, outside, kernel, padding="same", padding_mode="circular", bias=bias)
+class Convolution(nn.Conv1d):
+    """A convolution round the circle, of as many positions as there were; torch's own way round copies more."""
+
+    def forward(self, x: Float[Tensor, "sample position inside"]) -> Float[Tensor, "sample position outside"]:
+        """Return it at every position."""
+        closed = Closed.apply(x, self.kernel_size[0] // 2)
+        return _positions_first(nn.functional.conv2d(_channels_first(closed), self.weight.unsqueeze(2), self.bias))
+
+
+class Closed(torch.autograd.Function):
+    """Positions continued beyond both ends by those of the other one.
+
+    Left to itself, torch goes back through each slice by way of a tensor of zeros as large as the whole.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Float[Tensor, "sample position width"], reach: int) -> Tensor:
+        """Return ``reach`` positions more at both ends."""
+        context.reach = reach
+        return torch.cat((x[:, x.shape[1] - reach :], x, x[:, :reach]), dim=1)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return what arrives at each position and at its copy."""
+        reach, positions = context.reach, gradient.shape[1] - 2 * context.reach
+        before, own, after = gradient.split((reach, positions, reach), dim=1)
+        own = own.clone()
+        own[:, positions - reach :] += before
+        own[:, :reach] += after
+        return own, None
+
+
+class Pointwise(nn.Conv1d):
+    """Other channels at the same positions."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__(inside, outside, 1)
+
+    def forward(self, x: Float[Tensor, "sample position inside"]) -> Float[Tensor, "sample position outside"]:
+        """Return them."""
+        return nn.functional.linear(x, self.weight.squeeze(-1), self.bias)
+
+
+class Coarsening(nn.Conv1d):
+    """One position of every ``factor``."""
+
+    def __init__(self, inside: int, outside: int, factor: int) -> None:
+        super().__init__(inside, outside, factor, factor)
+
+    def forward(self, x: Float[Tensor, "sample fine inside"]) -> Float[Tensor, "sample coarse outside"]:
+        """Return the coarse positions."""
+        together = x.unflatten(1, (-1, self.stride[0])).flatten(2)
+        return nn.functional.linear(together, self.weight.mT.flatten(1), self.bias)
+
+
+class Refinement(nn.ConvTranspose1d):
+    """``factor`` positions of every one."""
+
+    def __init__(self, inside: int, outside: int, factor: int) -> None:
+        super().__init__(inside, outside, factor, factor)
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "sample coarse inside"]
+    ) -> Float[Tensor, "sample fine outside"]:
+        """Return the fine positions."""
+        factor = self.stride[0]
+        apart = nn.functional.linear(x, self.weight.permute(2, 1, 0).flatten(0, 1))
+        return apart.unflatten(-1, (factor, -1)).flatten(1, 2) + self.bias
+
+
+def _channels_first(x: Float[Tensor, "sample position width"]) -> Float[Tensor, "sample width 1 position"]:
+    """Return a view that torch takes for a picture in channels-last format."""
+    return x.mT.unsqueeze(2)
+
+
+def _positions_first(x: Float[Tensor, "sample width 1 position"]) -> Float[Tensor, "sample position width"]:
+    return x.squeeze(2).mT

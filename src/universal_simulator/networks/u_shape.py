@@ -12,7 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.networks.blocks import Block, ConditionEmbedding, convolution
+from universal_simulator.networks.blocks import (
+    Block,
+    Coarsening,
+    ConditionEmbedding,
+    Convolution,
+    Pointwise,
+    Refinement,
+)
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,13 @@ class UShape(nn.Module):
         super().__init__()
         first, pairs = levels[0], list(pairwise(levels))
         self.embed = ConditionEmbedding(conditions, embedding)
-        self.enter = convolution(states, first.width, first.kernel)
+        self.enter = Convolution(states, first.width, first.kernel)
         self.down = nn.ModuleList(_blocks(level, embedding) for level in levels)
         self.up = nn.ModuleList(_blocks(level, embedding) for level in levels[:-1])
-        self.coarsen = nn.ModuleList(nn.Conv1d(a.width, b.width, a.coarsening, a.coarsening) for a, b in pairs)
-        self.refine = nn.ModuleList(nn.ConvTranspose1d(b.width, a.width, a.coarsening, a.coarsening) for a, b in pairs)
-        self.join = nn.ModuleList(nn.Conv1d(2 * level.width, level.width, 1) for level in levels[:-1])
-        self.leave = convolution(first.width, 1, first.kernel, bias=False)  # the mean is taken away again
+        self.coarsen = nn.ModuleList(Coarsening(a.width, b.width, a.coarsening) for a, b in pairs)
+        self.refine = nn.ModuleList(Refinement(b.width, a.width, a.coarsening) for a, b in pairs)
+        self.join = nn.ModuleList(Pointwise(2 * level.width, level.width) for level in levels[:-1])
+        self.leave = Convolution(first.width, 1, first.kernel, bias=False)  # the mean is taken away again
         nn.init.zeros_(self.leave.weight)
 
     def forward(
@@ -52,15 +59,15 @@ class UShape(nn.Module):
     ) -> Float[Tensor, "sample space"]:
         """Return one value per point."""
         embedding = self.embed(conditions)
-        x, skips = self.enter(states), []
+        x, skips = self.enter(states.mT.contiguous()), []
         for blocks, coarsen in zip(self.down, self.coarsen, strict=False):
             x = _apply(blocks, x, embedding)
             skips.append(x)
             x = coarsen(x)
         x = _apply(self.down[-1], x, embedding)
         for blocks, refine, join in reversed(list(zip(self.up, self.refine, self.join, strict=True))):
-            x = _apply(blocks, join(torch.cat((refine(x), skips.pop()), dim=1)), embedding)
-        return self.leave(x)[:, 0]
+            x = _apply(blocks, join(torch.cat((refine(x), skips.pop()), dim=-1)), embedding)
+        return self.leave(x).squeeze(-1)
 
 
 def _blocks(level: Level, embedding: int) -> nn.ModuleList:

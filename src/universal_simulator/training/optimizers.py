@@ -43,24 +43,25 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[nn.Parameter]] = {}
+            alike: dict[tuple[int, int], list[Tensor]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
                     alike.setdefault(_shape(weight), []).append(weight)
             for shape, weights in alike.items():
-                rate = SIZE * max(shape) ** 0.5 * group["lr"]
-                directions = orthogonal(torch.stack([self._ahead(weight).reshape(shape) for weight in weights]))
-                for weight, direction in zip(weights, directions, strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction.view_as(weight), alpha=-rate)
+                ahead = torch.stack([way.reshape(shape) for way in self._ahead(weights)])
+                directions = [way.view_as(weight) for way, weight in zip(orthogonal(ahead), weights, strict=True)]
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(weights, directions, alpha=-SIZE * max(shape) ** 0.5 * group["lr"])
 
-    def _ahead(self, weight: nn.Parameter) -> Tensor:
-        """Return Nesterov's momentum of a weight's gradient."""
-        assert weight.grad is not None
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-        return weight.grad.lerp(state["momentum"], MOMENTUM)
+    def _ahead(self, weights: list[Tensor]) -> tuple[Tensor, ...]:
+        """Return Nesterov's momentum of every weight's gradient."""
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 
 
 class Both:
@@ -110,15 +111,28 @@ def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
 
 
 def orthogonal(matrices: Float[Tensor, "batch row column"]) -> Float[Tensor, "batch row column"]:
-    """Return nearly the orthogonal factor of each matrix's polar decomposition, by Newton-Schulz iterations."""
+    """Return nearly the orthogonal factor of each matrix's polar decomposition, by Newton-Schulz iterations.
+
+    Every iteration multiplies by a polynomial of the square ``x xᵀ``, and so does it the square: the polynomials are
+    gathered on the short side and meet the matrix once.
+    """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=NEGLIGIBLE)
+    square = x @ x.mT
+    factor = gathered = _polynomial(square)
+    for _ in range(ITERATIONS - 1):
+        square = factor @ square @ factor
+        factor = _polynomial(square)
+        gathered = factor @ gathered
+    return (x.mT @ gathered if tall else gathered @ x).contiguous()
+
+
+def _polynomial(square: Float[Tensor, "batch row row"]) -> Float[Tensor, "batch row row"]:
     a, b, c = COEFFICIENTS
-    for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = a * x + torch.baddbmm(square, square, square, beta=b, alpha=c) @ x
-    return x.mT if tall else x
+    factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
+    factor.diagonal(dim1=-2, dim2=-1).add_(a)
+    return factor
 
 
 def _shape(weight: Tensor) -> tuple[int, int]:

@@ -1,0 +1,53 @@
+"""The layers of the U-shaped networks against torch's own, which take channels before positions."""
+
+import pytest
+import torch
+from torch import nn
+
+from universal_simulator.networks.blocks import Closed, Coarsening, Convolution, ModulatedNorm, Pointwise, Refinement
+
+
+def alike(layer: nn.Module, other: nn.Module) -> None:
+    """Hold both against each other, and their gradients: of equal weights, on equal input."""
+    other.load_state_dict(layer.state_dict())
+    x = torch.randn(3, 12, 6, dtype=torch.float64, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    one, two = layer(x), other(y.mT).mT
+    torch.testing.assert_close(one, two)
+    weighing = torch.randn_like(two)
+    (one * weighing).sum().backward()
+    (two * weighing).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
+    for own, known in zip(layer.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, known.grad)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_is_torchs_circular_one(kernel: int, bias: bool) -> None:
+    known = nn.Conv1d(6, 4, kernel, padding="same", padding_mode="circular", bias=bias).double()
+    alike(Convolution(6, 4, kernel, bias=bias).double(), known)
+
+
+def test_pointwise_is_torchs_convolution_of_one_point() -> None:
+    alike(Pointwise(6, 4).double(), nn.Conv1d(6, 4, 1).double())
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_coarsening_and_refinement_are_torchs_strided_convolutions(factor: int) -> None:
+    alike(Coarsening(6, 4, factor).double(), nn.Conv1d(6, 4, factor, factor).double())
+    alike(Refinement(6, 4, factor).double(), nn.ConvTranspose1d(6, 4, factor, factor).double())
+
+
+def test_a_norm_is_torchs_group_norm_scaled_and_shifted() -> None:
+    norm = ModulatedNorm(6, 2, 5).double()
+    x, embedding = (torch.randn(shape, dtype=torch.float64) for shape in ((3, 12, 6), (3, 5)))
+    scale, shift = norm.modulation(embedding)[..., None].chunk(2, dim=1)
+    known = nn.functional.group_norm(x.mT, 3) * (1 + scale) + shift
+    torch.testing.assert_close(norm(x, embedding), known.mT)
+
+
+def test_what_closes_the_circle_has_the_gradient_of_finite_differences() -> None:
+    x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: Closed.apply(x, 2), x)
+    assert torch.autograd.gradgradcheck(lambda x: Closed.apply(x, 2), x)
