@@ -1,6 +1,7 @@
 """Name code by what it does: a digest over a module and all modules of the project that it reaches by imports.
 
-Comments, docstrings and layout do not count. Nor do the declarations of parameters, whose values are compared, and
+Templates and styles that a module names and that lie beside it count as part of it; comments, docstrings and layout do
+not. Nor do the declarations of parameters, whose values are compared, and
 how artefacts are stored.
 """
 
@@ -12,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = __package__
+BESIDE = (".j2", ".css")
+"""Endings of files that a module fills in."""
 SILENT = ("configuration", "errors", "progress", "interruption", "fingerprints", "refusals", "catalog")
 """Modules and rooms that change no number."""
 
@@ -57,7 +60,15 @@ def _content(name: str) -> str:
         body = getattr(part, "body", None)
         if isinstance(body, list):  # a text on a line of its own is a docstring, of a module, function or field
             part.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return ast.dump(tree) + "".join(path.read_text("utf-8") for path in _beside(name, tree))
+
+
+def _beside(name: str, tree: ast.Module) -> Iterator[Path]:
+    """Yield the files that a module names and that lie in its folder."""
+    folder = Path(str(_source(name))).parent
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.endswith(BESIDE):
+            yield folder / part.value
 
 
 def _is_text(line: ast.stmt) -> bool:

@@ -108,6 +108,13 @@ def test_the_shipped_gates_are_the_published_targets():
         ("sota_v2", "nrmse", "minimum", None, "sota_v1", 1.0),
         ("sota_v2", "conservation_gap", "minimum", None, "golden", 1.0),
         ("sota_v2", "boundary_violation", "minimum", None, "golden", 1.0),
+        ("golden", "nrmse", "strong", 0.03, None, 1.0),
+        ("sota_v1", "nrmse", "strong", 0.01, None, 1.0),
+        ("sota_v2", "nrmse", "strong", 0.005, None, 1.0),
+        ("sota_v2", "nrmse", "strong", 0.00416, None, 1.0),
+        ("golden", "conservation_gap", "minimum", 1.0e-5, None, 1.0),
+        ("sota_v1", "conservation_gap", "minimum", 1.0e-5, None, 1.0),
+        ("sota_v2", "conservation_gap", "minimum", 1.0e-5, None, 1.0),
         ("champion", "nrmse_frobenius", "minimum", 0.0246, None, 1.0),
         ("champion", "conservation_gap", "minimum", 1.0e-5, None, 1.0),
     } <= found

@@ -40,7 +40,7 @@ from universal_simulator.pipelines.consistency_distillation.nodes import (
 )
 from universal_simulator.pipelines.diffusion_residual.nodes import select_diffusion_residual, train_diffusion_residual
 from universal_simulator.pipelines.evaluation.nodes import evaluate
-from universal_simulator.pipelines.latents.nodes import by_turns, precompute_latents
+from universal_simulator.pipelines.latents.nodes import latents_fingerprint, precompute_latents
 from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
 
 NU, POINTS = 0.05, 128
@@ -266,10 +266,8 @@ def test_latents_of_another_encoder_are_refused_and_fresh_ones_not_made_again(ch
     assert list(precompute_latents(chain.train, chain.autoencoder, DATA, COMPUTE, chain.latents.fingerprint)) == []
 
 
-def test_viscosities_take_turns_so_that_those_kept_from_the_operator_are_of_each():
-    viscosity = np.repeat([0.1, 0.001, 0.01], 20)
-    order = by_turns(viscosity)
-    assert sorted(order) == list(range(60))
-    assert sorted(viscosity[order][-6:]) == [0.001, 0.001, 0.01, 0.01, 0.1, 0.1]
-    assert list(order[viscosity[order] == 0.001]) == list(range(20, 40))
-    assert list(by_turns(np.full(5, 0.01))) == list(range(5))
+def test_a_store_of_latents_is_named_by_its_order_where_viscosities_take_turns(chain):
+    fields = np.zeros((4, 3, 64), np.float32)
+    one, two = (Trajectories.of(fields, viscosity, np.arange(3.0)) for viscosity in (0.01, np.repeat([0.01, 0.1], 2)))
+    assert "by_turns" not in latents_fingerprint(one, chain.autoencoder)
+    assert latents_fingerprint(two, chain.autoencoder).endswith("-by_turns")

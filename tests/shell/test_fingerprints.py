@@ -23,7 +23,7 @@ def named(tmp_path, monkeypatch):
         for cached in (code_fingerprint, fingerprints._content, fingerprints._source):
             cached.cache_clear()
         folder = tmp_path / str(next(numbers))
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "stage_of_a_test.py").write_text(text)
         monkeypatch.syspath_prepend(folder)
         return code_fingerprint("stage_of_a_test")
@@ -46,3 +46,20 @@ def test_a_stage_reaches_its_network_and_the_loop_but_not_the_reports():
     for name in ("training.loop", "networks.u_transformer", "fields.latents", "pipelines.stages"):
         assert f"universal_simulator.{name}" in reached
     assert not [name for name in reached if "reporting" in name or "configuration" in name or "evaluation" in name]
+
+
+@pytest.mark.parametrize("name", ["page.html.j2", "page.css"])
+def test_what_a_module_fills_in_counts_as_part_of_it(named, tmp_path, name):
+    code = f'TEMPLATE = "{name}"\n'
+    found = []
+    for number, text in enumerate(("one", "two")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / name).write_text(text)
+        found.append(named(code))
+    assert found[0] != found[1]
+
+
+def test_a_report_is_named_with_its_template_and_style():
+    tree = fingerprints._tree("universal_simulator.reporting.page")
+    beside = fingerprints._beside("universal_simulator.reporting.page", tree)
+    assert {path.name for path in beside} == {"page.html.j2", "page.css"}

@@ -1,6 +1,5 @@
 """From noise to data along the probability-flow equation ``dx/dσ = (x - D(x; σ))/σ`` (EDM eqs. 1 and 3)."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -9,28 +8,21 @@ from torch import Tensor
 
 from universal_simulator.diffusion.denoiser import Denoiser
 
-Step = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
-
-
-def euler_step(denoise: Denoiser, x: Tensor, sigma: Tensor, lower: Tensor) -> Tensor:
-    """Go from level ``sigma`` to ``lower`` (one value per sample): first order, one network call."""
-    return x + _expand(lower - sigma, x) * _slope(denoise, x, sigma)
-
 
 def heun_step(denoise: Denoiser, x: Tensor, sigma: Tensor, lower: Tensor) -> Tensor:
-    """Go from level ``sigma`` to ``lower`` > 0: second order, two network calls (EDM algorithm 1)."""
+    """Go from level ``sigma`` to ``lower`` > 0 (one value per sample): second order, two calls (EDM algorithm 1)."""
     slope = _slope(denoise, x, sigma)
     width = _expand(lower - sigma, x)
     return x + width * (slope + _slope(denoise, x + width * slope, lower)) / 2
 
 
 def sample(
-    denoise: Denoiser, noise: Float[Tensor, "sample ..."], levels: Float[Tensor, " level"], step: Step = heun_step
+    denoise: Denoiser, noise: Float[Tensor, "sample ..."], levels: Float[Tensor, " level"]
 ) -> Float[Tensor, "sample ..."]:
     """Return samples from standard normal ``noise``: down through the ``levels``, then one last denoising."""
     x = noise * levels[0]
     for sigma, lower in pairwise(levels):
-        x = step(denoise, x, sigma.expand(len(x)), lower.expand(len(x)))
+        x = heun_step(denoise, x, sigma.expand(len(x)), lower.expand(len(x)))
     return denoise(x, levels[-1].expand(len(x)))
 
 

@@ -78,6 +78,17 @@ class Trajectories:
         """Return the number of trajectories."""
         return len(self._row)
 
+    def by_turns(self, count: int | None = None) -> "Trajectories":
+        """Return the first ``count``, or all, in an order in which viscosities follow each other.
+
+        So the first or last share of them holds each alike. Those of one viscosity keep their order.
+        """
+        turn = np.empty(len(self), np.int64)
+        for value in np.unique(self.viscosity):
+            alike = self.viscosity == value
+            turn[alike] = np.arange(alike.sum())
+        return self.subset(np.argsort(turn, kind="stable")[:count])
+
     def subset(self, indices: np.ndarray | Sequence[int] | slice) -> "Trajectories":
         """Return these trajectories, in this order."""
         chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices, np.int64)]

@@ -64,7 +64,7 @@ def ablate(
 ) -> pd.DataFrame:
     """Return one row per change and seed: error of roll-outs, steps taken in the same time, parameters."""
     train_latents.refuse_stale(autoencoder.fingerprint)
-    judged = validation.subset(slice(ablation.trajectories))
+    judged = validation.by_turns(ablation.trajectories)
     rows = []
     for change in ablation.changes:
         section = changed(operator, change)

@@ -85,7 +85,7 @@ def clock(
     everybody = enter({"unet": unet, "fno": fno}, baselines, data, compute) | chain
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})
-    tasks = poses(test.subset(slice(size)), only, data, choose(compute.device))
+    tasks = poses(test.by_turns(size), only, data, choose(compute.device))
     trained = {"unet": unet.provenance["training_s"], "fno": fno.provenance["training_s"]}
     trained |= {variant: _spent(timings, variant) for variant in chain}
     networks: dict[str, list[nn.Module]] = {"unet": [unet.network], "fno": [fno.network]}

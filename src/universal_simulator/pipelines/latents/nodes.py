@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 
 from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.configuration import Compute, Data
@@ -35,10 +34,10 @@ def precompute_latents(
         log.info("latents: %d trajectories are there already", len(trajectories))
         return
     started, device = time.monotonic(), choose(compute.device)
-    network, order = autoencoder.network.to(device), by_turns(trajectories.viscosity)
+    network, ordered = autoencoder.network.to(device), trajectories.by_turns()
 
     def chunk(first: int) -> LatentsChunk:
-        part = trajectories.subset(order[first : first + CHUNK])
+        part = ordered.subset(slice(first, first + CHUNK))
         return LatentsChunk(first, len(trajectories), encode(part, network, data.equation, device, fingerprint))
 
     yield from Share.here().map(chunk, range(0, len(trajectories), CHUNK))
@@ -49,17 +48,10 @@ def precompute_latents(
     log.info("latents: %d trajectories in %.0f s, %.0f MB", len(trajectories), seconds, numbers * 4 / 1e6)
 
 
-def by_turns(viscosity: Float[np.ndarray, " sample"]) -> Int[np.ndarray, " sample"]:
-    """Return an order in which the viscosities follow each other; samples of one keep theirs."""
-    turn = np.empty(len(viscosity), np.int64)
-    for value in np.unique(viscosity):
-        turn[viscosity == value] = np.arange((viscosity == value).sum())
-    return np.argsort(turn, kind="stable")
-
-
 def latents_fingerprint(trajectories: Trajectories, autoencoder: Trained[Autoencoder]) -> str:
-    """Name a store by what it is made from."""
-    return f"{trajectories.fingerprint}-{autoencoder.fingerprint}"
+    """Name a store by what it is made from, and how it is ordered where viscosities take turns."""
+    order = "-by_turns" if len(np.unique(trajectories.viscosity)) > 1 else ""
+    return f"{trajectories.fingerprint}-{autoencoder.fingerprint}{order}"
 
 
 @torch.inference_mode()
