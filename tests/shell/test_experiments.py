@@ -32,7 +32,7 @@ TABLE = {
     "consistency_distillation.training.ema_decay": (0.999, 0.9995, 0.9995),
     "operator.training.gradient_clip": (1.0, 1.0, 1.0),
     "operator.spectral_loss_weight": (0.05, 0.0, 0.0),  # agreed: 0.05; sota_v1.yml says why it changed
-    "operator.flux_form": (False, True, True),
+    "operator.flux_form": (True, True, True),
     "diffusion_residual.tau_distribution": ({"alpha": 1.2, "beta": 1.2},) * 3,
     "data.time_stride": (2, 2, 2),
     "operator.training.patience": (10, 12, 12),

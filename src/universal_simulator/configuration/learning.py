@@ -132,7 +132,7 @@ class StepTraining(Section):
     unroll: Size = 1
     """Steps rolled out inside the objective."""
     spectral_loss_weight: NonNegative = 0.05
-    flux_form: bool = False
+    flux_form: bool = True
     """Whether the network gives a flux, whose divergence is the step; otherwise it gives the step itself."""
 
 
