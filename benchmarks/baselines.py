@@ -2,7 +2,8 @@
 
 For when there is no time to train all of them. ``kedro run --pipeline=baselines --to-nodes=select_unet
 --params=sota_v2`` trains one, and this scores it on the experiment's test trajectories, plain and with its mirror
-image, as the chain is used. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
+image, as the chain is used; of a chain that was not evaluated the operator is rolled out here, unguided. Intervals are
+95 % bootstrap over trajectories, paired where the chain is held against it.
 """
 
 import argparse
@@ -15,18 +16,22 @@ import numpy as np
 import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
 from rich.console import Console
 
 from universal_simulator.cli import parse_params
+from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
 from universal_simulator.pipelines.baselines.scoring import enter, scored
+from universal_simulator.pipelines.evaluation.nodes import evaluate
 from universal_simulator.training.device import use_threads
 
 PROJECT = Path(__file__).parents[1]
 CHAIN = ("deterministic", "ttc")
+PROTOCOLS = ("one_step", "rollout", "pdebench")
 
 
 def main() -> None:
@@ -48,9 +53,12 @@ def main() -> None:
     for protocol, name in found[["protocol", "variant"]].drop_duplicates().itertuples(index=False):
         own, score = errors(found, protocol, name), intervals[f"{protocol}/{name}/nrmse"]
         rivals = [errors(chain, protocol, variant) for chain in chains.values() for variant in CHAIN]
-        gains = [paired_gain(rival, own) for rival in rivals]
+        gains = [paired_gain(rival, own) if len(rival) else None for rival in rivals]
         line = f"| `{protocol}` | {name} | {score.value:.2g} | {score.low:.2g} – {score.high:.2g} |"
-        told(line + "".join(f" {gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%}) |" for gain in gains))
+        told(
+            line
+            + "".join(f" {gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%}) |" if gain else " |" for gain in gains)
+        )
 
 
 def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
@@ -59,9 +67,21 @@ def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
         return use(session.load_context().catalog.load)
 
 
+def alone(load: Callable[[str], Any]) -> pd.DataFrame:
+    """Return the scores of an experiment's operator, rolled out without what corrects and conditions it."""
+    data = load("params:data")
+    emulator = Emulator(load("autoencoder").network, load("operator").network, None, data.equation)
+    asked = load("params:evaluation").model_copy(update={"protocols": PROTOCOLS, "variants": ("deterministic",)})
+    shared = (load("params:ttc"), data, load("params:seed"), load("params:compute"))
+    return evaluate(emulator, load("test_trajectories"), asked, *shared)[1]
+
+
 def _chain(load: Callable[[str], Any]) -> pd.DataFrame:
     """Return the scores of an experiment's own forecasts."""
-    return load("trajectory_scores")
+    try:
+        return load("trajectory_scores")
+    except DatasetError:
+        return alone(load)
 
 
 def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboard]:

@@ -15,17 +15,15 @@ import torch
 from kedro.framework.startup import bootstrap_project
 from rich.console import Console
 
-from benchmarks.baselines import PROJECT, errors, opened
-from universal_simulator.emulation.emulator import Emulator
+from benchmarks.baselines import PROJECT, alone, errors, opened
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
-from universal_simulator.pipelines.evaluation.nodes import evaluate
 from universal_simulator.training.device import use_threads
 from universal_simulator.training.objectives import step_error
 from universal_simulator.training.windows import latent_batches
 
-PROTOCOLS = ("rollout", "pdebench")
+SHOWN = ("rollout", "pdebench")
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     first = next(iter(scores.values()))[-1]
     for name, (loss, floor, found) in scores.items():
         intervals = score_intervals(found)
-        for protocol in PROTOCOLS:
+        for protocol in SHOWN:
             score = intervals[f"{protocol}/deterministic/nrmse"]
             gain = paired_gain(*(errors(of, protocol, "deterministic") for of in (found, first)))
             held = "" if found is first else f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})"
@@ -51,11 +49,8 @@ def main() -> None:
 
 def _scores(load: Callable[[str], Any]) -> tuple[float, float, pd.DataFrame]:
     """Return an operator's validation loss, its floor, and the scores of its roll-outs."""
-    autoencoder, operator, data = load("autoencoder"), load("operator"), load("params:data")
-    emulator = Emulator(autoencoder.network, operator.network, None, data.equation)
-    alone = load("params:evaluation").model_copy(update={"protocols": PROTOCOLS, "variants": ("deterministic",)})
-    asked = (load("test_trajectories"), alone, load("params:ttc"), data, load("params:seed"), load("params:compute"))
-    return float(operator.provenance["validation_loss"]), _floor(load, operator), evaluate(emulator, *asked)[1]
+    operator = load("operator")
+    return float(operator.provenance["validation_loss"]), _floor(load, operator), alone(load)
 
 
 def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> float:
