@@ -51,7 +51,7 @@ def precompute_latents(
 def latents_fingerprint(trajectories: Trajectories, autoencoder: Trained[Autoencoder]) -> str:
     """Name a store by what it is made from, and how it is ordered where viscosities take turns."""
     order = "-by_turns" if len(np.unique(trajectories.viscosity)) > 1 else ""
-    return f"{trajectories.fingerprint}-{autoencoder.fingerprint}{order}"
+    return f"{trajectories.fingerprint}{order}-{autoencoder.fingerprint}"
 
 
 @torch.inference_mode()
