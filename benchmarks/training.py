@@ -124,7 +124,8 @@ def parameters_of(experiment: str) -> Parameters:
 def operator_stage(parameters: Parameters) -> Stage:
     """Return the operator's training on latents of noise: their values change nothing of what a step costs."""
     latent, settings = parameters.latent, parameters.operator
-    recipe = Recipe(stage="operator", settings=settings.network, latent=latent, statistics=_statistics())
+    form = {"flux_form": settings.flux_form}
+    recipe = Recipe(stage="operator", settings=settings.network, latent=latent, statistics=_statistics(), **form)
     network, trajectories, times = recipe.build(), 64, 201
     values = np.random.default_rng(0).standard_normal((trajectories, times, latent.tokens, latent.dim), np.float32)
     zero, viscosity = np.zeros(trajectories, np.float32), np.full(trajectories, 0.01, np.float32)

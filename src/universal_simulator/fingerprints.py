@@ -67,8 +67,9 @@ def _beside(name: str, tree: ast.Module) -> Iterator[Path]:
     """Yield the files that a module names and that lie in its folder."""
     folder = Path(str(_source(name))).parent
     for part in ast.walk(tree):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.endswith(BESIDE):
-            yield folder / part.value
+        named = isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.endswith(BESIDE)
+        if named and (folder / part.value).is_file():  # type: ignore[attr-defined]
+            yield folder / part.value  # type: ignore[attr-defined]
 
 
 def _is_text(line: ast.stmt) -> bool:

@@ -59,6 +59,10 @@ def test_what_a_module_fills_in_counts_as_part_of_it(named, tmp_path, name):
     assert found[0] != found[1]
 
 
+def test_a_name_of_no_file_beside_it_is_no_matter(named):
+    assert named('TEMPLATE = "nowhere.css"\n') != named('TEMPLATE = "elsewhere.css"\n')
+
+
 def test_a_report_is_named_with_its_template_and_style():
     tree = fingerprints._tree("universal_simulator.reporting.page")
     beside = fingerprints._beside("universal_simulator.reporting.page", tree)

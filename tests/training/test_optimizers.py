@@ -106,3 +106,26 @@ def _regression() -> Stage:
 
     held_out = [draw(torch.Generator().manual_seed(5)) for _ in range(8)]
     return Stage(network, deepcopy(network), objective, draw, lambda: iter(held_out))
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
+def test_polynomials_on_the_short_side_are_the_plain_iteration_of_ill_conditioned_matrices_too(shape):
+    """Silent channels leave rows of zeros, and momenta whose singular values differ by a million."""
+    matrix = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    matrix = matrix * torch.logspace(0, -6, shape[0], dtype=torch.float64)[:, None]
+    matrix[:, :3] = 0
+    x = matrix / matrix.norm(dim=(-2, -1), keepdim=True)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(5):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    torch.testing.assert_close(orthogonal(matrix), x)
+    torch.testing.assert_close(orthogonal(matrix.float()).double(), x, rtol=0, atol=5e-3)
+
+
+def test_a_weight_without_a_gradient_stays():
+    moved, still = (nn.Parameter(torch.ones(20, 20)) for _ in range(2))
+    moved.grad = torch.randn(20, 20, generator=torch.Generator().manual_seed(0))
+    Muon([moved, still], 0.1, weight_decay=0.1).step()
+    assert torch.equal(still, torch.ones(20, 20))
+    assert not torch.equal(moved, torch.ones(20, 20))

@@ -113,7 +113,7 @@ def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
 def orthogonal(matrices: Float[Tensor, "batch row column"]) -> Float[Tensor, "batch row column"]:
     """Return nearly the orthogonal factor of each matrix's polar decomposition, by Newton-Schulz iterations.
 
-    Every iteration multiplies by a polynomial of the square ``x xᵀ``, and so does it the square: the polynomials are
+    Every iteration multiplies x by a polynomial of its square ``x xᵀ``, and the square by it twice: the polynomials are
     gathered on the short side and meet the matrix once.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
