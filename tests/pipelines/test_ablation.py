@@ -48,7 +48,7 @@ def run(parts, *changes: Change, steps: int = 40) -> pd.DataFrame:
         return ablate(latents, latents, trajectories, autoencoder, OPERATOR, ablation, DATA, COMPUTE)
 
 
-def test_each_change_gives_other_errors_and_a_change_of_nothing_the_same(parts):
+def test_each_change_gives_other_errors_and_one_of_nothing_is_left_out(parts, caplog):
     changes = [
         Change(name="as it is"),
         Change(name="nothing", override={"training": {"ema_decay": 0.9}}),
@@ -58,11 +58,25 @@ def test_each_change_gives_other_errors_and_a_change_of_nothing_the_same(parts):
         Change(name="no amplitude", amplitude=False),
         Change(name="no mirror image", mirrored=False),
     ]
-    table = run(parts, *changes).pivot_table(index="change", columns="seed", values="nrmse")
-    assert table.loc["nothing"].tolist() == table.loc["as it is"].tolist()
+    with caplog.at_level("INFO"):
+        table = run(parts, *changes).pivot_table(index="change", columns="seed", values="nrmse")
+    assert "left out, as the experiment has them already: nothing" in caplog.text
+    assert sorted(table.index) == sorted(change.name for change in changes if change.name != "nothing")
+    again = run(parts, changes[0]).pivot_table(index="change", columns="seed", values="nrmse")
+    assert again.loc["as it is"].tolist() == table.loc["as it is"].tolist()
     for change in changes[2:]:
         assert (table.loc[change.name] != table.loc["as it is"]).all(), change.name
     assert table.loc["as it is", 1] != table.loc["as it is", 2]
+
+
+def test_every_viscosity_is_judged(parts, monkeypatch):
+    latents, trajectories, autoencoder = parts
+    mixed = trajectories.subset(slice(None))
+    mixed.viscosity = np.repeat([0.05, 0.1], [8, 4])
+    judged = []
+    monkeypatch.setattr(nodes, "_rollout_error", lambda _, of, *rest: judged.append(of) or 0.0)
+    run((latents, mixed, autoencoder), Change(name="as it is"), steps=1)
+    assert sorted(judged[0].viscosity) == [0.05] * 3 + [0.1] * 3
 
 
 def test_longer_training_errs_less(parts):

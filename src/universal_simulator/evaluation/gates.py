@@ -46,11 +46,6 @@ def judge(
     return [_judge(gate, scores, intervals, references) for gate in gates if experiment in gate.experiments]
 
 
-def failed(outcomes: Sequence[Outcome], level: str = "minimum") -> list[Outcome]:
-    """Return the gates of this level that did not pass; one that could not be judged is not passed."""
-    return [outcome for outcome in outcomes if outcome.level == level and outcome.verdict != "passed"]
-
-
 def _judge(
     gate: Gate,
     scores: Mapping[str, float],

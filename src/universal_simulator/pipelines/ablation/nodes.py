@@ -1,6 +1,7 @@
 """Train the operator with one thing changed at a time, and roll out validation trajectories to see what that does."""
 
 import logging
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -66,7 +67,7 @@ def ablate(
     train_latents.refuse_stale(autoencoder.fingerprint)
     judged = validation.by_turns(ablation.trajectories)
     rows = []
-    for change in ablation.changes:
+    for change in distinct(operator, ablation.changes):
         section = changed(operator, change)
         for seed in ablation.seeds:
             network, facts = _trained(
@@ -91,6 +92,19 @@ def tabulate(table: pd.DataFrame, ablation: Ablation) -> str:
         mean, spread = part["nrmse"].mean(), part["nrmse"].std(ddof=1) if len(part) > 1 else float("nan")
         lines.append(f"| {name} | {part['steps'].mean():.0f} | {mean:.5f} | {spread:.5f} | {mean / reference:.2f} |")
     return "\n".join(lines) + "\n"
+
+
+def distinct(operator: Operator, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes without those that leave everything as the first has it: they would show luck alone."""
+
+    def content(change: Change) -> Change:
+        return change.model_copy(update={"name": "", "override": changed(operator, change).model_dump()})
+
+    first, *others = changes
+    idle = [change.name for change in others if content(change) == content(first)]
+    if idle:
+        log.info("left out, as the experiment has them already: %s", ", ".join(idle))
+    return [first, *(change for change in others if change.name not in idle)]
 
 
 def changed(operator: Operator, change: Change) -> Operator:
