@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bootstrap_project(PROJECT)
     use_threads(1)
-    chains = {name: opened(name, _chain) for name in arguments.beside or [arguments.experiment]}
+    chains = {name: opened(name, chain_scores) for name in arguments.beside or [arguments.experiment]}
     trained, board = opened(arguments.experiment, partial(_score, arguments.network))
     found, intervals = board.trajectory_scores(), score_intervals(board.trajectory_scores())
     told = Console(width=200, highlight=False).print
@@ -67,21 +67,21 @@ def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
         return use(session.load_context().catalog.load)
 
 
-def alone(load: Callable[[str], Any]) -> pd.DataFrame:
+def chain_scores(load: Callable[[str], Any]) -> pd.DataFrame:
+    """Return the scores of an experiment's own forecasts."""
+    try:
+        return load("trajectory_scores")
+    except DatasetError:
+        return _alone(load)
+
+
+def _alone(load: Callable[[str], Any]) -> pd.DataFrame:
     """Return the scores of an experiment's operator, rolled out without what corrects and conditions it."""
     data = load("params:data")
     emulator = Emulator(load("autoencoder").network, load("operator").network, None, data.equation)
     asked = load("params:evaluation").model_copy(update={"protocols": PROTOCOLS, "variants": ("deterministic",)})
     shared = (load("params:ttc"), data, load("params:seed"), load("params:compute"))
     return evaluate(emulator, load("test_trajectories"), asked, *shared)[1]
-
-
-def _chain(load: Callable[[str], Any]) -> pd.DataFrame:
-    """Return the scores of an experiment's own forecasts."""
-    try:
-        return load("trajectory_scores")
-    except DatasetError:
-        return alone(load)
 
 
 def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboard]:

@@ -1,21 +1,25 @@
-"""Operators alone, side by side: ``python -m benchmarks.operators sota_v1 sota_v2,seed=18,experiment.name=another``.
+"""Chains side by side: ``python -m benchmarks.operators sota_v1 sota_v2,seed=18,experiment.name=another``.
 
-For several seeds, where there is no time to train what corrects and conditions: ``kedro run --pipeline=operator
---params=sota_v2,seed=18,experiment.name=another`` ends with it, and this rolls it out on the experiment's test
-trajectories as the evaluation does. Intervals are 95 % bootstrap over trajectories, paired against the first one. The
-floor is the validation loss of a network that errs in nothing but the waves that its ``points_per_token`` cannot hold.
+What was evaluated counts by its own scores, guided ones included, also with ``weights=shipped``. For several seeds,
+where there is no time to train what corrects and conditions, ``kedro run --pipeline=operator
+--params=sota_v2,seed=18,experiment.name=another`` ends with the operator, and this rolls it out alone, on the
+experiment's test trajectories as the evaluation does. Intervals are 95 % bootstrap over trajectories, paired against
+the first one. The floor is the validation loss of a network that errs in nothing but the waves that its
+``points_per_token`` cannot hold.
 """
 
 import argparse
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pandas as pd
 import torch
 from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
 from rich.console import Console
 
-from benchmarks.baselines import PROJECT, alone, errors, opened
+from benchmarks.baselines import CHAIN, PROJECT, PROTOCOLS, chain_scores, errors, opened
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
@@ -23,34 +27,38 @@ from universal_simulator.training.device import use_threads
 from universal_simulator.training.objectives import step_error
 from universal_simulator.training.windows import latent_batches
 
-SHOWN = ("rollout", "pdebench")
-
 
 def main() -> None:
-    """Print a line for each operator and protocol."""
+    """Print a line for each operator, protocol and forecast."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="+", help="as after --params=")
     bootstrap_project(PROJECT)
     use_threads(1)
     scores = {name: opened(name, _scores) for name in parser.parse_args().experiments}
     told = Console(width=200, highlight=False).print
-    columns = "validation loss | floor | protocol | nRMSE | interval | errs less than the first by"
-    told(f"| operator | {columns} |\n" + "|---" * 7 + "|")
+    columns = "validation loss | floor | protocol | forecast | nRMSE | interval | errs less than the first by"
+    told(f"| operator | {columns} |\n" + "|---" * 8 + "|")
     first = next(iter(scores.values()))[-1]
-    for name, (loss, floor, found) in scores.items():
+    for name, (learned, found) in scores.items():
         intervals = score_intervals(found)
-        for protocol in SHOWN:
-            score = intervals[f"{protocol}/deterministic/nrmse"]
-            gain = paired_gain(*(errors(of, protocol, "deterministic") for of in (found, first)))
-            held = "" if found is first else f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})"
-            line = f"| `{name}` | {loss:.3g} | {floor:.2g} | `{protocol}` | {score.value:.2g} |"
+        for protocol, variant in product(PROTOCOLS, CHAIN):
+            own, rival = (errors(of, protocol, variant) for of in (found, first))
+            if not len(own):
+                continue
+            score = intervals[f"{protocol}/{variant}/nrmse"]
+            gain = paired_gain(own, rival) if found is not first and len(rival) else None
+            held = f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})" if gain else ""
+            line = f"| `{name}` | {learned} | `{protocol}` | {variant} | {score.value:.2g} |"
             told(f"{line} {score.low:.2g} – {score.high:.2g} | {held} |")
 
 
-def _scores(load: Callable[[str], Any]) -> tuple[float, float, pd.DataFrame]:
-    """Return an operator's validation loss, its floor, and the scores of its roll-outs."""
-    operator = load("operator")
-    return float(operator.provenance["validation_loss"]), _floor(load, operator), alone(load)
+def _scores(load: Callable[[str], Any]) -> tuple[str, pd.DataFrame]:
+    """Return an operator's validation loss and its floor, where it was trained here, and its scores."""
+    try:
+        operator = load("operator")
+    except DatasetError:
+        return " | ", chain_scores(load)
+    return f"{float(operator.provenance['validation_loss']):.3g} | {_floor(load, operator):.2g}", chain_scores(load)
 
 
 def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> float:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from universal_simulator.errors import InputError
 from universal_simulator.networks.blocks import Closed, Coarsening, Convolution, ModulatedNorm, Pointwise, Refinement
 
 
@@ -27,6 +28,19 @@ def alike(layer: nn.Module, other: nn.Module) -> None:
 def test_a_convolution_is_torchs_circular_one(kernel: int, bias: bool) -> None:
     known = nn.Conv1d(6, 4, kernel, padding="same", padding_mode="circular", bias=bias).double()
     alike(Convolution(6, 4, kernel, bias=bias).double(), known)
+
+
+@pytest.mark.parametrize(("kernel", "positions"), [(3, 1), (5, 2)])
+def test_a_convolution_may_reach_once_round(kernel: int, positions: int) -> None:
+    own, known = Convolution(6, 4, kernel), nn.Conv1d(6, 4, kernel, padding="same", padding_mode="circular")
+    known.load_state_dict(own.state_dict())
+    x = torch.randn(3, positions, 6)
+    torch.testing.assert_close(own(x), known(x.mT).mT)
+
+
+def test_a_kernel_without_a_centre_is_refused() -> None:
+    with pytest.raises(InputError, match="kernel = 4 must be odd, to be centred; take 5"):
+        Convolution(6, 4, 4)
 
 
 def test_pointwise_is_torchs_convolution_of_one_point() -> None:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cole_hopf import cole_hopf
 from universal_simulator.fields.spectral import cell_centres, resample, shift
 from universal_simulator.physics.burgers import Burgers
-from universal_simulator.physics.cole_hopf import cole_hopf
 from universal_simulator.physics.equations import Equation, equation
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.solver import TAIL, Plan, plan, solve

@@ -62,7 +62,7 @@ BETTER_THAN_PERSISTENCE = 5
 
 TIMINGS = {"seconds": {"autoencoder": 10.0, "latents": 5.0, "operator": 85.0, "diffusion_residual": 7.0}}
 TRAINING = Training(epochs=9, windows_per_epoch=32, learning_rate=1e-3, ema_decay=0.98, validation_windows=16)
-OPERATOR = Operator(training=TRAINING, time_strides=(5,))
+OPERATOR = Operator(training=TRAINING, time_strides=(5,), flux_form=False)
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,15 @@ def test_a_baseline_is_trained_as_the_operator_is_but_for_its_own_rates(trial):
     assert (section.time_strides, section.unroll) == (OPERATOR.time_strides, OPERATOR.unroll)
     assert section.training.optimizer == BASELINES.fno.optimizer
     assert section.training.learning_rate == BASELINES.fno.learning_rate > section.training.final_learning_rate > 0
+
+
+@pytest.mark.parametrize(("own", "chain", "form"), [(None, True, True), (None, False, False), (False, True, False)])
+def test_a_baseline_gives_a_flux_where_the_operator_does_unless_it_has_a_will_of_its_own(trial, own, chain, form):
+    baselines = BASELINES.model_copy(update={"unet": BASELINES.unet.model_copy(update={"flux_form": own})})
+    operator = OPERATOR.model_copy(update={"flux_form": chain})
+    normal = trial.unet.recipe.statistics.model_dump()
+    unet = plan_baselines(TIMINGS, normal, baselines, operator)["unet"]
+    assert (unet.recipe.flux_form, unet.section.flux_form) == (form, form)
 
 
 def test_a_finished_baseline_is_neither_measured_nor_trained_again(trial, monkeypatch):

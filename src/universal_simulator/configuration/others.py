@@ -14,8 +14,8 @@ class BaselineRate(Section):
     batch_size: Count = 16
     optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 3.0e-3
-    flux_form: bool = False
-    """As ``operator.flux_form``. A usual network gives the step itself."""
+    flux_form: bool | None = None
+    """Whether its network gives a flux; by default as ``operator.flux_form``. A usual network gives the step itself."""
 
 
 class UNetBaseline(BaselineRate):

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.errors import InputError
 from universal_simulator.networks.attention import CircularAttention
 
 
@@ -66,6 +67,11 @@ class Block(nn.Module):
 
 class Convolution(nn.Conv1d):
     """A convolution round the circle, of as many positions as there were; torch's own way round copies more."""
+
+    def __init__(self, inside: int, outside: int, kernel: int, *, bias: bool = True) -> None:
+        if kernel % 2 == 0:
+            raise InputError(f"kernel = {kernel} must be odd, to be centred; take {kernel + 1}")
+        super().__init__(inside, outside, kernel, bias=bias)
 
     def forward(self, x: Float[Tensor, "sample position inside"]) -> Float[Tensor, "sample position outside"]:
         """Return it at every position."""

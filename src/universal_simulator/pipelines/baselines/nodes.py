@@ -66,10 +66,11 @@ def plan_baselines(
     }
     planned: dict[str, Planned] = {}
     for stage, (own, shape) in settings.items():
-        recipe = Recipe(stage=stage, settings=shape, latent=latent, statistics=normal, flux_form=own.flux_form)
+        section = _section(own, shape, operator, baselines.epochs)
+        recipe = Recipe(stage=stage, settings=shape, latent=latent, statistics=normal, flux_form=section.flux_form)
         size = sum(p.numel() for p in recipe.build().parameters())  # also refuses a network whose library is not there
         log.info("%s: %d parameters, %.0f s of training", stage, size, seconds)
-        planned[stage] = Planned(recipe, _section(own, shape, operator, baselines.epochs), seconds)
+        planned[stage] = Planned(recipe, section, seconds)
     return planned
 
 
@@ -186,7 +187,8 @@ def _section(
     )
     names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight")
     shared = {name: getattr(operator, name) for name in names}
-    return FieldOperator(network=shape, training=training, flux_form=own.flux_form, **shared)
+    flux_form = operator.flux_form if own.flux_form is None else own.flux_form
+    return FieldOperator(network=shape, training=training, flux_form=flux_form, **shared)
 
 
 def _select(planned: Planned, state: State, data: Data) -> Trained[LatentOperator]:
