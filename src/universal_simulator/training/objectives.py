@@ -66,7 +66,9 @@ def step_error(
     for k in range(1, batch.z.shape[1]):
         truth = batch.z[:, k]
         z = network(z, batch.viscosity, batch.time_step)
-        total = total + relative_error(z - truth, truth, batch.mean) + spectral * slope_error(z, truth)
+        total = total + relative_error(z - truth, truth, batch.mean)
+        if spectral:
+            total = total + spectral * slope_error(z, truth)
     return total / (batch.z.shape[1] - 1)
 
 

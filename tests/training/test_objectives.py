@@ -1,0 +1,44 @@
+"""The operator's loss, against waves whose errors are known."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from universal_simulator.fields.latents import Window
+from universal_simulator.training.objectives import step_error
+
+TOKENS, DIM = 8, 8
+
+
+def wave(number: int, amplitude: float = 1.0) -> torch.Tensor:
+    x = (torch.arange(TOKENS * DIM) + 0.5) / (TOKENS * DIM)
+    return (amplitude * torch.sin(2 * math.pi * number * x)).view(1, TOKENS, DIM)
+
+
+class Erring(nn.Module):
+    def forward(self, z: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return z + wave(3, 0.01)
+
+
+def loss(*, mean: float, steps: int, spectral: float) -> float:
+    """Return the loss of a network that adds wave 3 at a hundredth in every step, where the truth stays wave 1."""
+    truth = wave(1)[:, None].expand(1, steps + 1, TOKENS, DIM)
+    window = Window(truth, torch.tensor([mean]), torch.tensor([0.01]), torch.tensor([0.02]))
+    return step_error(Erring(), window, 0.0, torch.Generator(), spectral=spectral).item()
+
+
+def test_an_error_is_relative_to_the_whole_field_mean_included():
+    assert loss(mean=0.0, steps=1, spectral=0.0) == pytest.approx(0.01, rel=1e-3)
+    assert loss(mean=math.sqrt(1.5), steps=1, spectral=0.0) == pytest.approx(0.005, rel=1e-3)
+
+
+def test_a_slopes_error_is_relative_to_the_slopes_whatever_the_mean():
+    assert loss(mean=0.0, steps=1, spectral=0.5) == pytest.approx(0.01 + 0.5 * 0.03, rel=1e-3)
+    without = loss(mean=3.0, steps=1, spectral=0.0)
+    assert loss(mean=3.0, steps=1, spectral=0.5) - without == pytest.approx(0.5 * 0.03, rel=1e-3)
+
+
+def test_a_rollouts_loss_is_the_mean_over_its_steps():
+    assert loss(mean=0.0, steps=3, spectral=0.0) == pytest.approx((0.01 + 0.02 + 0.03) / 3, rel=1e-3)
