@@ -85,7 +85,7 @@ PAIRS = [
     ({"diffusion_residual.network.heads": 5}, "heads = 5 must divide"),
     ({"latent.tokens": 15}, "latent.tokens = 15 must be even, as networks pair tokens; take 16"),
     ({"latent.dim": 8}, "operator.network.points_per_token = 12 must not exceed latent.dim = 8; lower it"),
-    ({"operator.network.points_per_token": 9}, "points_per_token = 9 must be a multiple of 2"),
+    ({"operator.network.points_per_token": 9}, "points_per_token = 9 must be even"),
     ({"latent.tokens": 64}, "latent.tokens × latent.dim = 2048 must not exceed the 1024 points"),
     ({"latent.tokens": 1, "latent.dim": 4}, "kernel = 5 must not exceed latent.tokens × latent.dim = 4"),
     ({"latent.tokens": 2, "latent.dim": 4}, "ttc.guidance.modes = 8 must not exceed the 4 waves"),

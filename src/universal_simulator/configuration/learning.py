@@ -80,8 +80,6 @@ class Autoencoder(Section):
 
 
 Depth = Annotated[int, Field(ge=1, le=100)]
-PARTS = 2
-"""Pieces of a token on the U-transformer's finest level of tokens."""
 
 
 class UTransformer(Section):
@@ -112,10 +110,10 @@ class UTransformer(Section):
                 f"heads = {self.heads} must leave each head 2 of hidden_width = {self.hidden_width} channels or more, "
                 "a pair to turn with the position; lower heads"
             )
-        if self.points_per_token % PARTS:
+        if self.points_per_token % 2:
             raise ValueError(
-                f"points_per_token = {self.points_per_token} must be a multiple of {PARTS}, as the network cuts tokens "
-                f"in {PARTS}; take {self.points_per_token + 1}"
+                f"points_per_token = {self.points_per_token} must be even, as the network cuts tokens in halves; "
+                f"take {self.points_per_token + 1}"
             )
         return self
 

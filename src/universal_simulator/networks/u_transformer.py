@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.configuration import UTransformer
-from universal_simulator.configuration.learning import PARTS
 from universal_simulator.networks.u_shape import Level, UShape
 
 POINT_KERNEL, TOKEN_KERNEL = 5, 3
@@ -22,8 +21,8 @@ class UTransformerNetwork(nn.Module):
     def __init__(self, settings: UTransformer, *, states: int, conditions: int) -> None:
         super().__init__()
         width, group, depths = settings.hidden_width, settings.group_size, settings.depths
-        patch = settings.points_per_token // PARTS
-        points = Level(settings.point_width, POINT_KERNEL, settings.point_width, blocks=depths[0], coarsening=patch)
+        half = settings.points_per_token // 2
+        points = Level(settings.point_width, POINT_KERNEL, settings.point_width, blocks=depths[0], coarsening=half)
         tokens = [
             Level(width, TOKEN_KERNEL, group, blocks=depth, heads=heads)
             for depth, heads in zip(depths, (0, 0, settings.heads), strict=True)

@@ -1,0 +1,101 @@
+"""Chains side by side: ``python -m benchmarks.chains sota_v1 sota_v2,seed=18,experiment.name=another``.
+
+What was evaluated counts by its own scores, also with ``weights=shipped``. For several seeds, where there is no time to
+train what corrects and conditions, ``kedro run --pipeline=operator --params=sota_v2,seed=18,experiment.name=another``
+ends with the operator, and this rolls it out alone, on the experiment's test trajectories as the evaluation does.
+Intervals are 95 % bootstrap over trajectories, paired where one is held against the first. The floor is the validation
+loss of an operator that errs in nothing but the waves that its ``points_per_token`` cannot hold.
+"""
+
+import argparse
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import torch
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
+from rich.console import Console
+
+from benchmarks.baselines import PROJECT, PROTOCOLS, chain_scores, errors, opened
+from universal_simulator.evaluation.bootstrap import Interval, paired_gain, score_intervals
+from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.trained import Trained
+from universal_simulator.training.device import use_threads
+from universal_simulator.training.objectives import step_error
+from universal_simulator.training.windows import latent_batches
+
+VARIANTS = ("persistence", "deterministic", "ensemble", "ttc")
+told = Console(width=200, highlight=False).print
+
+
+def main() -> None:
+    """Print a line for each operator that was trained here, then one for each protocol, chain and forecast."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="+", help="as after --params=")
+    bootstrap_project(PROJECT)
+    use_threads(1)
+    names = parser.parse_args().experiments
+    told("| operator | validation loss | floor |\n|---|---|---|")
+    scores = {name: opened(name, _tell_loss(name)) for name in names}
+    columns = (
+        "protocol",
+        "experiment",
+        "forecast",
+        "nRMSE",
+        "interval",
+        "Frobenius",
+        "CRPS",
+        f"than {names[0]}, less by",
+    )
+    told("\n| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    intervals = {name: score_intervals(found) for name, found in scores.items()}
+    for protocol, name, variant in product(PROTOCOLS, names, VARIANTS):
+        own, rival = (errors(scores[of], protocol, variant) for of in (name, names[0]))
+        if not len(own) or (variant == "persistence" and name != names[0]):
+            continue
+        gain = paired_gain(own, rival) if name != names[0] and len(rival) else None
+        row = [f"`{protocol}`", f"`{name}`", variant, *_values(intervals[name], f"{protocol}/{variant}")]
+        told("| " + " | ".join([*row, f"{gain.value:.0%} ({gain.low:.0%} – {gain.high:.0%})" if gain else ""]) + " |")
+
+
+def _values(intervals: dict[str, Interval], of: str) -> list[str]:
+    error = intervals[f"{of}/nrmse"]
+    others = [f"{intervals[f'{of}/{metric}'].value:.2g}" for metric in ("nrmse_frobenius", "crps")]
+    return [f"{error.value:.2g}", f"{error.low:.2g} – {error.high:.2g}", *others]
+
+
+def _tell_loss(name: str) -> Callable[[Callable[[str], Any]], pd.DataFrame]:
+    """Return what prints an operator's validation loss and its floor, where it was trained here, and gives scores."""
+
+    def tell(load: Callable[[str], Any]) -> pd.DataFrame:
+        try:
+            operator = load("operator")
+        except DatasetError:  # of weights that came from elsewhere only the scores are known
+            return chain_scores(load)
+        loss = float(operator.provenance["validation_loss"])
+        told(f"| `{name}` | {loss:.3g} | {_floor(load, operator):.2g} |")
+        return chain_scores(load)
+
+    return tell
+
+
+def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> float:
+    """Return the loss of true steps without the waves that the network does not see."""
+    settings, waves, generator = load("params:operator"), operator.network.long_waves, torch.Generator()
+    _, validation = latent_batches(
+        load("train_latents"), load("validation_latents"), settings.training, length=2, strides=settings.time_strides,
+        reflect=False, device=torch.device("cpu"), start_exponent=settings.start_exponent,
+    )  # fmt: skip
+    losses = []
+    for batch in validation():
+        truth = waves.state(waves.of(batch.z[:, 1]))
+        losses.append(
+            step_error(lambda *_, truth=truth: truth, batch, 0.0, generator, spectral=settings.spectral_loss_weight)
+        )
+    return float(torch.stack(losses).mean())
+
+
+if __name__ == "__main__":
+    main()
