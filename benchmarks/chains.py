@@ -23,8 +23,7 @@ from universal_simulator.evaluation.bootstrap import Interval, paired_gain, scor
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.training.device import use_threads
-from universal_simulator.training.objectives import step_error
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.stepping import step_stage
 
 VARIANTS = ("persistence", "deterministic", "ensemble", "ttc")
 told = Console(width=200, highlight=False).print
@@ -83,17 +82,13 @@ def _tell_loss(name: str) -> Callable[[Callable[[str], Any]], pd.DataFrame]:
 
 def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> float:
     """Return the loss of true steps without the waves that the network does not see."""
-    settings, waves, generator = load("params:operator"), operator.network.long_waves, torch.Generator()
-    _, validation = latent_batches(
-        load("train_latents"), load("validation_latents"), settings.training, length=2, strides=settings.time_strides,
-        reflect=False, device=torch.device("cpu"), start_exponent=settings.start_exponent,
-    )  # fmt: skip
+    settings, waves, network = load("params:operator"), operator.network.long_waves, operator.network
+    latents = (load("train_latents"), load("validation_latents"))
+    stage = step_stage(network, network, latents, settings, reflect=False, device=torch.device("cpu"))
     losses = []
-    for batch in validation():
+    for batch in stage.validation():
         truth = waves.state(waves.of(batch.z[:, 1]))
-        losses.append(
-            step_error(lambda *_, truth=truth: truth, batch, 0.0, generator, spectral=settings.spectral_loss_weight)
-        )
+        losses.append(stage.objective(lambda *_, truth=truth: truth, batch, 0.0, torch.Generator()))
     return float(torch.stack(losses).mean())
 
 

@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +26,9 @@ from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.training.device import use_threads
 from universal_simulator.training.loop import Stage
-from universal_simulator.training.objectives import step_error
 from universal_simulator.training.optimizers import optimizer_for
 from universal_simulator.training.schedule import follow
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.stepping import step_stage
 
 ROUNDS, STEPS, SIZE = 12, 20, 1024
 console = Console(width=160, highlight=False)
@@ -130,18 +128,8 @@ def operator_stage(parameters: Parameters) -> Stage:
     values = np.random.default_rng(0).standard_normal((trajectories, times, latent.tokens, latent.dim), np.float32)
     zero, viscosity = np.zeros(trajectories, np.float32), np.full(trajectories, 0.01, np.float32)
     latents = Latents(values, zero, viscosity, np.linspace(0, 2, times), "noise")
-    draw, same = latent_batches(
-        latents,
-        latents,
-        settings.training,
-        length=settings.unroll + 1,
-        strides=settings.time_strides,
-        reflect=True,
-        device=torch.device("cpu"),
-        start_exponent=settings.start_exponent,
-    )
     average = deepcopy(network).requires_grad_(False)
-    return Stage(network, average, partial(step_error, spectral=settings.spectral_loss_weight), draw, same)
+    return step_stage(network, average, (latents, latents), settings, reflect=True, device=torch.device("cpu"))
 
 
 def _statistics() -> Statistics:

@@ -74,7 +74,7 @@ def test_every_viscosity_is_judged(parts, monkeypatch):
     mixed = trajectories.subset(slice(None))
     mixed.viscosity = np.repeat([0.05, 0.1], [8, 4])
     judged = []
-    monkeypatch.setattr(nodes, "_rollout_error", lambda _, of, *rest: judged.append(of) or 0.0)
+    monkeypatch.setattr(nodes, "rollout_error", lambda _, of, *rest: judged.append(of) or 0.0)
     run((latents, mixed, autoencoder), Change(name="as it is"), steps=1)
     assert sorted(judged[0].viscosity) == [0.05] * 3 + [0.1] * 3
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from universal_simulator.configuration import Training
+from universal_simulator.configuration import DiffusionResidual, Training
 from universal_simulator.fields.frame import spatial_mean
 from universal_simulator.fields.latents import Latents, Window, augment, draw_windows
 from universal_simulator.fields.trajectories import Trajectories
@@ -56,24 +56,21 @@ def residual_batches(
     train: Latents,
     validation: Latents,
     settings: Training,
+    diffusion: DiffusionResidual,
     *,
-    holdout: float,
-    strides: tuple[int, ...],
-    start_exponent: float,
     reflect: bool,
     device: torch.device,
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return single steps of trajectories that the operator was not fitted to, for those who learn its errors."""
-    kept = held_out(train, holdout)
     return latent_batches(
-        kept,
+        held_out(train, diffusion.holdout),
         validation,
         settings,
         length=2,
-        strides=strides,
+        strides=diffusion.time_strides,
         reflect=reflect,
         device=device,
-        start_exponent=start_exponent,
+        start_exponent=diffusion.start_exponent,
     )
 
 

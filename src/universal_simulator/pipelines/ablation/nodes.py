@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,13 +15,9 @@ from universal_simulator.configuration import (
     Change,
     Compute,
     Data,
-    Evaluation,
     Operator,
-    TestTimeConditioning,
 )
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.emulation.forecast import forecast
-from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.latents import Latents, Window, draw_windows
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.autoencoder import Autoencoder
@@ -29,18 +25,15 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 from universal_simulator.physics.equations import equation
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, poses
+from universal_simulator.pipelines.judging import rollout_error
 from universal_simulator.pipelines.operator.nodes import operator_recipe
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.device import choose
 from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.objectives import step_error
 from universal_simulator.training.seeding import fresh_weights, stream
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.stepping import step_stage
 
 log = logging.getLogger(__name__)
-
-ROLLOUT = Evaluation(protocols=("rollout",))
 
 
 class FixedAmplitude(LatentOperator):
@@ -73,7 +66,7 @@ def ablate(
             network, facts = _trained(
                 change, section, ablation, seed, (train_latents, validation_latents), autoencoder, (data, compute)
             )
-            error = _rollout_error(Emulator(autoencoder.network, network, None, data.equation), judged, data, compute)
+            error = rollout_error(Emulator(autoencoder.network, network, None, data.equation), judged, data, compute)
             log.info("%s, seed %d: %.5f after %d steps", change.name, seed, error, facts["steps"])
             rows.append({"change": change.name, "seed": seed, "nrmse": error, **facts})
     return pd.DataFrame(rows)
@@ -167,30 +160,12 @@ def _stage(
 ) -> Stage:
     data, compute = place
     device = choose(compute.device)
-    draw, same = latent_batches(
-        *latents,
-        section.training,
-        length=section.unroll + 1,
-        strides=section.time_strides,
-        reflect=equation(data.equation, 1.0).reflects,
-        device=device,
-        start_exponent=section.start_exponent,
-    )
+    average = deepcopy(network).requires_grad_(False)
+    reflect = equation(data.equation, 1.0).reflects
+    stage = step_stage(network, average, latents, section, reflect=reflect, device=device)
 
     def unaugmented(generator: torch.Generator) -> Window:
         windows = (section.training.batch_size, section.unroll + 1, section.time_strides, generator)
         return draw_windows(latents[0], *windows, section.start_exponent).to(device)
 
-    average = deepcopy(network).requires_grad_(False)
-    objective = partial(step_error, spectral=section.spectral_loss_weight)
-    return Stage(network, average, objective, draw if change.augmentation else unaugmented, same)
-
-
-def _rollout_error(emulator: Emulator, judged: Trajectories, data: Data, compute: Compute) -> float:
-    board = Scoreboard()
-    for first in range(0, len(judged), ROLLOUT.batch_size):
-        part = judged.subset(slice(first, first + ROLLOUT.batch_size))
-        for task in poses(part, ROLLOUT, data, choose(compute.device)):
-            fields = forecast(emulator, task, "deterministic", 1, TestTimeConditioning(), torch.Generator())
-            add_forecast(board, task, "deterministic", fields)
-    return board.scores()["rollout/deterministic/nrmse"]
+    return stage if change.augmentation else replace(stage, draw=unaugmented)

@@ -3,11 +3,9 @@
 import json
 import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from universal_simulator.configuration import (
@@ -34,8 +32,7 @@ from universal_simulator.pipelines.stages import Kept, State, identify, mirrored
 from universal_simulator.training import loop
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.device import choose
-from universal_simulator.training.objectives import step_error
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.stepping import step_stage
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +133,8 @@ def _train(
     }
 
     def equip(network: nn.Module, average: nn.Module) -> loop.Stage:
-        return _equip(section, train, validation, data, device, network, average)
+        reflect = equation(data.equation, 1.0).reflects
+        return step_stage(network, average, (train, validation), section, reflect=reflect, device=device)
 
     section = planned.section
     if previous and previous.get("sources") == sources:  # how long an epoch is was measured then
@@ -148,28 +146,6 @@ def _train(
         settings = fitted_to(section.training, rate, planned.seconds, "baselines.seconds")
     section = section.model_copy(update={"training": settings})
     yield from run_stage(planned.recipe, equip, section, seed, sources, previous, compute=compute)
-
-
-def _equip(
-    section: FieldOperator,
-    train: Latents,
-    validation: Latents,
-    data: Data,
-    device: torch.device,
-    network: nn.Module,
-    average: nn.Module,
-) -> loop.Stage:
-    draw, same = latent_batches(
-        train,
-        validation,
-        section.training,
-        length=section.unroll + 1,
-        strides=section.time_strides,
-        reflect=equation(data.equation, 1.0).reflects,
-        device=device,
-        start_exponent=section.start_exponent,
-    )
-    return loop.Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight), draw, same)
 
 
 def _section(

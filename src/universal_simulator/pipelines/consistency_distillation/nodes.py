@@ -34,16 +34,9 @@ def train_consistency_student(
     device = choose(compute.device)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        draw, same = residual_batches(
-            train,
-            validation,
-            distill.training,
-            holdout=diffusion.holdout,
-            strides=diffusion.time_strides,
-            start_exponent=diffusion.start_exponent,
-            reflect=equation(data.equation, 1.0).reflects,
-            device=device,
-        )
+        reflect = equation(data.equation, 1.0).reflects
+        batches = (train, validation, distill.training, diffusion)
+        draw, same = residual_batches(*batches, reflect=reflect, device=device)
         objective = partial(
             distillation,
             operator=operator.network.to(device),

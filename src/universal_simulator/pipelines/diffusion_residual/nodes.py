@@ -36,16 +36,9 @@ def train_diffusion_residual(
     frozen = operator.network.to(device)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        draw, same = residual_batches(
-            train,
-            validation,
-            diffusion.training,
-            holdout=diffusion.holdout,
-            strides=diffusion.time_strides,
-            start_exponent=diffusion.start_exponent,
-            reflect=equation(data.equation, 1.0).reflects,
-            device=device,
-        )
+        reflect = equation(data.equation, 1.0).reflects
+        batches = (train, validation, diffusion.training, diffusion)
+        draw, same = residual_batches(*batches, reflect=reflect, device=device)
         assert isinstance(network, ResidualNetwork)
         assert isinstance(average, ResidualNetwork)
         a, b = measure_residual_scale(frozen, network, same())

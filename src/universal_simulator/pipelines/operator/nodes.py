@@ -1,7 +1,5 @@
 """Train one time step in latent space."""
 
-from functools import partial
-
 from torch import nn
 
 from universal_simulator.configuration import Compute, Data, Operator
@@ -14,8 +12,7 @@ from universal_simulator.pipelines.stages import Kept, State, mirrored, run_stag
 from universal_simulator.training.device import choose
 from universal_simulator.training.holdout import fitted
 from universal_simulator.training.loop import Stage
-from universal_simulator.training.objectives import step_error
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.stepping import step_stage
 
 
 def train_operator(
@@ -33,17 +30,9 @@ def train_operator(
     train.refuse_stale(autoencoder.fingerprint)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        draw, same = latent_batches(
-            fitted(train, holdout),
-            validation,
-            operator.training,
-            length=operator.unroll + 1,
-            strides=operator.time_strides,
-            reflect=equation(data.equation, 1.0).reflects,
-            device=choose(compute.device),
-            start_exponent=operator.start_exponent,
-        )
-        return Stage(network, average, partial(step_error, spectral=operator.spectral_loss_weight), draw, same)
+        reflect = equation(data.equation, 1.0).reflects
+        latents = (fitted(train, holdout), validation)
+        return step_stage(network, average, latents, operator, reflect=reflect, device=choose(compute.device))
 
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "holdout": str(holdout)}
     recipe = operator_recipe(autoencoder, operator)
