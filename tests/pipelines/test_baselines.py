@@ -31,7 +31,7 @@ from universal_simulator.networks.trained import Trained
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.solver import solve
-from universal_simulator.pipelines.baselines import nodes
+from universal_simulator.pipelines.baselines import nodes, scoring
 from universal_simulator.pipelines.baselines.nodes import (
     Planned,
     plan_baselines,
@@ -200,3 +200,12 @@ def test_everybody_is_clocked_in_one_run_and_the_chain_pays_for_all_its_stages(t
     assert table["rollout_s"].idxmin() == "persistence"
     size = sum(p.numel() for p in trial.unet.network.parameters())
     assert table.loc["unet", "parameters"] == table.loc["deterministic", "parameters"] == size
+
+
+def test_the_clock_is_held_to_every_viscosity(trial, monkeypatch):
+    mixed, seen = trial.test.subset(slice(None)), []
+    mixed.viscosity = np.repeat([NU, 2 * NU], [8, 4])
+    monkeypatch.setattr(scoring, "poses", lambda part, *_: seen.extend(part.viscosity) or [])
+    emulator = Emulator(Truncation(64), trial.unet.network, None, "burgers")
+    clock(trial.unet, trial.fno, emulator, mixed, EVALUATION, BASELINES, TestTimeConditioning(), DATA, COMPUTE, TIMINGS)
+    assert sorted(seen) == [NU] * 3 + [2 * NU] * 3
