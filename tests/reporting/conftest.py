@@ -35,7 +35,35 @@ def fronts(samples: int, frames: int, points: int) -> tuple[np.ndarray, np.ndarr
 
 def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("deterministic", "ensemble", "ttc")):
     times, x, fields = fronts(samples, frames, points)
+    forecasts = made_up(fields, x)
+    board = Scoreboard()
+    for protocol in ("one_step", "rollout", "pdebench"):
+        for variant in (*variants, "persistence"):
+            truth, initial = torch.from_numpy(fields[:, 1:]), torch.from_numpy(fields[:, 0])
+            board.add(protocol, variant, truth, forecasts[variant], initial, times[1:])
+    scores, per_trajectory = board.scores(), board.trajectory_scores()
+    reference = {"golden": {name: 1.1 * value for name, value in scores.items()}}
+    outcomes = judge(GATES, "sota_v1", scores, score_intervals(per_trajectory), reference)
+    return Results(
+        parameters=PARAMETERS,
+        scores=scores,
+        trajectory_scores=per_trajectory,
+        error_growth=board.error_growth(),
+        calibration=board.calibration(),
+        gates=pd.DataFrame([asdict(outcome) for outcome in outcomes]),
+        examples=two_examples(times, x, fields, {name: forecasts[name] for name in variants}),
+        histories=HISTORIES,
+        timings=TIMINGS,
+        data_card="# Burgers\n\nSolved here.\n\n| file | trajectories |\n|---|---|\n| `1D_Burgers_Sols_Nu0.01.hdf5` | 2400 |\n",
+        outside=pd.DataFrame(OUTSIDE),
+        provenance={"git_commit": "0123456789abcdef0123456789abcdef01234567", "data_fingerprint": "deadbeef", "device": "cpu"},
+    )  # fmt: skip
+
+
+def made_up(fields: np.ndarray, x: np.ndarray) -> dict[str, torch.Tensor]:
+    """Return forecasts whose errors grow in time: (sample, member, time, space)."""
     truth, initial = torch.from_numpy(fields[:, 1:]), torch.from_numpy(fields[:, 0])
+    samples, frames = truth.shape[:2]
     random = torch.Generator().manual_seed(8)
     size = torch.linspace(0.01, 0.08, frames)[:, None]
 
@@ -46,19 +74,17 @@ def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("
         return (heights * torch.sin(6.28 * waves * torch.from_numpy(x) + phases)).sum(2) / 2.4 * size
 
     error = wiggle(1)
-    forecasts = {
+    return {
         "deterministic": truth[:, None] + error,
         "ensemble": truth[:, None] + 0.8 * error + 0.8 * wiggle(MEMBERS),
         "ttc": truth[:, None] + 0.9 * error,
         "persistence": initial[:, None, None].expand(-1, 1, frames, -1),
     }
-    board = Scoreboard()
-    for protocol in ("one_step", "rollout", "pdebench"):
-        for variant in (*variants, "persistence"):
-            board.add(protocol, variant, truth, forecasts[variant], initial, times[1:])
-    scores, per_trajectory = board.scores(), board.trajectory_scores()
-    reference = {"golden": {name: 1.1 * value for name, value in scores.items()}}
-    outcomes = judge(GATES, "sota_v1", scores, score_intervals(per_trajectory), reference)
+
+
+def two_examples(
+    times: np.ndarray, x: np.ndarray, fields: np.ndarray, forecasts: dict[str, torch.Tensor]
+) -> dict[str, np.ndarray]:
     examples = {
         "time": times[1:],
         "x": x,
@@ -66,45 +92,36 @@ def finished(samples: int = 40, frames: int = 20, points: int = 128, variants=("
         "initial": fields[:2, 0],
         "truth": fields[:2, 1:],
     }
-    for variant in variants:
-        values = forecasts[variant][:2].numpy()
+    for variant, made in forecasts.items():
+        values = made[:2].numpy()
         examples[variant] = values if variant == "ensemble" else values[:, 0]
-    steps = (2, frames)
+    steps = (2, len(times) - 1)
     examples |= {f"violation_{name}": np.full(steps, value) for name, value in (("truth", 1e-5), ("ttc", 1e-3))}
-    examples["chosen"] = np.arange(2 * frames).reshape(steps) % 3
-    epochs = np.arange(1, 16)
-    return Results(
-        parameters={
-            "experiment": {"name": "sota_v1", "purpose": "Moderate capacity, better optimiser", "tags": ["sota-push"]},
-            "seed": 17,
-            "operator": {"network": {"hidden_width": 80, "depths": [1, 1, 1]}, "training": {"epochs": 20}},
-            "ttc": {"candidates": 10, "reward": {"mass": 1.3}},
-            "gates": {"enforce": False},
-        },
-        scores=scores,
-        trajectory_scores=per_trajectory,
-        error_growth=board.error_growth(),
-        calibration=board.calibration(),
-        gates=pd.DataFrame([asdict(outcome) for outcome in outcomes]),
-        examples=examples,
-        histories={
-            stage: pd.DataFrame(
-                {"epoch": epochs, "step": epochs * 128, "train_loss": 0.4 / epochs, "validation_loss": 0.45 / epochs + 0.01}
-            )
-            for stage in ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
-        },
-        timings={
-            "seconds": {"data_engineering": 95.0, "autoencoder": 412.3, "operator": 1460.0, "evaluation": 130.0},
-            "total_seconds": 2097.3,
-            "cost_usd": 0.15,
-            "hourly_rate_usd": 0.25,
-            "estimate": {"expected": {"autoencoder": 400.0, "operator": 1600.0, "latents": 0.0},
-                         "took": {"autoencoder": 420.0, "operator": 1460.0}},
-        },
-        data_card="# Burgers\n\nSolved here.\n\n| file | trajectories |\n|---|---|\n| `1D_Burgers_Sols_Nu0.01.hdf5` | 2400 |\n",
-        outside=pd.DataFrame(OUTSIDE),
-        provenance={"git_commit": "0123456789abcdef0123456789abcdef01234567", "data_fingerprint": "deadbeef", "device": "cpu"},
-    )  # fmt: skip
+    return examples | {"chosen": np.arange(steps[0] * steps[1]).reshape(steps) % 3}
+
+
+PARAMETERS = {
+    "experiment": {"name": "sota_v1", "purpose": "Moderate capacity, better optimiser", "tags": ["sota-push"]},
+    "seed": 17,
+    "operator": {"network": {"hidden_width": 80, "depths": [1, 1, 1]}, "training": {"epochs": 20}},
+    "ttc": {"candidates": 10, "reward": {"mass": 1.3}},
+    "gates": {"enforce": False},
+}
+EPOCHS = np.arange(1, 16)
+HISTORIES = {
+    stage: pd.DataFrame(
+        {"epoch": EPOCHS, "step": EPOCHS * 128, "train_loss": 0.4 / EPOCHS, "validation_loss": 0.45 / EPOCHS + 0.01}
+    )
+    for stage in ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+}
+TIMINGS = {
+    "seconds": {"data_engineering": 95.0, "autoencoder": 412.3, "operator": 1460.0, "evaluation": 130.0},
+    "total_seconds": 2097.3,
+    "cost_usd": 0.15,
+    "hourly_rate_usd": 0.25,
+    "estimate": {"expected": {"autoencoder": 400.0, "operator": 1600.0, "latents": 0.0},
+                 "took": {"autoencoder": 420.0, "operator": 1460.0}},
+}  # fmt: skip
 
 
 OUTSIDE = {

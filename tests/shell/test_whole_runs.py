@@ -56,6 +56,14 @@ def test_another_seed_gives_other_networks(folder, tmp_path):
         assert ours["validation_loss"].iloc[-1] != theirs["validation_loss"].iloc[-1]
 
 
+def test_two_viscosities_go_through_every_stage_and_are_scored_apart(tmp_path):
+    run_pipeline(tmp_path, SCORED, f"{TINY},data.viscosities=[0.01,0.02],experiment.tags=[]")
+    found = scores(tmp_path)
+    apart = [found[f"rollout/deterministic/nrmse_at_{value}"] for value in ("0.01", "0.02")]
+    assert sum(apart) / 2 == pytest.approx(found["rollout/deterministic/nrmse"], rel=1e-3)
+    assert apart[0] != apart[1]
+
+
 def test_the_run_in_mlflow_agrees_with_the_files(folder):
     from mlflow import MlflowClient
 
