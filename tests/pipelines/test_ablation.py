@@ -104,8 +104,11 @@ def test_an_override_is_laid_over_the_section_and_a_wrong_one_is_refused():
 def test_the_table_has_means_spreads_and_factors():
     rows = [("as it is", 0.01), ("as it is", 0.03), ("other", 0.05), ("other", 0.07)]
     frame = pd.DataFrame(
-        [{"change": name, "seed": i, "nrmse": value, "steps": 7} for i, (name, value) in enumerate(rows)]
+        [
+            {"change": name, "seed": i, "nrmse": value, "steps": 7, "validation_loss": value / 4}
+            for i, (name, value) in enumerate(rows)
+        ]
     )
     text = tabulate(frame, Ablation(seeds=(1, 2), changes=(Change(name="as it is"), Change(name="other"))))
-    assert "| as it is | 7 | 0.02000 | 0.01414 | 1.00 |" in text
-    assert "| other | 7 | 0.06000 | 0.01414 | 3.00 |" in text
+    assert "| as it is | 7 | 0.005 | 0.02 | 0.014 | 1.00 |" in text
+    assert "| other | 7 | 0.015 | 0.06 | 0.014 | 3.00 |" in text

@@ -56,7 +56,7 @@ def ablate(
     data: Data,
     compute: Compute,
 ) -> pd.DataFrame:
-    """Return one row per change and seed: error of roll-outs, steps taken in the same time, parameters."""
+    """Return one row per change and seed: error of roll-outs, steps in the same time, validation loss, parameters."""
     train_latents.refuse_stale(autoencoder.fingerprint)
     judged = validation.by_turns(ablation.trajectories)
     rows = []
@@ -78,12 +78,13 @@ def tabulate(table: pd.DataFrame, ablation: Ablation) -> str:
     lines = [
         f"Rollout nRMSE on validation trajectories, {ablation.seconds:g} s of training, {len(ablation.seeds)} seeds.",
         "",
-        "| change | steps | mean | standard deviation | factor |",
-        "|---|---|---|---|---|",
+        "| change | steps | validation loss | mean | standard deviation | factor |",
+        "|---|---|---|---|---|---|",
     ]
     for name, part in table.groupby("change", sort=False):
         mean, spread = part["nrmse"].mean(), part["nrmse"].std(ddof=1) if len(part) > 1 else float("nan")
-        lines.append(f"| {name} | {part['steps'].mean():.0f} | {mean:.5f} | {spread:.5f} | {mean / reference:.2f} |")
+        learned = f"{part['steps'].mean():.0f} | {part['validation_loss'].mean():.2g}"
+        lines.append(f"| {name} | {learned} | {mean:.2g} | {spread:.2g} | {mean / reference:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -122,7 +123,7 @@ def _trained(
     latents: tuple[Latents, Latents],
     autoencoder: Trained[Autoencoder],
     place: tuple[Data, Compute],
-) -> tuple[LatentOperator, dict[str, int]]:
+) -> tuple[LatentOperator, dict[str, float]]:
     """Train for the given time; return the weights that did best on validation."""
     network = built(change, section, autoencoder, seed).to(choose(place[1].device))
     spare = deepcopy(network)
@@ -135,9 +136,9 @@ def _trained(
     network.load_state_dict(state["best"])
     network.mirrored = change.mirrored and equation(place[0].equation, 1.0).reflects
     steps = ablation.epochs * settings.windows_per_epoch // settings.batch_size
-    return network.eval().requires_grad_(False), {
-        "steps": steps, "parameters": sum(p.numel() for p in network.parameters()),
-    }  # fmt: skip
+    size = sum(p.numel() for p in network.parameters())
+    facts = {"steps": steps, "validation_loss": float(state["best_loss"]), "parameters": size}
+    return network.eval().requires_grad_(False), facts
 
 
 def built(change: Change, section: Operator, autoencoder: Trained[Autoencoder], seed: int) -> LatentOperator:
