@@ -1,9 +1,9 @@
 """One network of the baselines beside the experiment's chain: ``python -m benchmarks.baselines sota_v2 unet``.
 
 For when there is no time to train all of them. ``kedro run --pipeline=baselines --to-nodes=select_unet
---params=sota_v2`` trains one, and this scores it on the experiment's test trajectories, plain and with its mirror
-image, as the chain is used; of a chain that was not evaluated the operator is rolled out here, unguided. Intervals are
-95 % bootstrap over trajectories, paired where the chain is held against it.
+--params=sota_v2`` trains one, and this scores it on the experiment's test trajectories: plain, with its mirror image
+as the chain is used, and that guided by the equation. Of a chain not evaluated the operator is rolled out here,
+unguided. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from universal_simulator.evaluation.bootstrap import paired_gain, score_interval
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
-from universal_simulator.pipelines.baselines.scoring import enter, scored
+from universal_simulator.pipelines.baselines.scoring import GUIDED, enter, guidance_alone, scored
 from universal_simulator.pipelines.evaluation.nodes import evaluate
 from universal_simulator.training.device import use_threads
 
@@ -88,8 +88,8 @@ def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboar
     """Return a trained network and its scores, with and without its mirror image."""
     trained, data, compute = load(network), load("params:data"), load("params:compute")
     networks = {"with its mirror image": trained, "plain": _plain(trained)}
-    everybody = enter(networks, load("params:baselines"), data, compute)
-    entered = {name: everybody[name] for name in networks}
+    everybody = enter(networks, load("params:baselines"), data, compute, guidance_alone(load("params:ttc")))
+    entered = {name: everybody[name] for name in (*networks, f"with its mirror image{GUIDED}")}
     return trained, scored(entered, load("test_trajectories"), load("params:evaluation"), data, compute)
 
 

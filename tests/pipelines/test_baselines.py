@@ -45,7 +45,7 @@ from universal_simulator.pipelines.baselines.scoring import clock, score_baselin
 
 NU, POINTS, SEED = 0.05, 128, 3
 COMPUTE, DATA = Compute(device="cpu"), Data(viscosities=(NU,), time_stride=5)
-EVALUATION = Evaluation(protocols=("rollout",), variants=("persistence", "deterministic"), batch_size=6)
+EVALUATION = Evaluation(protocols=("rollout",), variants=("persistence", "deterministic", "ttc"), batch_size=6)
 BASELINES = Baselines(
     seconds=100,
     epochs=1,
@@ -54,6 +54,9 @@ BASELINES = Baselines(
     fno=FourierBaseline(network=FourierOperator(modes=24, width=12, layers=3)),
     solvers=(CoarseSolver(points=48, courant=1.0), CoarseSolver(points=128, courant=0.5)),
 )
+TTC = TestTimeConditioning()
+ALONE = EVALUATION.model_copy(update={"variants": ("persistence", "deterministic")})
+"""For the chain's own part, which has no sampler of residuals here."""
 STEPS_PER_SECOND = 3.0
 """Pretended, so that the same number of steps is taken on every machine."""
 
@@ -104,7 +107,7 @@ def trial() -> Trial:
 
 def scores(trial: Trial, **other: Trained[Any]) -> dict[str, float]:
     entered = {"unet": trial.unet, "fno": trial.fno} | other
-    return score_baselines(entered["unet"], entered["fno"], trial.test, EVALUATION, BASELINES, DATA, COMPUTE)[0]
+    return score_baselines(entered["unet"], entered["fno"], trial.test, EVALUATION, BASELINES, TTC, DATA, COMPUTE)[0]
 
 
 def test_small_networks_beat_persistence_by_the_stated_factor(trial):
@@ -119,6 +122,15 @@ def test_a_network_that_was_never_trained_fails_that(trial):
     fake = Trained(trial.unet.recipe, trial.unet.recipe.build().requires_grad_(False), {"training_s": 0.0})
     found = scores(trial, unet=fake)
     assert found["rollout/unet/nrmse"] > found["rollout/persistence/nrmse"] / BETTER_THAN_PERSISTENCE
+
+
+def test_the_equation_guides_a_baseline_as_it_guides_the_chain(trial):
+    found = scores(trial)
+    for name in ("unet", "fno"):
+        assert found[f"rollout/{name}_guided/nrmse"] < 0.95 * found[f"rollout/{name}/nrmse"]
+    plain = score_baselines(trial.unet, trial.fno, trial.test, ALONE, BASELINES, TTC, DATA, COMPUTE)[0]
+    assert not [name for name in plain if "guided" in name]
+    assert plain["rollout/unet/nrmse"] == found["rollout/unet/nrmse"]
 
 
 def test_the_solver_is_better_the_finer_it_is_and_the_points_alone_lose_little(trial):
@@ -189,7 +201,7 @@ def test_fields_are_kept_in_the_frame_that_moves_with_their_mean(trial):
 def test_everybody_is_clocked_in_one_run_and_the_chain_pays_for_all_its_stages(trial):
     emulator = Emulator(Truncation(64), trial.unet.network, None, "burgers")
     table = clock(
-        trial.unet, trial.fno, emulator, trial.test, EVALUATION, BASELINES, TestTimeConditioning(), DATA, COMPUTE,
+        trial.unet, trial.fno, emulator, trial.test, ALONE, BASELINES, TTC, DATA, COMPUTE,
         TIMINGS,
     ).set_index("name")  # fmt: skip
     assert set(table.index) == {"persistence", "unet", "fno", "solver_48_c1", "solver_128_c0.5", "deterministic"}
@@ -207,5 +219,5 @@ def test_the_clock_is_held_to_every_viscosity(trial, monkeypatch):
     mixed.viscosity = np.repeat([NU, 2 * NU], [8, 4])
     monkeypatch.setattr(scoring, "poses", lambda part, *_: seen.extend(part.viscosity) or [])
     emulator = Emulator(Truncation(64), trial.unet.network, None, "burgers")
-    clock(trial.unet, trial.fno, emulator, mixed, EVALUATION, BASELINES, TestTimeConditioning(), DATA, COMPUTE, TIMINGS)
+    clock(trial.unet, trial.fno, emulator, mixed, ALONE, BASELINES, TTC, DATA, COMPUTE, TIMINGS)
     assert sorted(seen) == [NU] * 3 + [2 * NU] * 3

@@ -46,17 +46,30 @@ def test_the_chain_wins_where_its_error_is_smaller():
     first, second, _ = sentences(field(), "rollout")
     assert "Latent chain 0.90 %, best baseline network U-Net 1.2 %".replace(" %", "\u00a0%") in first
     assert "The chain wins: its error is lower by 25\u00a0%" in first
-    assert "Test-time" not in first
-    assert "test-time conditioned 0.50" in second
+    assert "guided" not in first
+    assert "Latent chain, guided 0.50" in second
 
 
 def test_the_network_wins_where_its_error_is_smaller():
     first = sentences(field(unet=0.006), "rollout")[0]
-    assert "The U-Net wins: the chain's error is larger by 50\u00a0%" in first
+    assert "The winner is U-Net: the chain's error is larger by 50\u00a0%" in first
+
+
+def test_a_guided_chain_is_held_against_the_best_guided_network_if_there_is_one():
+    plain, guided = field(), field(unet_guided=0.004, fno_guided=0.006)
+    guided = replace(guided, costs=pd.concat([guided.costs, *(
+        guided.costs[guided.costs["name"] == name].assign(name=f"{name}_guided") for name in ("unet", "fno")
+    )]))  # fmt: skip
+    assert "best baseline network U-Net 1.2" in sentences(plain, "rollout")[1]
+    first, second, _ = sentences(guided, "rollout")
+    assert "best baseline network U-Net 1.2" in first
+    assert "best baseline network U-Net, guided 0.40" in second
+    assert "The winner is U-Net, guided: the chain's error is larger by 25" in second
+    assert "U-Net, guided" in render(guided, pictures(guided))
 
 
 def test_the_better_of_the_two_networks_is_the_one_to_beat():
-    assert "The FNO wins" in sentences(field(fno=0.003), "rollout")[0]
+    assert "The winner is FNO" in sentences(field(fno=0.003), "rollout")[0]
 
 
 def test_who_was_clocked_but_never_scored_takes_no_part():

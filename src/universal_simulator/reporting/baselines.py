@@ -15,12 +15,14 @@ from universal_simulator.reporting.curves import PROTOCOLS, learning, legend_abo
 from universal_simulator.reporting.style import COLOURS, WORDS, Picture, canvas
 from universal_simulator.reporting.verdict import duration, number, percent
 
-NETWORKS = ("unet", "fno")
+NETWORKS, GUIDED = ("unet", "fno"), ("unet_guided", "fno_guided")
 CHAIN = ("deterministic", "ensemble", "ttc")
 NAMES = WORDS | {"unet": "U-Net", "fno": "FNO", "deterministic": "Latent chain", "ensemble": "Latent chain, ensemble"}
-NAMES |= {"ttc": "Latent chain, test-time conditioned"}
+NAMES |= {"ttc": "Latent chain, guided", "unet_guided": "U-Net, guided", "fno_guided": "FNO, guided"}
 PAINT = COLOURS | {"unet": "#CC79A7", "fno": "#E69F00", "solver": "#000000"}
+PAINT |= {"unet_guided": PAINT["unet"], "fno_guided": PAINT["fno"]}
 MARKS = {"deterministic": "o", "ensemble": "s", "ttc": "D", "unet": "^", "fno": "v", "solver": "x"}
+MARKS |= {"unet_guided": "2", "fno_guided": "1"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,11 @@ class Field:
 
 def sentences(found: Field, protocol: str) -> list[str]:
     """Say who wins where: among networks, and against numerics."""
-    networks = sorted(found.there(NETWORKS), key=lambda name: found.error(protocol, name))
-    told = [duel(found, protocol, variant, networks[0]) for variant in found.there(("deterministic", "ttc"))]
+    told = []
+    for variant, others in (("deterministic", NETWORKS), ("ttc", GUIDED)):
+        if found.there([variant]):
+            rivals = found.there(others) or found.there(NETWORKS)
+            told.append(duel(found, protocol, variant, min(rivals, key=lambda name: found.error(protocol, name))))
     return [*told, numerics(found, protocol)]
 
 
@@ -82,13 +87,13 @@ def duel(found: Field, protocol: str, variant: str, other: str) -> str:
     if change.low > 0:
         return f"{text}. The chain wins: its error is lower by {percent(change.value)} {sure}."
     if change.high < 0:
-        return f"{text}. The {NAMES[other]} wins: the chain's error is larger by {percent(-change.value)} {sure}."
+        return f"{text}. The winner is {NAMES[other]}: the chain's error is larger by {percent(-change.value)} {sure}."
     return f"{text}. Nobody wins: the difference of {percent(change.value)} is not measurable {sure}."
 
 
 def numerics(found: Field, protocol: str) -> str:
     """Say whether the solver is better and cheaper than every network."""
-    learned = found.there((*CHAIN, *NETWORKS))
+    learned = found.there((*CHAIN, *NETWORKS, *GUIDED))
     best = min(learned, key=lambda name: found.error(protocol, name))
     column = f"{protocol}_s"
     better = [name for name in found.solvers if found.error(protocol, name) <= found.error(protocol, best)]
@@ -124,7 +129,7 @@ def pareto(found: Field, protocol: str, column: str, axis: str) -> Picture:
         figure,
         axes,
     ):
-        for name in found.there((*CHAIN, *NETWORKS)):
+        for name in found.there((*CHAIN, *NETWORKS, *GUIDED)):
             place = ([found.cost(name, column)], [found.error(protocol, name)])
             axes.scatter(*place, marker=MARKS[name], s=34, color=PAINT[name], label=NAMES[name], zorder=3)
         costs = [found.cost(name, column) for name in found.solvers]

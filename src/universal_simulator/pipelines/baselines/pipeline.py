@@ -54,7 +54,7 @@ def _scoring() -> list[Node]:
         node(assemble, TRAINED, "emulator"),
         node(
             score_baselines,
-            [*judged, "params:data", "params:compute"],
+            [*judged, "params:ttc", "params:data", "params:compute"],
             ["baseline_scores", "baseline_trajectory_scores", "baseline_error_growth"],
         ),
         node(

@@ -33,6 +33,8 @@ Forecaster = Callable[[Task], Float[Tensor, "sample member time space"]]
 CLOCKED = ("rollout", "pdebench")
 PATIENCE_S = 5.0
 """A forecast that takes longer is clocked once, a shorter one twice, and the faster time counts."""
+GUIDED = "_guided"
+"""Ending of the name of a network that the equation guides."""
 CORRECTED = ("diffusion_residual", "consistency_distillation")
 """Stages that ensembles and test-time conditioning need besides."""
 
@@ -43,11 +45,12 @@ def score_baselines(
     test: Trajectories,
     evaluation: Evaluation,
     baselines: Baselines,
+    ttc: TestTimeConditioning,
     data: Data,
     compute: Compute,
 ) -> tuple[dict[str, float], pd.DataFrame, pd.DataFrame]:
     """Return flat scores, scores per trajectory and error over time of everybody but the chain."""
-    entered = enter({"unet": unet, "fno": fno}, baselines, data, compute)
+    entered = enter({"unet": unet, "fno": fno}, baselines, data, compute, _guiding(evaluation, ttc))
     board = scored(entered, test, evaluation, data, compute)
     floor = {f"truncation/points_{baselines.points}/nrmse": _truncated(test, baselines.points)}
     return board.scores() | floor, board.trajectory_scores(), board.error_growth()
@@ -82,7 +85,7 @@ def clock(
 ) -> pd.DataFrame:
     """Return what everybody costs, the chain included: one batch of trajectories, one after the other."""
     chain = {variant: _variant(emulator, variant, evaluation, ttc) for variant in _chain(evaluation)}
-    everybody = enter({"unet": unet, "fno": fno}, baselines, data, compute) | chain
+    everybody = enter({"unet": unet, "fno": fno}, baselines, data, compute, _guiding(evaluation, ttc)) | chain
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})
     tasks = poses(test.by_turns(size), only, data, choose(compute.device))
@@ -92,32 +95,45 @@ def clock(
     networks |= {variant: _parts(emulator, variant) for variant in chain}
     rows = []
     for name, forecaster in everybody.items():
-        row: dict[str, Any] = {"name": name, "parameters": _count(networks.get(name, []))}
-        row["training_s"] = float(trained.get(name, 0.0))
+        own = name.removesuffix(GUIDED)
+        row: dict[str, Any] = {"name": name, "parameters": _count(networks.get(own, []))}
+        row["training_s"] = float(trained.get(own, 0.0))
         rows.append(row | {f"{task.protocol}_s": _seconds(forecaster, task) / size for task in tasks})
     return pd.DataFrame(rows)
 
 
 def enter(
-    networks: Mapping[str, Trained[LatentOperator]], baselines: Baselines, data: Data, compute: Compute
+    networks: Mapping[str, Trained[LatentOperator]],
+    baselines: Baselines,
+    data: Data,
+    compute: Compute,
+    guiding: TestTimeConditioning | None = None,
 ) -> dict[str, Forecaster]:
-    """Return everybody who competes with the chain, by name."""
+    """Return everybody who competes with the chain, by name; networks also as the equation guides them, if asked."""
     entered: dict[str, Forecaster] = {}
     for name, trained in networks.items():
         network, encoding = trained.network.to(choose(compute.device)), Truncation(trained.recipe.latent.dim)
         emulator = Emulator(encoding, network, None, data.equation)
         entered[name] = partial(_forecast, emulator, "deterministic")
+        if guiding:
+            entered[name + GUIDED] = partial(_forecast, emulator, "ttc", guiding=guiding)
         entered.setdefault("persistence", partial(_forecast, emulator, "persistence"))
     for solver in baselines.solvers:
         entered[solver.name] = partial(solved, name=data.equation, solver=solver)
     return entered
 
 
-def _forecast(emulator: Emulator, variant: Variant, task: Task) -> Tensor:
-    return forecast(emulator, task, variant, 1, _UNUSED, torch.Generator())
+def _forecast(emulator: Emulator, variant: Variant, task: Task, guiding: TestTimeConditioning | None = None) -> Tensor:
+    return forecast(emulator, task, variant, 1, guiding or TestTimeConditioning(), torch.Generator())
 
 
-_UNUSED = TestTimeConditioning()
+def guidance_alone(ttc: TestTimeConditioning) -> TestTimeConditioning:
+    """Return the chain's guidance without its search, whose candidates only a sampler of residuals can draw."""
+    return ttc.model_copy(update={"candidates": 1, "beam": 1, "budget": 0})
+
+
+def _guiding(evaluation: Evaluation, ttc: TestTimeConditioning) -> TestTimeConditioning | None:
+    return guidance_alone(ttc) if "ttc" in evaluation.variants else None
 
 
 def _variant(emulator: Emulator, variant: Variant, evaluation: Evaluation, ttc: TestTimeConditioning) -> Forecaster:
