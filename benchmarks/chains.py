@@ -26,7 +26,7 @@ from universal_simulator.training.device import use_threads
 from universal_simulator.training.stepping import step_stage
 
 VARIANTS = ("persistence", "deterministic", "ensemble", "ttc")
-told = Console(width=200, highlight=False).print
+told = Console(width=200, highlight=False, markup=False).print
 
 
 def main() -> None:
