@@ -172,8 +172,9 @@ def test_a_baseline_gives_a_flux_where_the_operator_does_unless_it_has_a_will_of
     baselines = BASELINES.model_copy(update={"unet": BASELINES.unet.model_copy(update={"flux_form": own})})
     operator = OPERATOR.model_copy(update={"flux_form": chain})
     normal = trial.unet.recipe.statistics.model_dump()
-    unet = plan_baselines(TIMINGS, normal, baselines, operator)["unet"]
-    assert (unet.recipe.flux_form, unet.section.flux_form) == (form, form)
+    planned = plan_baselines(TIMINGS, normal, baselines, operator)
+    assert (planned["unet"].recipe.flux_form, planned["unet"].section.flux_form) == (form, form)
+    assert not planned["fno"].recipe.flux_form
 
 
 def test_a_finished_baseline_is_neither_measured_nor_trained_again(trial, monkeypatch):
