@@ -169,7 +169,8 @@ def test_a_baseline_is_trained_as_the_operator_is_but_for_its_own_rates(trial):
 
 @pytest.mark.parametrize(("own", "chain", "form"), [(None, True, True), (None, False, False), (False, True, False)])
 def test_a_baseline_gives_a_flux_where_the_operator_does_unless_it_has_a_will_of_its_own(trial, own, chain, form):
-    baselines = BASELINES.model_copy(update={"unet": BASELINES.unet.model_copy(update={"flux_form": own})})
+    tree = BASELINES.model_dump(mode="json")
+    baselines = Baselines.model_validate(tree | {"unet": tree["unet"] | {"flux_form": own}})
     operator = OPERATOR.model_copy(update={"flux_form": chain})
     normal = trial.unet.recipe.statistics.model_dump()
     planned = plan_baselines(TIMINGS, normal, baselines, operator)

@@ -1,7 +1,7 @@
 """What every section of the tree has in common: kinds of numbers, and what no section takes."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -52,7 +52,8 @@ class Section(BaseModel):
     def _truth_is_no_number(cls, values: Any) -> Any:
         """Refuse ``true`` where a number is meant: pydantic would read it as 1."""
         for name, value in values.items() if isinstance(values, dict) else ():
-            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+            kind = cls.model_fields[name].annotation if name in cls.model_fields else bool
+            if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
                 raise ValueError(f"{name} = {value} must not be true or false; give its value")
         return values
 
