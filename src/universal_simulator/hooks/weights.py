@@ -61,8 +61,8 @@ class WeightsHooks:
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Say how near the new scores are to those that came with the weights."""
         if dataset_name == "scores":
-            for name, value in self._told.items():
-                log.info("%s = %.4g here, %.4g with the weights", name, data.get(name, float("nan")), value)
+            for name in sorted(self._told.keys() & data.keys()):  # of what was evaluated here
+                log.info("%s = %.4g here, %.4g with the weights", name, data[name], self._told[name])
 
     def _refuse_another(self, made_for: str, theirs: Tree) -> None:
         """Demand the parameters that the weights were made with: another split would hold what they have seen."""
