@@ -46,7 +46,7 @@ def main() -> None:
     chains = {name: opened(name, chain_scores) for name in arguments.beside or [arguments.experiment]}
     trained, board = opened(arguments.experiment, partial(_score, arguments.network))
     found, intervals = board.trajectory_scores(), score_intervals(board.trajectory_scores())
-    told = Console(width=200, highlight=False).print
+    told = Console(width=200, highlight=False, markup=False).print
     told(f"{arguments.network}: {float(trained.provenance['training_s']) / 60:.0f} min of training\n")
     held = [f" `{name}` errs less by | guided, by |" for name in chains]
     told("| protocol | forecast | nRMSE | interval |" + "".join(held) + "\n" + "|---" * (4 + 2 * len(held)) + "|")

@@ -93,6 +93,7 @@ def test_another_kind_replaces_a_section_entirely(load):
         ({"data.source.chunkk": 1}, "data.source.chunkk = 1: no such parameter; did you mean data.source.chunk?"),
         ({"compute.device": "gpu"}, "compute.device = gpu: must be 'auto', 'cpu' or 'cuda'; the default is auto"),
         ({"seed": True}, "seed = True must not be true or false"),
+        ({"baselines.seconds": True}, "seconds = True must not be true or false"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line_with_name_value_rule_and_remedy(load, runtime, line):

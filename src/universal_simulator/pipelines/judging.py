@@ -15,10 +15,12 @@ ROLLOUT = Evaluation(protocols=("rollout",))
 
 def rollout_error(emulator: Emulator, judged: Trajectories, data: Data, compute: Compute) -> float:
     """Return nRMSE of decoded fields, rolled out from the first snapshot without what corrects and conditions."""
-    board = Scoreboard()
+    board, device = Scoreboard(), choose(compute.device)
+    for network in (emulator.autoencoder, emulator.operator):
+        network.to(device)
     for first in range(0, len(judged), ROLLOUT.batch_size):
         part = judged.subset(slice(first, first + ROLLOUT.batch_size))
-        for task in poses(part, ROLLOUT, data, choose(compute.device)):
+        for task in poses(part, ROLLOUT, data, device):
             fields = forecast(emulator, task, "deterministic", 1, TestTimeConditioning(), torch.Generator())
             add_forecast(board, task, "deterministic", fields)
     return board.scores()["rollout/deterministic/nrmse"]

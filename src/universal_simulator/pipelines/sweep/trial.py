@@ -10,7 +10,6 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.judging import rollout_error
 from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
-from universal_simulator.training.device import choose
 
 
 def run_trial(
@@ -29,8 +28,7 @@ def run_trial(
     for state, epochs in states:
         if len(epochs):  # states within an epoch are for going on after a kill
             operator = select_operator(state, autoencoder, section, p.data)
-            device = choose(p.compute.device)
-            emulator = Emulator(autoencoder.network.to(device), operator.network.to(device), None, p.data.equation)
+            emulator = Emulator(autoencoder.network, operator.network, None, p.data.equation)
             yield rollout_error(emulator, trajectories, p.data, p.compute)
 
 
