@@ -20,6 +20,7 @@ from kedro.io import DatasetError
 from rich.console import Console
 
 from universal_simulator.cli import parse_params
+from universal_simulator.compute.device import use_threads
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.evaluation.scoreboard import Scoreboard
@@ -27,7 +28,6 @@ from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
 from universal_simulator.pipelines.baselines.scoring import GUIDED, enter, guidance_alone, scored
 from universal_simulator.pipelines.evaluation.nodes import evaluate
-from universal_simulator.training.device import use_threads
 
 PROJECT = Path(__file__).parents[1]
 CHAIN = ("deterministic", "ttc")

@@ -21,10 +21,10 @@ from kedro.io import DatasetError
 from rich.console import Console
 
 from benchmarks.baselines import PROJECT, PROTOCOLS, chain_scores, errors, opened
+from universal_simulator.compute.device import use_threads
 from universal_simulator.evaluation.bootstrap import Interval, paired_gain, score_intervals
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
-from universal_simulator.training.device import use_threads
 from universal_simulator.training.stepping import step_stage
 
 VARIANTS = ("persistence", "deterministic", "ensemble", "ttc")
@@ -82,7 +82,7 @@ def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> str
         latents = load("validation_latents")
     except DatasetError:  # an evaluation of weights that came from elsewhere makes none
         return ""
-    waves, network = operator.network.long_waves, operator.network
+    waves, network = operator.network.low_pass, operator.network
     device = torch.device("cpu")
     stage = step_stage(network, network, (latents, latents), load("params:operator"), reflect=False, device=device)
     losses = []

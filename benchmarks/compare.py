@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from universal_simulator.catalog.runs import TABLES_OF
-from universal_simulator.hooks.recording import flatten
+from universal_simulator.shell.hooks.recording import flatten
 
 PROTOCOLS, VARIANTS = ("one_step", "rollout", "pdebench"), ("persistence", "deterministic", "ensemble", "ttc")
 METRICS = ("nrmse", "nrmse_frobenius", "rmse", "brmse", "conservation_gap", "boundary_violation", "crps")

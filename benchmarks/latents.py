@@ -18,13 +18,13 @@ from universal_simulator.acquisition import writing
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.catalog.latents import LatentsDataset
+from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Compute, ConvolutionalAutoencoder, Data, Latent, LocalSource
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.pipelines.latents.nodes import precompute_latents
-from universal_simulator.training.device import use_threads
 
 SIZES = {"golden": Latent(tokens=16, dim=32), "sota_v1": Latent(tokens=24, dim=32)}
 STATISTICS = Statistics(

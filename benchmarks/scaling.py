@@ -18,10 +18,10 @@ import torch.distributed as processes
 from rich.console import Console
 
 from benchmarks.training import operator_stage, parameters_of
+from universal_simulator.compute.device import use_threads
+from universal_simulator.compute.seeding import stream
 from universal_simulator.serving.emulator import Emulator
-from universal_simulator.training.device import use_threads
 from universal_simulator.training.loop import train
-from universal_simulator.training.seeding import stream
 
 STEPS, ROUNDS = 40, 3
 POINTS, MEMBERS, TOGETHER = (256, 512, 1024, 2048), (2, 4, 16, 32), (1, 8, 32, 128)

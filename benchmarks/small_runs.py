@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from universal_simulator.training.device import use_threads
+from universal_simulator.compute.device import use_threads
 
 PROJECT = Path(__file__).parents[1]
 NETWORKS = ("autoencoder", "operator", "diffusion_residual", "consistency_distill")

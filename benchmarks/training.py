@@ -19,12 +19,12 @@ from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Parameters
-from universal_simulator.configuration_loader import ExperimentLoader
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
-from universal_simulator.training.device import use_threads
+from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.optimizers import optimizer_for
 from universal_simulator.training.schedule import follow

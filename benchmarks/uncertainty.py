@@ -21,19 +21,19 @@ from rich.console import Console
 from torch import Tensor
 
 from universal_simulator.cli import parse_params
+from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import Data, Guidance, TestTimeConditioning, Variant
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.emulation.protocols import Task, make_task
 from universal_simulator.emulation.teacher import TeacherSampler
 from universal_simulator.evaluation.bootstrap import interval, paired_gain, resampled_means
 from universal_simulator.evaluation.spreading import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.evaluation.outside import evaluate_outside
 from universal_simulator.training.holdout import fitted
-from universal_simulator.training.seeding import stream
 
 MEMBERS, SEED = 8, 17
 EVERY = 4
@@ -54,7 +54,7 @@ class Experiment:
     def task(self, part: Trajectories) -> Task:
         """Pose the roll-out from the first snapshot."""
         viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
-        return pose("rollout", part.read(slice(None)), viscosity, part.times, self.data.time_stride, 1)
+        return make_task("rollout", part.read(slice(None)), viscosity, part.times, self.data.time_stride, 1)
 
     def test(self, count: int) -> Task:
         """Return some test trajectories."""
@@ -121,7 +121,7 @@ def residuals(of: Experiment, count: int) -> None:
     for name, rows in parts.items():
         part = train.subset(rows.round().astype(int))
         task = of.task(part)
-        single = pose("one_step", part.read(slice(None)), task.viscosity, part.times, of.data.time_stride, 5)
+        single = make_task("one_step", part.read(slice(None)), task.viscosity, part.times, of.data.time_stride, 5)
         found = [errors(run(of.emulator, one, "deterministic", 1, of.ttc)[0], one) for one in (single, task)]
         console.print(f"| {name} | {sure(found[0])} | {sure(found[1])} |")
 
@@ -136,7 +136,7 @@ def student(of: Experiment, count: int) -> None:
     """Compare the student's draws with its teacher's, and what they cost."""
     part = of.load("test_trajectories").subset(np.arange(count))
     viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
-    single = pose("one_step", part.read(slice(None)), viscosity, part.times, of.data.time_stride, 10)
+    single = make_task("one_step", part.read(slice(None)), viscosity, part.times, of.data.time_stride, 10)
     assert of.emulator.sampler is not None
     samplers = {
         f"teacher, {of.teacher.calls} Heun steps": of.teacher,

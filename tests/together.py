@@ -15,18 +15,18 @@ import torch.distributed as processes
 from torch import Tensor
 
 from universal_simulator.acquisition import solve
+from universal_simulator.compute.seeding import fresh_weights, stream
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import ConsistencyDistillation, Latent, SolveSource, Training, UTransformer
 from universal_simulator.diffusion.schedule import NoiseSchedule
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.processes import worker
+from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.objectives import denoising, distillation, step_error
-from universal_simulator.training.seeding import fresh_weights, stream
-from universal_simulator.training.sharing import Share
 
 SETTINGS = Training(
     epochs=2, windows_per_epoch=24, batch_size=4, learning_rate=1e-2, ema_decay=0.5, warmup_fraction=0.0

@@ -15,10 +15,10 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from universal_simulator.cli import one_line_errors, parse_params
-from universal_simulator.errors import InputError
-from universal_simulator.hooks.preparation import refuse_missing
 from universal_simulator.pipelines.evaluation.pipeline import BUNDLE
 from universal_simulator.serving.bundle import Bundle
+from universal_simulator.shell.hooks.preparation import refuse_missing
+from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[1]
 LARGEST_MB = 8.0

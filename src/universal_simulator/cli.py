@@ -24,10 +24,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.errors import InputError
-from universal_simulator.refusals import machine_refusal, suggestion, user_mistake
-from universal_simulator.runner import plain_name
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.shell.runner import plain_name
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.refusals import machine_refusal, suggestion, user_mistake
 
 EXAMPLES = """\b
 kedro run --pipelines=full --params=sota_v1
@@ -38,7 +38,7 @@ kedro run --pipelines=full --params=from_run=ID            (a run in MLflow, rep
 """
 
 
-RUNNER = "universal_simulator.runner.SequentialRunner"
+RUNNER = "universal_simulator.shell.runner.SequentialRunner"
 
 FILTERS = {
     "tags": "tags",

@@ -1,7 +1,7 @@
 """What Kedro is to use in this project. See https://docs.kedro.org/en/stable/configure/project_settings.html."""
 
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.hooks import (
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.shell.hooks import (
     ArtefactHooks,
     ComputeHooks,
     EstimateHooks,

@@ -15,7 +15,7 @@ from universal_simulator.acquisition import bucket
 from universal_simulator.acquisition.download import Patience
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import BucketSource
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 moto_server = pytest.importorskip("moto.server")
 

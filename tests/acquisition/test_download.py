@@ -16,7 +16,7 @@ from universal_simulator.acquisition.download import Patience, fetch
 from universal_simulator.acquisition.http import WebFile
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import PublishedSource
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 from .servers import Behaviour, web_server
 

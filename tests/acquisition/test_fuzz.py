@@ -11,7 +11,7 @@ from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.store import Part, Selection
 from universal_simulator.catalog.trajectories import TrajectoriesDataset
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 VARIANTS = 400
 SAMPLES, TIMES, POINTS = 6, np.arange(5) * 0.01, 32

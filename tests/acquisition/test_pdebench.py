@@ -9,8 +9,8 @@ import pytest
 from universal_simulator.acquisition import writing
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Source, Trajectories
+from universal_simulator.support.errors import InputError
 
 CENTRES = (np.arange(32) + 0.5) / 32
 

@@ -17,9 +17,9 @@ from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import SolveSource
-from universal_simulator.errors import InputError
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.support.errors import InputError
 
 TIMES = np.arange(6) * 0.01
 POINTS = 64

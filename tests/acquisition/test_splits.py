@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from universal_simulator.acquisition.splits import _rows, split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 @given(

@@ -9,7 +9,7 @@ from torch import nn
 
 from universal_simulator.catalog.states import StateDataset
 from universal_simulator.catalog.tensors import checksum, read_tensors, write_tensors
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 def state(value):

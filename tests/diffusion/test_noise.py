@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from universal_simulator.diffusion.noise import remembering_noise
+from universal_simulator.diffusion.noise import ar1_noise
 
 COUNT = 200_000
 
@@ -13,7 +13,7 @@ COUNT = 200_000
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.95, 1.0])
 def test_draws_are_standard_normal_and_alike_as_asked(correlation):
     generator = torch.Generator().manual_seed(0)
-    draws = list(islice(remembering_noise(torch.empty(COUNT, dtype=torch.float64), correlation, generator), 4))
+    draws = list(islice(ar1_noise(torch.empty(COUNT, dtype=torch.float64), correlation, generator), 4))
     error = 5 / COUNT**0.5
     for draw in draws:
         assert draw.mean().item() == pytest.approx(0, abs=error)

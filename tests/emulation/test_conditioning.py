@@ -10,7 +10,7 @@ from universal_simulator.emulation.conditioning import conditioned
 from universal_simulator.emulation.emulator import deterministic
 from universal_simulator.emulation.reward import reward
 from universal_simulator.physics import solver
-from universal_simulator.physics.balance import imbalance
+from universal_simulator.physics.balance import integrated_residual
 from universal_simulator.physics.burgers import Burgers
 
 UNGUIDED = Guidance(modes=0)
@@ -144,7 +144,9 @@ def test_guidance_makes_every_step_more_physical_and_keeps_mass(emulator, u0, vi
     plain = deterministic(emulator, start, 1)
     guided, _ = search(emulator, u0, viscosity, budget=0, guidance=Guidance(modes=6, iterations=4))
     law, before = Burgers(0.05), emulator.shapes(start.z, viscosity, 64)
-    own, better = (imbalance(law, before, emulator.shapes(s[:, 0, 0], viscosity, 64), 0.02, 6) for s in (plain, guided))
+    own, better = (
+        integrated_residual(law, before, emulator.shapes(s[:, 0, 0], viscosity, 64), 0.02, 6) for s in (plain, guided)
+    )
     assert (better < 0.1 * own).all()
     torch.testing.assert_close(
         guided.mean((-2, -1)), start.z.mean((-2, -1))[:, None, None].expand(-1, 1, STEPS), rtol=0, atol=1e-6
@@ -174,7 +176,7 @@ def test_the_weights_of_the_reward_reach_the_judge(emulator, u0, viscosity, key)
     def judged(weight: float) -> torch.Tensor:
         weights = RewardWeights(**{"mass": 0.0, "energy": 0.0, key: weight})
         settings = BASE.model_copy(update={"reward": weights})
-        return conditioning.Judge(emulator, settings, 64, torch.Generator()).reward(before, after, start)
+        return conditioning.StepScorer(emulator, settings, 64, torch.Generator()).reward(before, after, start)
 
     fault = 0.1 / before.abs().mean(-1) if key == "mass" else torch.full((3,), 0.21)
     torch.testing.assert_close(judged(1.0) - judged(3.0), 2 * fault, rtol=1e-2, atol=1e-3)

@@ -5,9 +5,9 @@ import torch
 from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.emulation.emulator import DECODED_AT_ONCE, decoded, deterministic
 from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import pose
-from universal_simulator.errors import InputError
+from universal_simulator.emulation.protocols import make_task
 from universal_simulator.fields.spectral import shift
+from universal_simulator.support.errors import InputError
 
 STEPS = 4
 
@@ -53,32 +53,32 @@ def field(samples=2, points=64):
 
 def test_protocols_give_and_ask_for_the_snapshots_that_papers_do():
     u, nu = field(), torch.ones(2)
-    whole = pose("rollout", u, nu, TIMES, 2, 10)
+    whole = make_task("rollout", u, nu, TIMES, 2, 10)
     assert torch.equal(whole.starts, u[:, :1])
     assert torch.equal(whole.truth, u[:, 2::2])
     assert whole.time_step == pytest.approx(0.02)
 
-    bench = pose("pdebench", u, nu, TIMES, 2, 10)
+    bench = make_task("pdebench", u, nu, TIMES, 2, 10)
     assert torch.equal(bench.starts, u[:, 45:46, ::4])
     assert torch.equal(bench.truth, u[:, 50::5, ::4])
     assert bench.times == pytest.approx([0.5, 0.55, 0.6])
     assert bench.time_step == pytest.approx(0.05)
 
-    single = pose("one_step", u, nu, TIMES, 2, 10)
+    single = make_task("one_step", u, nu, TIMES, 2, 10)
     assert torch.equal(single.starts, u[:, 0:59:20])
     assert torch.equal(single.truth, u[:, 2:61:20])
 
 
 def test_a_protocol_that_the_data_are_too_short_for_is_refused():
     with pytest.raises(InputError, match="pdebench: needs more than the 40 snapshots"):
-        pose("pdebench", field()[:, :40], torch.ones(2), TIMES[:40], 2, 10)
+        make_task("pdebench", field()[:, :40], torch.ones(2), TIMES[:40], 2, 10)
 
 
 def test_one_step_forecasts_every_frame_from_its_own_start(emulator, viscosity):
     x = (torch.arange(128) + 0.5) / 128
     amplitude = torch.linspace(0.2, 1.0, 61)
     u = amplitude[None, :, None] * torch.sin(2 * torch.pi * (x + torch.tensor([0.1, 0.4])[:, None]))[:, None]
-    task = pose("one_step", u, torch.full((2,), 0.05), TIMES, 2, 5)
+    task = make_task("one_step", u, torch.full((2,), 0.05), TIMES, 2, 5)
     settings = TestTimeConditioning()
     fields = forecast(emulator, task, "deterministic", 1, settings, torch.Generator())
     for frame in range(task.truth.shape[1]):

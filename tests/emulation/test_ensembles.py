@@ -9,9 +9,9 @@ import torch
 from universal_simulator.configuration import Guidance, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Tuning
 from universal_simulator.emulation.ensembles import apart, balanced, ensemble, guided_ensemble
-from universal_simulator.errors import InputError
-from universal_simulator.physics.balance import imbalance
+from universal_simulator.physics.balance import integrated_residual
 from universal_simulator.physics.burgers import Burgers
+from universal_simulator.support.errors import InputError
 
 STEPS = 4
 
@@ -106,7 +106,7 @@ def test_every_step_of_a_guided_member_obeys_the_equation_on_its_longest_waves(e
     law, before = Burgers(0.05), emulator.shapes(start.z, viscosity, 64)
     for member in (0, 1):
         own, better = (
-            imbalance(law, before, emulator.shapes(states[:, member, 0], viscosity, 64), 0.02, 6)
+            integrated_residual(law, before, emulator.shapes(states[:, member, 0], viscosity, 64), 0.02, 6)
             for states in (free, guided)
         )
         assert (better < 0.1 * own).all()

@@ -6,7 +6,7 @@ import torch
 
 from universal_simulator.emulation.halving import in_halves
 from universal_simulator.emulation.protocols import Task
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 CPU = RuntimeError(
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"

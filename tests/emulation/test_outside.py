@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from universal_simulator.configuration import Compute, Data, Evaluation, Outside, TestTimeConditioning
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.solver import cell_centres, solve
 from universal_simulator.pipelines.evaluation import outside
 from universal_simulator.pipelines.evaluation.outside import FAMILY, cases, evaluate_outside, solved, worth
+from universal_simulator.support.errors import InputError
 
 DATA = Data(viscosities=(0.05,), time_stride=1)
 TIMES = np.arange(4) * 0.02

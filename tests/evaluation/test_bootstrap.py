@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation import bootstrap
 from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.support.errors import InputError
 
 
 def test_interval_of_a_mean_is_two_standard_errors_wide_on_each_side():

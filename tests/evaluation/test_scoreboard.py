@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation import metrics, tally
 from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.support.errors import InputError
 
 TIMES = np.linspace(0.1, 0.4, 4)
 DETERMINISTIC = {

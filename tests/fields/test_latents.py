@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.errors import InputError
 from universal_simulator.fields.frame import enter_frame, leave_frame
 from universal_simulator.fields.latents import Latents, augment, draw_windows, windows_at
+from universal_simulator.support.errors import InputError
 from universal_simulator.training.windows import on_gpu
 
 TOKENS, DIM, TIMES = 3, 4, 21

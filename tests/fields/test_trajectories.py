@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Source, Trajectories
+from universal_simulator.support.errors import InputError
 
 TIMES = np.linspace(0, 1, 6)
 
@@ -68,11 +68,15 @@ def test_grids_are_not_mixed() -> None:
 def test_viscosities_take_turns_so_that_any_share_holds_each_of_them():
     viscosity = np.repeat([0.1, 0.001, 0.01], 20)
     numbered = np.broadcast_to(np.arange(60.0)[:, None, None], (60, 1, 4))
-    ordered = Trajectories.of(numbered, viscosity, np.zeros(1)).by_turns()
+    ordered = Trajectories.of(numbered, viscosity, np.zeros(1)).interleave_by_parameter()
     order = ordered.read(slice(None))[:, 0, 0].numpy()
     assert sorted(order) == list(range(60))
     assert sorted(ordered.viscosity[-6:]) == [0.001, 0.001, 0.01, 0.01, 0.1, 0.1]
     assert list(order[ordered.viscosity == 0.001]) == list(range(20, 40))
-    assert sorted(Trajectories.of(numbered, viscosity, np.zeros(1)).by_turns(3).viscosity) == [0.001, 0.01, 0.1]
-    alike = Trajectories.of(numbered, 0.01, np.zeros(1)).by_turns(5)
+    assert sorted(Trajectories.of(numbered, viscosity, np.zeros(1)).interleave_by_parameter(3).viscosity) == [
+        0.001,
+        0.01,
+        0.1,
+    ]
+    alike = Trajectories.of(numbered, 0.01, np.zeros(1)).interleave_by_parameter(5)
     assert list(alike.read(slice(None))[:, 0, 0]) == [0, 1, 2, 3, 4]

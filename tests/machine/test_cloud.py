@@ -12,8 +12,8 @@ import pytest
 import requests
 import s3fs
 
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.errors import InputError
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
 CHANGES = (

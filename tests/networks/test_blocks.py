@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from universal_simulator.errors import InputError
 from universal_simulator.networks.blocks import Closed, Coarsening, Convolution, ModulatedNorm, Pointwise, Refinement
+from universal_simulator.support.errors import InputError
 
 
 def alike(layer: nn.Module, other: nn.Module) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from universal_simulator.configuration import CircularUNet, FourierOperator, Section
-from universal_simulator.errors import InputError
 from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.support.errors import InputError
 
 STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno")
 
@@ -119,7 +119,7 @@ def test_every_condition_matters(stage, build):
 
     def out(z: Tensor = z, nu: Tensor = nu, step: Tensor = step, noise: Tensor = noise) -> Tensor:
         if stage != "diffusion_residual":
-            return network(z, nu, step) - network.long_waves.state(network.long_waves.of(z))
+            return network(z, nu, step) - network.low_pass.state(network.low_pass.of(z))
         return network(z[..., :4], noise, z, 1.1 * z, nu, step)
 
     with torch.no_grad():

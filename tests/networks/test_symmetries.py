@@ -8,7 +8,7 @@ from universal_simulator.configuration import CircularUNet, FourierOperator
 from universal_simulator.fields.spectral import cell_centres, shift
 from universal_simulator.networks.attention import CircularAttention
 from universal_simulator.networks.autoencoder import Autoencoder, Truncation
-from universal_simulator.networks.long_waves import LongWaves
+from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.operator import FLUX_UNIT, LatentOperator
 from universal_simulator.training.objectives import relative_error
 
@@ -109,7 +109,7 @@ def test_in_flux_form_a_step_is_the_derivative_of_what_the_network_gives(small, 
         operator = LatentOperator(small, latent, statistics, flux_form=flux_form).double()
         operator.network = Flux()
         after = operator(z, NU[:1], torch.full((1,), 0.02, dtype=torch.float64))
-        steps.append((after - operator.long_waves.state(operator.long_waves.of(z))).flatten())
+        steps.append((after - operator.low_pass.state(operator.low_pass.of(z))).flatten())
     plain, of_flux = steps
     quarter = len(plain) // 8  # of a wave of number 2, of which a flux has four times as much
     torch.testing.assert_close(of_flux, plain.roll(-quarter) * 2 / FLUX_UNIT, rtol=1e-9, atol=1e-12)
@@ -168,7 +168,7 @@ def test_truncation_is_the_untrained_autoencoder(latent, smooth, points):
 def test_long_waves_are_kept_and_others_leave(latent, smooth, points):
     from universal_simulator.fields.spectral import resample
 
-    waves = LongWaves(latent, points)
+    waves = LowPass(latent, points)
     z = resample(smooth, 32).unflatten(-1, (4, 8))  # five waves: fewer than 4 tokens of 4 points can hold
     short = torch.cos(torch.pi * 30 / 32 * (torch.arange(32, dtype=torch.float64) + 0.5)).view(4, 8)
     back = waves.state(waves.of(z + short))

@@ -9,7 +9,7 @@ import torch
 
 from universal_simulator.fields.spectral import resample
 from universal_simulator.physics import solver
-from universal_simulator.physics.balance import balanced, energy_growth, imbalance, mass_change
+from universal_simulator.physics.balance import balanced, energy_growth, integrated_residual, mass_change
 from universal_simulator.physics.burgers import Burgers
 
 NU = 0.05
@@ -23,21 +23,21 @@ def solution() -> torch.Tensor:
 
 
 def test_a_true_step_balances_to_fourth_order(solution):
-    rest = [imbalance(Burgers(NU), solution[0], solution[n], 0.0025 * n).item() for n in (2, 4, 8)]
+    rest = [integrated_residual(Burgers(NU), solution[0], solution[n], 0.0025 * n).item() for n in (2, 4, 8)]
     orders = [math.log2(b / a) for a, b in itertools.pairwise(rest)]
     assert orders == pytest.approx([4, 4], abs=0.2), f"imbalances {rest} fall at orders {orders}"
 
 
 @pytest.mark.parametrize("wrong", [Burgers(2 * NU), Burgers(NU / 2)])
 def test_a_step_of_another_viscosity_is_noticed(solution, wrong):
-    good = imbalance(Burgers(NU), solution[0], solution[8], 0.02)
-    assert imbalance(wrong, solution[0], solution[8], 0.02) > 20 * good
+    good = integrated_residual(Burgers(NU), solution[0], solution[8], 0.02)
+    assert integrated_residual(wrong, solution[0], solution[8], 0.02) > 20 * good
 
 
 def test_standing_still_and_going_backwards_are_bad(solution):
-    moved = imbalance(Burgers(NU), solution[0], solution[8], 0.02)
-    backwards = imbalance(Burgers(NU), solution[8], solution[0], 0.02)
-    still = imbalance(Burgers(NU), solution[0], solution[1], 0.02)
+    moved = integrated_residual(Burgers(NU), solution[0], solution[8], 0.02)
+    backwards = integrated_residual(Burgers(NU), solution[8], solution[0], 0.02)
+    still = integrated_residual(Burgers(NU), solution[0], solution[1], 0.02)
     assert moved < 1e-4
     assert backwards > 1
     assert still > 1
@@ -80,7 +80,7 @@ def test_where_the_iteration_would_diverge_nothing_is_changed(solution):
 @pytest.mark.parametrize("points", [129, 130])
 def test_odd_numbers_of_points_are_judged_and_corrected_as_even_ones(solution, points):
     before, truth = resample(solution[0], points), resample(solution[8], points)
-    assert imbalance(Burgers(NU), before, truth, 0.02) < 1e-4
+    assert integrated_residual(Burgers(NU), before, truth, 0.02) < 1e-4
     after = truth + 0.02 * torch.sin(6 * math.pi * (torch.arange(points) + 0.5) / points)
     right = balanced(Burgers(NU), before, after, 0.02, modes=8, iterations=6)
     assert (right - truth).abs().max() < 0.1 * (after - truth).abs().max()

@@ -22,7 +22,6 @@ from universal_simulator.configuration import (
     UNetBaseline,
 )
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
@@ -42,6 +41,7 @@ from universal_simulator.pipelines.baselines.nodes import (
     train_unet,
 )
 from universal_simulator.pipelines.baselines.scoring import clock, score_baselines
+from universal_simulator.support.errors import InputError
 
 NU, POINTS, SEED = 0.05, 128, 3
 COMPUTE, DATA = Compute(device="cpu"), Data(viscosities=(NU,), time_stride=5)
@@ -219,7 +219,7 @@ def test_everybody_is_clocked_in_one_run_and_the_chain_pays_for_all_its_stages(t
 def test_the_clock_is_held_to_every_viscosity(trial, monkeypatch):
     mixed, seen = trial.test.subset(slice(None)), []
     mixed.viscosity = np.repeat([NU, 2 * NU], [8, 4])
-    monkeypatch.setattr(scoring, "poses", lambda part, *_: seen.extend(part.viscosity) or [])
+    monkeypatch.setattr(scoring, "make_tasks", lambda part, *_: seen.extend(part.viscosity) or [])
     emulator = Emulator(Truncation(64), trial.unet.network, None, "burgers")
     clock(trial.unet, trial.fno, emulator, mixed, ALONE, BASELINES, TTC, DATA, COMPUTE, TIMINGS)
     assert sorted(seen) == [NU] * 3 + [2 * NU] * 3

@@ -269,7 +269,7 @@ def test_latents_of_another_encoder_are_refused_and_fresh_ones_not_made_again(ch
 def test_a_store_of_latents_is_named_by_its_order_where_viscosities_take_turns(chain):
     fields = np.zeros((4, 3, 64), np.float32)
     one, two = (Trajectories.of(fields, viscosity, np.arange(3.0)) for viscosity in (0.01, np.repeat([0.01, 0.1], 2)))
-    assert "by_turns" not in latents_fingerprint(one, chain.autoencoder)
+    assert "interleaved" not in latents_fingerprint(one, chain.autoencoder)
     name = latents_fingerprint(two, chain.autoencoder)
-    assert "by_turns" in name
+    assert "interleaved" in name
     replace(chain.latents, fingerprint=name).refuse_stale(chain.autoencoder.fingerprint)  # it is of this encoder

@@ -13,8 +13,8 @@ from kedro_datasets.text import TextDataset
 from universal_simulator.acquisition import solve
 from universal_simulator.catalog.trajectories import RawStoreDataset, TrajectoriesDataset
 from universal_simulator.configuration import Data
-from universal_simulator.errors import InputError
 from universal_simulator.pipelines.data_engineering import create_pipeline
+from universal_simulator.support.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 

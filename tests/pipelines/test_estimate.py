@@ -9,13 +9,13 @@ import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
 
-from universal_simulator.configuration import Parameters, without_habits
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.fingerprints import code_fingerprint
-from universal_simulator.hooks.estimating import _share
-from universal_simulator.hooks.recording import flatten
-from universal_simulator.interruption import deferred
+from universal_simulator.configuration import Parameters, semantic_only
 from universal_simulator.pipelines import estimate
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.shell.hooks.estimating import _share
+from universal_simulator.shell.hooks.recording import flatten
+from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.interruption import deferred
 
 STAGES = {
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",
@@ -92,7 +92,7 @@ def test_an_interrupted_training_is_estimated_from_where_it_stands_unless_it_sta
     planned = parameters.operator.training.model_copy(update={"epochs": 4})
     p = parameters.model_copy(update={"operator": parameters.operator.model_copy(update={"training": planned})})
     kept = p.operator.model_copy(update={"training": planned.model_copy(update=change)})
-    content = without_habits(kept.model_dump(mode="json")) | {
+    content = semantic_only(kept.model_dump(mode="json")) | {
         "seed": p.seed,
         "code": code_fingerprint("universal_simulator.pipelines.operator.nodes"),
     }

@@ -7,7 +7,7 @@ import pytest
 from universal_simulator.acquisition import acquire, bucket, published
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
-from universal_simulator.configuration_loader import ExperimentLoader
+from universal_simulator.shell.configuration_loader import ExperimentLoader
 
 CONF = str(Path(__file__).parents[2] / "conf")
 OPTIONS = {"base_env": "base", "default_run_env": "local"}

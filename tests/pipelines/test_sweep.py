@@ -8,11 +8,11 @@ import pytest
 
 from universal_simulator.cli import parse_params
 from universal_simulator.configuration import Parameters, at_path, with_values
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.errors import InputError
 from universal_simulator.pipelines.sweep import create_pipeline, nodes
 from universal_simulator.pipelines.sweep.study import open_study
 from universal_simulator.reporting import sweep_page
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import DivergenceError
 
 RATE, EXPONENT = "operator.training.learning_rate", "operator.start_exponent"
@@ -58,7 +58,7 @@ class Made:
 
     fingerprint = "f" * 16
 
-    def by_turns(self, _):
+    def interleave_by_parameter(self, _):
         return self
 
 

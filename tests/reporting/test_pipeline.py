@@ -11,12 +11,12 @@ from kedro_datasets.pandas import CSVDataset
 from kedro_datasets.text import TextDataset
 
 from universal_simulator.configuration import Experiment, Gates
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.reporting import create_pipeline
 from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
 from universal_simulator.reporting.verdict import number
+from universal_simulator.support.errors import InputError
 
 GATE = {"name": "error", "experiments": ["sota_v1"], "metric": "rollout/deterministic/nrmse", "bound": 1e-9}
 

@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.addresses import open_bundle, shipped
 from universal_simulator.serving.bundle import CARD, WEIGHTS, Bundle
+from universal_simulator.support.errors import InputError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from universal_simulator.emulation.emulator import decoded, deterministic
-from universal_simulator.errors import InputError
 from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
+from universal_simulator.support.errors import InputError
 
 
 def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):

@@ -7,9 +7,9 @@ import pytest
 
 from universal_simulator.catalog.field_files import ForecastsDataset, InitialFieldsDataset
 from universal_simulator.configuration import Predict
-from universal_simulator.errors import InputError
 from universal_simulator.pipelines.predict.nodes import forecast_file
 from universal_simulator.serving import files
+from universal_simulator.support.errors import InputError
 
 U0 = np.sin(2 * np.pi * ((np.arange(64) + 0.5) / 64 + np.array([[0.0], [0.3]])))
 

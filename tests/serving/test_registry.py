@@ -10,11 +10,11 @@ import pytest
 from mlflow import MlflowClient
 
 from universal_simulator.configuration import Promotion
-from universal_simulator.errors import InputError
 from universal_simulator.pipelines.promote.nodes import conclude, crown, hold_against_champion
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.pyfunc import Served
 from universal_simulator.serving.registry import ALIAS, MODEL, Registry
+from universal_simulator.support.errors import InputError
 
 RULE = Promotion()
 HEADLINE = "rollout/deterministic/nrmse"

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from kedro.framework.project import configure_project
 
 from universal_simulator.cli import parse_params, run
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from universal_simulator.configuration_loader import fingerprint, nest, overlay
-from universal_simulator.errors import InputError
+from universal_simulator.shell.configuration_loader import fingerprint, nest, overlay
+from universal_simulator.support.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
 

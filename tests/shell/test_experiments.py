@@ -2,7 +2,7 @@
 
 import pytest
 
-from universal_simulator.configuration_loader import select
+from universal_simulator.shell.configuration_loader import select
 
 TABLE = {
     # key: (golden, sota_v1, sota_v2)

@@ -14,15 +14,15 @@ from kedro.io import DataCatalog
 from kedro.pipeline import node
 
 from universal_simulator.catalog.latents import LatentsChunk
+from universal_simulator.compute import device
 from universal_simulator.configuration import Compute, Data
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
-from universal_simulator.hooks import ComputeHooks
 from universal_simulator.pipelines.data_engineering.nodes import solve
 from universal_simulator.processes import agent, team, worker
 from universal_simulator.processes.__main__ import join
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
-from universal_simulator.training import device
+from universal_simulator.shell.hooks import ComputeHooks
+from universal_simulator.support.errors import InputError
 
 LATENTS = "universal_simulator.catalog.latents.LatentsDataset"
 STATE, HISTORY = (
@@ -48,7 +48,7 @@ def test_latents_of_several_chunks_become_one_store(tmp_path):
     [
         "os:getcwd",
         "universal_simulator_of_another:run",
-        "universal_simulator.writing:shutil",
+        "universal_simulator.support.writing:shutil",
         "universal_simulator.processes.job:import_module",
         "universal_simulator.processes.job:missing",
     ],

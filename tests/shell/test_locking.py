@@ -7,9 +7,9 @@ import os
 import pytest
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.errors import InputError
-from universal_simulator.hooks.preparation import LockHooks
-from universal_simulator.locking import ExperimentLock
+from universal_simulator.shell.hooks.preparation import LockHooks
+from universal_simulator.shell.locking import ExperimentLock
+from universal_simulator.support.errors import InputError
 
 
 def test_the_second_is_told_who_has_it(tmp_path):

@@ -8,8 +8,8 @@ from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
 
 from universal_simulator.cli import _complete
-from universal_simulator.hooks.timing import stage_of
 from universal_simulator.pipeline_registry import PIPELINES, STAGES
+from universal_simulator.shell.hooks.timing import stage_of
 
 IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_solved", "raw_origins"}
 """What passes from node to node without being kept."""

@@ -8,8 +8,8 @@ from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.errors import InputError
-from universal_simulator.runner import SequentialRunner
+from universal_simulator.shell.runner import SequentialRunner
+from universal_simulator.support.errors import InputError
 
 RECORD = "universal_simulator.catalog.records.JSONDataset"
 
@@ -125,7 +125,7 @@ def test_force_makes_everything_again(work):
 
 
 def test_other_code_makes_its_artefacts_stale(work, monkeypatch):
-    monkeypatch.setattr("universal_simulator.runner.code_fingerprint", lambda module: "other")
+    monkeypatch.setattr("universal_simulator.shell.runner.code_fingerprint", lambda module: "other")
     assert work.run() == ["number", "double", "sign", "report", "check"]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.errors import InputError
-from universal_simulator.locking import ExperimentLock
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.shell.locking import ExperimentLock
+from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ import torch
 from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 
-from universal_simulator import provenance
 from universal_simulator.catalog.examples import ExamplesDataset
 from universal_simulator.catalog.networks import NetworkDataset
+from universal_simulator.tracking import provenance
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "canary-7f3a"

@@ -7,7 +7,7 @@ import pytest
 from kedro.framework.project import configure_project, pipelines
 from kedro.framework.session import KedroSession
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.errors import InputError
-from universal_simulator.hooks.weights import WeightsHooks
+from universal_simulator.shell.hooks.weights import WeightsHooks
+from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
 

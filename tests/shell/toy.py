@@ -10,7 +10,7 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.pipeline import Pipeline, node
 
 from universal_simulator.cli import run
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 def score(seed: int) -> dict[str, float]:

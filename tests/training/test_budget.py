@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from universal_simulator.configuration import Training
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 from universal_simulator.training.budget import LEAST, PROBE, fitted_to, steps_per_second
 from universal_simulator.training.loop import Stage, train
 

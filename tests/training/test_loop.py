@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from universal_simulator.compute.seeding import derive, fresh_weights, stream
 from universal_simulator.configuration import Training
-from universal_simulator.interruption import deferred
+from universal_simulator.support.interruption import deferred
 from universal_simulator.training.loop import DivergenceError, Stage, train
 from universal_simulator.training.schedule import follow, learning_rate
-from universal_simulator.training.seeding import derive, fresh_weights, stream
 
 SETTINGS = Training(
     epochs=6,

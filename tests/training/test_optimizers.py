@@ -7,9 +7,9 @@ import torch
 from tests.training.test_loop import SETTINGS
 from torch import nn
 
+from universal_simulator.compute.seeding import fresh_weights, stream
 from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.optimizers import Both, Muon, is_matrix, optimizer_for, orthogonal
-from universal_simulator.training.seeding import fresh_weights, stream
+from universal_simulator.training.optimizers import CombinedOptimizer, Muon, is_matrix, optimizer_for, orthogonal
 
 MUON = SETTINGS.model_copy(update={"optimizer": "muon", "learning_rate": 0.02})
 
@@ -67,7 +67,7 @@ def test_only_real_weights_with_enough_rows_and_columns_are_matrices():
 def test_every_weight_has_one_optimiser():
     network = _wide()
     parts = optimizer_for(network, MUON)
-    assert isinstance(parts, Both)
+    assert isinstance(parts, CombinedOptimizer)
     taken = [id(weight) for group in parts.param_groups for weight in group["params"]]
     assert sorted(taken) == sorted(id(weight) for weight in network.parameters())
     assert [weight.ndim for weight in parts.parts["matrices"].param_groups[0]["params"]] == [2, 2]

@@ -11,7 +11,7 @@ from typing import Any
 from universal_simulator.acquisition.download import Interrupted, Patience, Stream, fetch
 from universal_simulator.acquisition.published import explained
 from universal_simulator.configuration import BucketSource
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 PIECE = 1 << 23
 CONNECTION = {"connect_timeout": 15, "read_timeout": 60, "retries": {"max_attempts": 2}}

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from universal_simulator.acquisition.pdebench import Layout, blocks
-from universal_simulator.errors import InputError
-from universal_simulator.progress import progress
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.progress import progress
 
 SAMPLES_AT_ONCE = 64
 

@@ -15,8 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import finish, part
-from universal_simulator.errors import InputError
-from universal_simulator.progress import progress
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.progress import progress
 
 logger = logging.getLogger(__name__)
 

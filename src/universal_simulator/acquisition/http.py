@@ -8,7 +8,7 @@ import requests
 import urllib3
 
 from universal_simulator.acquisition.download import Interrupted, Stream
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 PIECE = 1 << 20
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}

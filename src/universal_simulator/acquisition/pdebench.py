@@ -19,8 +19,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Snapshots
+from universal_simulator.support.errors import InputError
 
 TENSOR, SPACE, TIME, CHECKSUMS = "tensor", "x-coordinate", "t-coordinate", "crc32"
 SETTINGS = "settings"

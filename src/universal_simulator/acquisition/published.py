@@ -5,7 +5,7 @@ from pathlib import Path
 from universal_simulator.acquisition.download import Patience, fetch
 from universal_simulator.acquisition.http import WebFile
 from universal_simulator.configuration import PublishedSource
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 FILES = {
     "1D_Burgers_Sols_Nu0.001.hdf5": (268190, "44cb784d5a07aa2b1c864cabdcf625f9"),

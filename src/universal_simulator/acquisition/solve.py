@@ -24,12 +24,12 @@ import torch
 from universal_simulator.acquisition.pdebench import CHECKSUMS, SETTINGS, TENSOR, Layout, read_layout
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import allocate, finish, part, write
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import SolveSource
-from universal_simulator.errors import InputError
 from universal_simulator.physics import initial_conditions, solver
 from universal_simulator.physics.equations import Equation, file_name
-from universal_simulator.progress import progress
-from universal_simulator.training.sharing import Share
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.progress import progress
 
 TIMES = np.arange(201) * 0.01
 POINTS = 1024

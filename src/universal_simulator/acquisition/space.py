@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 RESERVE = 200_000_000
 """Bytes that must stay free beside what we write."""

@@ -9,7 +9,7 @@ import numpy as np
 from universal_simulator.acquisition.acquire import equations, needed
 from universal_simulator.acquisition.store import Part, RawStore, Selection
 from universal_simulator.configuration import Data, SolveSource
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from universal_simulator.acquisition.pdebench import Layout, read_layout
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Source, Trajectories
 from universal_simulator.physics.equations import Equation, file_name
+from universal_simulator.support.errors import InputError
 
 
 @dataclass(frozen=True)

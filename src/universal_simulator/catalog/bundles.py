@@ -5,10 +5,10 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.bundle import CARD, Bundle
 from universal_simulator.serving.emulator import Emulator
+from universal_simulator.support.errors import InputError
 
 
 class BundleDataset(AbstractDataset[Bundle, Bundle]):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from kedro.io import AbstractDataset
 
-from universal_simulator.writing import replace
+from universal_simulator.support.writing import replace
 
 
 class ExamplesDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]]):

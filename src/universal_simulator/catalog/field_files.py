@@ -5,9 +5,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving import files
 from universal_simulator.serving.files import Forecasts, InitialFields
+from universal_simulator.support.errors import InputError
 
 
 class InitialFieldsDataset(AbstractDataset[None, InitialFields]):

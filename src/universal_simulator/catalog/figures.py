@@ -9,8 +9,8 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
 
-from universal_simulator.errors import InputError
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
 
 SHOWN = "growth-rollout"
 """The figure that stands for all of them where there is room for one."""

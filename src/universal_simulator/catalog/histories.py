@@ -7,7 +7,7 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
-from universal_simulator.writing import replace
+from universal_simulator.support.writing import replace
 
 LINES = (("#0072B2", "solid"), ("#D55E00", "dash"), ("#009E73", "dot"))
 """Colour (Okabe & Ito 2008) and dash of each loss."""

@@ -13,8 +13,8 @@ import psutil
 from kedro.io import AbstractDataset
 
 from universal_simulator.catalog.digests import file_digest
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import kedro_datasets.pandas
 import kedro_datasets.text
 import pandas as pd
 
-from universal_simulator.writing import replace
+from universal_simulator.support.writing import replace
 
 
 class JSONDataset(kedro_datasets.json.JSONDataset):

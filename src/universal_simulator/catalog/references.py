@@ -8,7 +8,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from universal_simulator.catalog.digests import file_digest
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 class FinishedScoresDataset(AbstractDataset[None, dict[str, dict[str, float]]]):

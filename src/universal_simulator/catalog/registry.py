@@ -4,8 +4,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.registry import Registry
+from universal_simulator.support.errors import InputError
 
 
 class RegistryDataset(AbstractDataset[None, Registry]):

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from universal_simulator.errors import InputError
 from universal_simulator.reporting.comparison import HEADLINE, FinishedRun
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

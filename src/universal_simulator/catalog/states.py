@@ -8,7 +8,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from universal_simulator.catalog.tensors import read_tensors, write_tensors
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

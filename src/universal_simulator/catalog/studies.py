@@ -5,7 +5,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 class StudyDataset(AbstractDataset[None, Any]):

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from universal_simulator.errors import InputError
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
 
 CHECKSUM = "checksum"
 

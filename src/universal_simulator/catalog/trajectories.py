@@ -7,9 +7,9 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from universal_simulator.acquisition.store import Part, RawStore, Selection
-from universal_simulator.errors import InputError
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
 
 
 class RawStoreDataset(AbstractDataset[None, RawStore]):

@@ -46,7 +46,7 @@ from universal_simulator.configuration.others import (
 )
 from universal_simulator.configuration.section import (
     CREDENTIALS,
-    HABITS,
+    NON_SEMANTIC,
     POINTS,
     PUBLISHED,
     SNAPSHOTS,
@@ -58,13 +58,13 @@ from universal_simulator.configuration.section import (
     Section,
     Seed,
     Size,
-    without_habits,
+    semantic_only,
 )
 from universal_simulator.configuration.tree import Compute, Experiment, Parameters, at_path, with_values
 
 __all__ = [
     "CREDENTIALS",
-    "HABITS",
+    "NON_SEMANTIC",
     "POINTS",
     "PUBLISHED",
     "SNAPSHOTS",
@@ -121,6 +121,6 @@ __all__ = [
     "UTransformer",
     "Variant",
     "at_path",
+    "semantic_only",
     "with_values",
-    "without_habits",
 ]

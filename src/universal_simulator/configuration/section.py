@@ -6,6 +6,8 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from universal_simulator.support.refusals import CREDENTIALS
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
@@ -31,15 +33,14 @@ def text(pattern: str, rule: str) -> AfterValidator:
 Name = Annotated[
     str, text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "be up to 64 letters, digits and _.- that begin with no sign")
 ]
-CREDENTIALS = r"//\S*@"
-HABITS = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
+NON_SEMANTIC = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
 """Parameters that no result depends on: changing one makes nothing stale."""
 
 
-def without_habits(tree: dict[str, Any]) -> dict[str, Any]:
+def semantic_only(tree: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter tree without what no result depends on."""
-    kept = {name: value for name, value in tree.items() if name not in HABITS}
-    return {name: without_habits(value) if isinstance(value, dict) else value for name, value in kept.items()}
+    kept = {name: value for name, value in tree.items() if name not in NON_SEMANTIC}
+    return {name: semantic_only(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 class Section(BaseModel):

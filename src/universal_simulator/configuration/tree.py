@@ -18,7 +18,7 @@ from universal_simulator.configuration.learning import (
 )
 from universal_simulator.configuration.others import Ablation, Baselines
 from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 class Compute(Section):

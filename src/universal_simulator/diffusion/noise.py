@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def remembering_noise(like: Tensor, correlation: float, generator: torch.Generator) -> Iterator[Tensor]:
+def ar1_noise(like: Tensor, correlation: float, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield noise of the shape of ``like`` for ever; the autoregression ``ξ' = ρ ξ + sqrt(1 - ρ²) ε`` of order one.
 
     Every entry of every draw is standard normal, so a sampler draws each sample from its own distribution; entries of

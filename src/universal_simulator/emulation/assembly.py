@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, ConsistencyDistillation, Data, DiffusionResidual
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.calibration import Calibration
@@ -10,7 +11,6 @@ from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
-from universal_simulator.training.device import choose
 
 
 def assemble(

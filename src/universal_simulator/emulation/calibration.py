@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 class Tuning(BaseModel):

@@ -47,7 +47,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Judge:
+class StepScorer:
     """Takes and scores steps in batches of at most ``settings.max_batch`` states."""
 
     emulator: Emulator
@@ -143,7 +143,7 @@ def conditioned(
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "sample 1 time token dim"], Search]:
     """Return the states of the best path of every sample, and the search that found it."""
-    judge = Judge(emulator, settings, points, generator)
+    judge = StepScorer(emulator, settings, points, generator)
     search = _begin(judge, start)
     for _ in range(steps):
         search = _advance(search, judge, start)
@@ -151,7 +151,7 @@ def conditioned(
     return search.path[torch.arange(len(best)), best][:, None], search
 
 
-def _begin(judge: Judge, start: Start) -> Search:
+def _begin(judge: StepScorer, start: Start) -> Search:
     """Return one living beam per sample, and ``beam - 1`` slots for later."""
     samples, beam = len(start.z), judge.settings.beam
     wide = start.repeat(beam)
@@ -163,7 +163,7 @@ def _begin(judge: Judge, start: Start) -> Search:
     return Search(z, fields, score, z[:, :, None][:, :, :0], nothing.sum(1), nothing)
 
 
-def _advance(search: Search, judge: Judge, start: Start) -> Search:
+def _advance(search: Search, judge: StepScorer, start: Start) -> Search:
     """Step every living beam, look for better steps where the operator's is not good enough, keep the best."""
     settings, alive = judge.settings, search.alive
     samples, beam = alive.shape
@@ -190,7 +190,7 @@ def _advance(search: Search, judge: Judge, start: Start) -> Search:
 
 
 def _alternatives(
-    judge: Judge, before: Tensor, fields: Tensor, after: Tensor, start: Start
+    judge: StepScorer, before: Tensor, fields: Tensor, after: Tensor, start: Start
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return states, fields and rewards of ``candidates - 1`` alternatives to every step ``before → after``."""
     drawn = judge.settings.candidates - 1

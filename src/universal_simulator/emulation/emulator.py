@@ -62,7 +62,7 @@ class ResidualSampler:
         generator: torch.Generator,
     ) -> Float[Tensor, "sample token dim"]:
         """Return one residual per state, in latent units; ``noise`` is standard normal, and so are its long waves."""
-        waves = self.network.long_waves
+        waves = self.network.low_pass
         noise = waves.of(noise) * math.sqrt(waves.latent.dim / waves.points)
 
         def network(noisy: Tensor, level: Tensor) -> Tensor:

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.configuration import TestTimeConditioning
-from universal_simulator.diffusion.noise import remembering_noise
+from universal_simulator.diffusion.noise import ar1_noise
 from universal_simulator.emulation.calibration import Tuning
-from universal_simulator.emulation.conditioning import Judge
+from universal_simulator.emulation.conditioning import StepScorer
 from universal_simulator.emulation.emulator import Emulator, Start
 from universal_simulator.fields.rollout import rollout
 
@@ -48,7 +48,7 @@ def guided_ensemble(
     generator: torch.Generator,
 ) -> Float[Tensor, "sample member time token dim"]:
     """Return the same, every step of every member guided on a grid of so many points."""
-    judge, wide = Judge(emulator, settings, points, generator), start.repeat(members)
+    judge, wide = StepScorer(emulator, settings, points, generator), start.repeat(members)
 
     def guide(before: Tensor, after: Tensor) -> Tensor:
         return judge.guide(judge.fields(before, wide), after, wide)
@@ -67,7 +67,7 @@ def _members(
     generator: torch.Generator,
 ) -> Float[Tensor, "sample member time token dim"]:
     wide = start.repeat(members)
-    noises = remembering_noise(wide.z, tuning.correlation(start.time_step), generator)
+    noises = ar1_noise(wide.z, tuning.correlation(start.time_step), generator)
     widths = tuning.widths(members).to(wide.z)
 
     def step(z: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from universal_simulator.emulation.protocols import Task
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

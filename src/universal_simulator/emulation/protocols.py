@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.configuration import Protocol
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 PDEBENCH_STRIDE, PDEBENCH_GIVEN, PDEBENCH_THINNING = 5, 10, 4
 
@@ -37,7 +37,7 @@ class Task:
         return self.starts[:, 0]
 
 
-def pose(
+def make_task(
     protocol: Protocol,
     u: Float[Tensor, "sample time space"],
     viscosity: Float[Tensor, " sample"],

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.configuration import RewardWeights
-from universal_simulator.physics.balance import energy_growth, imbalance, mass_change
+from universal_simulator.physics.balance import energy_growth, integrated_residual, mass_change
 from universal_simulator.physics.equations import Equation
 
 WORST = 1e6
@@ -20,7 +20,7 @@ def reward(
 ) -> Float[Tensor, "*batch"]:
     """Return minus the weighed violations: 0 for a perfect step, about -1 for one no better than standing still."""
     violation = (
-        imbalance(equation, before, after, time_step)
+        integrated_residual(equation, before, after, time_step)
         + weights.mass * mass_change(before, after)
         + weights.energy * energy_growth(before, after)
     )

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation import summary
+from universal_simulator.support.errors import InputError
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

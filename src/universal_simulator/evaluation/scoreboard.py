@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation.tally import Tally
+from universal_simulator.support.errors import InputError
 
 
 class Scoreboard:

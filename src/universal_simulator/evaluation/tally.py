@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation import calibration, metrics, summary
+from universal_simulator.support.errors import InputError
 
 DIVERGED = 10.0
 """A value that is wrong by this many times the trajectory's own size has left the problem; it counts as that far away.

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 @dataclass(frozen=True)

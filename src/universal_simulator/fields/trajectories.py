@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 @runtime_checkable
@@ -78,7 +78,7 @@ class Trajectories:
         """Return the number of trajectories."""
         return len(self._row)
 
-    def by_turns(self, count: int | None = None) -> "Trajectories":
+    def interleave_by_parameter(self, count: int | None = None) -> "Trajectories":
         """Return the first ``count``, or all, in an order in which viscosities follow each other.
 
         So the first or last share of them holds each alike. Those of one viscosity keep their order.

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from universal_simulator.configuration_loader import DATA_VARIABLE, TRACKING_VARIABLE
-from universal_simulator.errors import InputError
 from universal_simulator.machine.health import gpu_health
 from universal_simulator.machine.settings import DOWN_VARIABLE, Settings, hourly_rate_usd
 from universal_simulator.machine.supervision import DEAD_S, Outcome, Signals, supervise
-from universal_simulator.provenance import JOB_VARIABLE, without_credentials
+from universal_simulator.shell.configuration_loader import DATA_VARIABLE, TRACKING_VARIABLE
+from universal_simulator.support.errors import InputError
+from universal_simulator.tracking.provenance import JOB_VARIABLE, without_credentials
 
 log = logging.getLogger("machine")
 

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from universal_simulator.tracking import reachable
+from universal_simulator.tracking.runs import reachable
 
 EXPERIMENT = "universal_simulator"
 JOB_TAG = "job"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.errors import InputError
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.support.errors import InputError
 
 DOWN_VARIABLE = "MACHINE_DOWN_COMMAND"
 

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.errors import InputError
 from universal_simulator.networks.attention import CircularAttention
+from universal_simulator.support.errors import InputError
 
 
 class ConditionEmbedding(nn.Module):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.configuration import FourierOperator
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 
 class FourierNetwork(nn.Module):

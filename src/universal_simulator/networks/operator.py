@@ -18,7 +18,7 @@ from universal_simulator.fields.spectral import divergence
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
 from universal_simulator.networks.fourier import FourierNetwork
-from universal_simulator.networks.long_waves import LongWaves
+from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.u_net import UNetwork
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 
@@ -47,7 +47,7 @@ class LatentOperator(nn.Module):
         self.conditions = Conditions(statistics)
         self.network = _inner(settings)
         points = settings.points_per_token if isinstance(settings, UTransformer) else latent.dim
-        self.long_waves = LongWaves(latent, points)
+        self.low_pass = LowPass(latent, points)
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
 
@@ -65,10 +65,10 @@ class LatentOperator(nn.Module):
 
     def _advance(self, z: Tensor, viscosity: Tensor, time_step: Tensor) -> Tensor:
         a = self.scale(z)
-        w = self.long_waves.of(z)
+        w = self.low_pass.of(z)
         out = self.network((w / _wide(a))[:, None], self.conditions(a, viscosity, time_step)).to(w)
         increment = _divergence(out) if self.flux_form else out - out.mean((-2, -1), keepdim=True)
-        return self.long_waves.state(w + _wide(a * self.rate * time_step) * increment)
+        return self.low_pass.state(w + _wide(a * self.rate * time_step) * increment)
 
     def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
         """Return what a state is divided by, a."""

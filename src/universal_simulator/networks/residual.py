@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from universal_simulator.configuration import Latent, UTransformer
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
-from universal_simulator.networks.long_waves import LongWaves
+from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.u_transformer import UTransformerNetwork
 
 
@@ -29,7 +29,7 @@ class ResidualNetwork(nn.Module):
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         self.network = UTransformerNetwork(settings, states=3, conditions=4)
-        self.long_waves = LongWaves(latent, settings.points_per_token)
+        self.low_pass = LowPass(latent, settings.points_per_token)
         rate = statistics.increment_rms / statistics.rms / statistics.time_step
         self.register_buffer("rate", torch.tensor(rate))
         self.register_buffer("residual_scale", torch.tensor(1.0))
@@ -56,7 +56,7 @@ class ResidualNetwork(nn.Module):
         """Return a zero-mean tensor; ``before`` and ``after`` are the operator's input and output."""
         a = amplitude(before, self.floor)
         wide = a[:, None, None]
-        before, after = self.long_waves.of(before), self.long_waves.of(after)
+        before, after = self.low_pass.of(before), self.low_pass.of(after)
         increment = (after - before) / (wide * (self.rate * time_step)[:, None, None])
         conditions = torch.cat((self.conditions(a, viscosity, time_step), noise[:, None]), dim=-1)
         out = self.network(torch.stack((noisy, before / wide, increment), dim=1), conditions)

@@ -15,11 +15,11 @@ from universal_simulator.configuration import (
     Latent,
     UTransformer,
 )
-from universal_simulator.errors import InputError
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.support.errors import InputError
 
 Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
 

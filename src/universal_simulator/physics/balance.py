@@ -16,7 +16,7 @@ from universal_simulator.physics.equations import Equation
 LONGEST_MODES = 12
 
 
-def imbalance(
+def integrated_residual(
     equation: Equation,
     before: Float[Tensor, "*batch space"],
     after: Float[Tensor, "*batch space"],
@@ -42,7 +42,7 @@ def balanced(
     """Return ``after`` with its ``modes`` longest waves replaced by what the balance demands of them.
 
     The balance is implicit in ``after``; it is solved by fixed-point iteration from ``after`` itself, whose shorter
-    waves stay as they are. Where the iteration does not lower the imbalance, as for long steps of fast flow, ``after``
+    waves stay as they are. Where the iteration does not lower the residual, as for long steps of fast flow, ``after``
     is returned unchanged. The mean is never touched.
     """
     first, last = _spectrum(before), _spectrum(after)

@@ -5,10 +5,10 @@ from typing import ClassVar, Protocol, runtime_checkable
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from universal_simulator.errors import InputError
 from universal_simulator.physics.advection import Advection
 from universal_simulator.physics.burgers import Burgers
 from universal_simulator.physics.heat import Heat
+from universal_simulator.support.errors import InputError
 
 NAMES = ("burgers", "advection", "heat")
 

@@ -25,10 +25,10 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from universal_simulator.errors import InputError
 from universal_simulator.fields.spectral import cell_centres, wave_numbers
 from universal_simulator.physics.equations import Equation
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
+from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
 """Decades (natural) by which a front's spectrum has fallen at the last mode kept."""

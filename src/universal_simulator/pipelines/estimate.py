@@ -17,11 +17,12 @@ import pandas as pd
 import torch
 
 from universal_simulator.acquisition import solve
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import ConvolutionalAutoencoder, Parameters, Protocol, SolveSource, UTransformer
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Task, pose
+from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Task, make_task
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics, measure
@@ -38,7 +39,6 @@ from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import train_operator
 from universal_simulator.pipelines.stages import mirrored
 from universal_simulator.reporting.curves import learning
-from universal_simulator.training.device import choose
 from universal_simulator.training.reconstruction import reconstruction_errors
 from universal_simulator.training.windows import draw_snapshots
 
@@ -223,7 +223,7 @@ def _forecasts(p: Parameters, emulator: Emulator, invented: Trajectories, protoc
         truth, initial, viscosity = (value.cpu() for value in (task.truth, task.initial, task.viscosity))
         board.add(protocol, variant, truth, fields.cpu(), initial, task.times, viscosity)
     per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
-    frames = pose(
+    frames = make_task(
         protocol,
         torch.zeros(1, len(solve.TIMES), 4),
         torch.ones(1),
@@ -238,7 +238,9 @@ def _task(p: Parameters, invented: Trajectories, protocol: Protocol, snapshots: 
     device = choose(p.compute.device)
     u = invented.read(slice(None), slice(snapshots)).to(device)
     viscosity = torch.as_tensor(invented.viscosity, dtype=u.dtype, device=device)
-    return pose(protocol, u, viscosity, invented.times[:snapshots], p.data.time_stride, p.evaluation.one_step_every)
+    return make_task(
+        protocol, u, viscosity, invented.times[:snapshots], p.data.time_stride, p.evaluation.one_step_every
+    )
 
 
 def _snapshots(p: Parameters, protocol: Protocol) -> int:

@@ -12,6 +12,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from universal_simulator.compute.device import choose, numbers
+from universal_simulator.compute.seeding import fresh_weights, stream
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import (
     Autoencoder,
     Compute,
@@ -21,16 +24,14 @@ from universal_simulator.configuration import (
     FieldOperator,
     Operator,
     Training,
-    without_habits,
+    semantic_only,
 )
-from universal_simulator.fingerprints import code_fingerprint
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.equations import equation
-from universal_simulator.progress import Advance, progress
-from universal_simulator.training.device import choose, numbers, with_precision, within_memory
+from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.progress import Advance, progress
 from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
-from universal_simulator.training.seeding import fresh_weights, stream
-from universal_simulator.training.sharing import Share
+from universal_simulator.training.precision import with_precision, within_memory
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def mirrored(recipe: Recipe, data: Data) -> Recipe:
 
 def identify(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[str, str]) -> str:
     """Return 16 hex digits that name a training: what is trained, how, on what."""
-    content = [recipe.model_dump(mode="json"), without_habits(section.model_dump(mode="json")), seed, sources]
+    content = [recipe.model_dump(mode="json"), semantic_only(section.model_dump(mode="json")), seed, sources]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -101,7 +102,7 @@ def _facts(recipe: Recipe, section: TrainedSection, seed: int, sources: dict[str
     """Return everything that the weights depend on, by name."""
     tree = {
         "network": recipe.model_dump(mode="json"),
-        "": without_habits(section.model_dump(mode="json")),
+        "": semantic_only(section.model_dump(mode="json")),
         "seed": seed,
         "made from": sources,
         "code": code,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.records import JSONDataset
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
 ROOM = "universal_simulator."
 

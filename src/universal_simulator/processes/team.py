@@ -21,15 +21,15 @@ from kedro.pipeline.node import Node
 from universal_simulator.catalog.histories import HistoryDataset
 from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.catalog.states import StateDataset
+from universal_simulator.compute.device import threads
 from universal_simulator.configuration import Compute
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
-from universal_simulator.interruption import deferred
 from universal_simulator.processes import agent
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
 from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, POLL_S
-from universal_simulator.training.device import threads
-from universal_simulator.writing import remove_leavings, replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.interruption import deferred
+from universal_simulator.support.writing import remove_leavings, replace
 
 log = logging.getLogger(__name__)
 

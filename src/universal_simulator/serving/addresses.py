@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.bundle import CARD, Bundle
+from universal_simulator.support.errors import InputError
 
 CHAMPION = "models:/universal-simulator@champion"
 SHIPPED = "shipped:"

@@ -24,9 +24,9 @@ from universal_simulator.configuration import (
 )
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.errors import InputError
 from universal_simulator.networks.trained import Recipe, Trained
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
 
 CARD, WEIGHTS = "bundle.json", "weights.safetensors"
 PARTS = ("autoencoder", "operator", "consistency_distill")

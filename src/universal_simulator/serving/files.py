@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from universal_simulator.errors import InputError
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
 
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 

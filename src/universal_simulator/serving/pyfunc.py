@@ -15,9 +15,9 @@ import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.emulator import Emulator
+from universal_simulator.support.errors import InputError
 
 EXAMPLE_POINTS = 64
 

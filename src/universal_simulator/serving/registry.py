@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from universal_simulator.errors import InputError
 from universal_simulator.serving.addresses import FOLDER, open_bundle
 from universal_simulator.serving.bundle import Bundle
+from universal_simulator.support.errors import InputError
 
 MODEL, ALIAS = "universal-simulator", "champion"
 

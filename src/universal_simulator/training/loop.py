@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import Training
-from universal_simulator.errors import InputError
-from universal_simulator.interruption import deferred
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.interruption import deferred
 from universal_simulator.training.optimizers import Optimizer, optimizer_for
 from universal_simulator.training.schedule import follow, learning_rate
-from universal_simulator.training.sharing import Share
 
 Batch = Any
 Objective = Callable[[nn.Module, Batch, float, torch.Generator], Tensor]

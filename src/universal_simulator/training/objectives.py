@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor, nn
 
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import ConsistencyDistillation
 from universal_simulator.diffusion.denoiser import consistency_function, diffusion_denoiser
 from universal_simulator.diffusion.samplers import heun_step
@@ -23,7 +24,6 @@ from universal_simulator.fields.latents import Window
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.residual import ResidualNetwork
-from universal_simulator.training.sharing import Share
 
 TINY = 1e-5
 REWEIGHTINGS = 20
@@ -94,7 +94,7 @@ def residuals(operator: nn.Module, network: ResidualNetwork, batch: Window) -> R
     before, truth = batch.z[:, 0], batch.z[:, 1]
     with torch.no_grad():
         after = operator(before, batch.viscosity, batch.time_step)
-        values = network.long_waves.of(truth - after) / network.scale(before, after)
+        values = network.low_pass.of(truth - after) / network.scale(before, after)
 
     def bind(of: nn.Module, times: int = 1) -> partial:
         context = {"before": before, "after": after, "viscosity": batch.viscosity, "time_step": batch.time_step}
@@ -119,7 +119,7 @@ def measure_residual_scale(
         amplitudes = amplitude(before, network.floor).square()
         rows.append(
             torch.stack(
-                (amplitudes, mean_square(after - before), mean_square(network.long_waves.of(truth - after))), dim=1
+                (amplitudes, mean_square(after - before), mean_square(network.low_pass.of(truth - after))), dim=1
             )
         )
     known, found = torch.cat(rows).double().cpu().numpy()[:, :2], torch.cat(rows).double().cpu().numpy()[:, 2]

@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
         return torch._foreach_lerp(gradients, momenta, MOMENTUM)
 
 
-class Both:
+class CombinedOptimizer:
     """Two optimisers that share a network's weights out between them."""
 
     def __init__(self, matrices: torch.optim.Optimizer, rest: torch.optim.Optimizer) -> None:
@@ -95,7 +95,7 @@ class Both:
             part.load_state_dict(state_dict[name])
 
 
-Optimizer = torch.optim.AdamW | Both
+Optimizer = torch.optim.AdamW | CombinedOptimizer
 
 
 def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
@@ -107,7 +107,9 @@ def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
     rest = [weight for weight in weights if not is_matrix(weight)]
     if not matrices:
         return _adamw(rest, settings)
-    return Both(Muon(matrices, settings.learning_rate, weight_decay=settings.weight_decay), _adamw(rest, settings))
+    return CombinedOptimizer(
+        Muon(matrices, settings.learning_rate, weight_decay=settings.weight_decay), _adamw(rest, settings)
+    )
 
 
 def orthogonal(matrices: Float[Tensor, "batch row column"]) -> Float[Tensor, "batch row column"]:

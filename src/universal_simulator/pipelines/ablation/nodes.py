@@ -10,6 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import fresh_weights, stream
 from universal_simulator.configuration import (
     Ablation,
     Change,
@@ -28,9 +30,7 @@ from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.judging import rollout_error
 from universal_simulator.pipelines.operator.nodes import operator_recipe
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
-from universal_simulator.training.device import choose
 from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.seeding import fresh_weights, stream
 from universal_simulator.training.stepping import step_stage
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def ablate(
 ) -> pd.DataFrame:
     """Return one row per change and seed: error of roll-outs, steps in the same time, validation loss, parameters."""
     train_latents.refuse_stale(autoencoder.fingerprint)
-    judged = validation.by_turns(ablation.trajectories)
+    judged = validation.interleave_by_parameter(ablation.trajectories)
     rows = []
     for change in distinct(operator, ablation.changes):
         section = changed(operator, change)

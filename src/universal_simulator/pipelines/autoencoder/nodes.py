@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Autoencoder, Compute, Latent
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.autoencoder import Autoencoder as AutoencoderNetwork
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.stages import Kept, State, run_stage, select
-from universal_simulator.training.device import choose
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import reconstruction
 from universal_simulator.training.reconstruction import reconstruction_errors

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import (
     BaselineRate,
     Baselines,
@@ -19,7 +20,6 @@ from universal_simulator.configuration import (
     Latent,
     Operator,
 )
-from universal_simulator.errors import InputError
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.trajectories import Trajectories
@@ -29,9 +29,9 @@ from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
 from universal_simulator.pipelines.stages import Kept, State, identify, mirrored, run_stage, select
+from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
-from universal_simulator.training.device import choose
 from universal_simulator.training.stepping import step_stage
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import Baselines, Compute, Data, Evaluation, TestTimeConditioning, Variant
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
@@ -21,11 +23,9 @@ from universal_simulator.networks.autoencoder import Truncation
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.nodes import CHAIN
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, poses
-from universal_simulator.progress import progress
-from universal_simulator.training.device import choose
+from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
+from universal_simulator.support.progress import progress
 from universal_simulator.training.objectives import relative_error
-from universal_simulator.training.seeding import stream
 from universal_simulator.training.windows import draw_snapshots
 
 Forecaster = Callable[[Task], Float[Tensor, "sample member time space"]]
@@ -64,7 +64,7 @@ def scored(
     with progress("baselines: forecasts", len(test) * len(evaluation.protocols) * len(entered)) as advance:
         for first in range(0, len(test), evaluation.batch_size):
             part = test.subset(slice(first, first + evaluation.batch_size))
-            for task in poses(part, evaluation, data, device):
+            for task in make_tasks(part, evaluation, data, device):
                 for name, forecaster in entered.items():
                     add_forecast(board, task, name, forecaster(task))
                     advance(len(part))
@@ -88,7 +88,7 @@ def clock(
     everybody = enter({"unet": unet, "fno": fno}, baselines, data, compute, _guiding(evaluation, ttc)) | chain
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})
-    tasks = poses(test.by_turns(size), only, data, choose(compute.device))
+    tasks = make_tasks(test.interleave_by_parameter(size), only, data, choose(compute.device))
     trained = {"unet": unet.provenance["training_s"], "fno": fno.provenance["training_s"]}
     trained |= {variant: _spent(timings, variant) for variant in chain}
     networks: dict[str, list[nn.Module]] = {"unet": [unet.network], "fno": [fno.network]}

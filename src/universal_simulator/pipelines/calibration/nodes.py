@@ -14,17 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import Compute, Data, EnsembleCalibration, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
 from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.ensembles import apart
 from universal_simulator.emulation.forecast import states
-from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.emulation.protocols import Task, make_task
 from universal_simulator.evaluation import spreading
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.progress import progress
-from universal_simulator.training.device import choose
-from universal_simulator.training.seeding import stream
+from universal_simulator.support.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -126,4 +126,4 @@ def _tell(kind: str, chosen: Fit) -> None:
 def _task(part: Trajectories, data: Data, device: torch.device) -> Task:
     u = part.read(slice(None)).to(device)
     viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
-    return pose("rollout", u, viscosity, part.times, data.time_stride, 1)
+    return make_task("rollout", u, viscosity, part.times, data.time_stride, 1)

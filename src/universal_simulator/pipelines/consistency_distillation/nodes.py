@@ -4,6 +4,7 @@ from functools import partial
 
 from torch import nn
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, ConsistencyDistillation, Data, DiffusionResidual
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.fields.latents import Latents
@@ -12,7 +13,6 @@ from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.stages import Kept, State, run_stage, select
-from universal_simulator.training.device import choose
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import distillation
 from universal_simulator.training.windows import residual_batches

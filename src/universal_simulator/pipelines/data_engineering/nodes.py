@@ -54,13 +54,13 @@ def _checked(store: RawStore, of: Equation, data: Data) -> Findings:
         return check(store.layout(of))
 
 
-def divide(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:
+def split_trajectories(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:
     """Choose whole trajectories for training, validation and test; the manifest says that the files are sound."""
     selections = split(store, data)
     return selections["train"], selections["validation"], selections["test"]
 
 
-def summarise(train: Trajectories, data: Data) -> dict[str, Any]:
+def measure_statistics(train: Trajectories, data: Data) -> dict[str, Any]:
     """Measure the training trajectories, and nothing else."""
     return measure(train, data.time_stride).model_dump()
 

@@ -2,7 +2,14 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.data_engineering.nodes import acquire, describe, divide, solve, summarise, validate
+from universal_simulator.pipelines.data_engineering.nodes import (
+    acquire,
+    describe,
+    measure_statistics,
+    solve,
+    split_trajectories,
+    validate,
+)
 
 
 def create_pipeline() -> Pipeline:
@@ -13,8 +20,10 @@ def create_pipeline() -> Pipeline:
             node(solve, ["raw_store", "params:data"], "raw_solved", name="solve", tags=["data", "shared"]),
             node(acquire, ["raw_store", "params:data", "raw_solved"], "raw_origins", name="acquire", tags="data"),
             node(validate, ["raw_store", "raw_origins", "params:data"], "raw_manifest", name="validate", tags="data"),
-            node(divide, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
-            node(summarise, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"),
+            node(split_trajectories, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
+            node(
+                measure_statistics, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"
+            ),
             node(describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="data_card", tags="data"),
         ]
     )

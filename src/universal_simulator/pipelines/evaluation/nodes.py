@@ -7,12 +7,15 @@ import pandas as pd
 import torch
 from pydantic_core import to_jsonable_python
 
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import Compute, Data, Evaluation, TestTimeConditioning, Variant
 from universal_simulator.emulation.conditioning import conditioned
 from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.forecast import forecast
 from universal_simulator.emulation.halving import in_halves
-from universal_simulator.emulation.protocols import Task, pose
+from universal_simulator.emulation.protocols import Task, make_task
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.frame import enter_frame, spatial_mean
 from universal_simulator.fields.trajectories import Trajectories
@@ -20,14 +23,11 @@ from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
-from universal_simulator.physics.balance import imbalance
+from universal_simulator.physics.balance import integrated_residual
 from universal_simulator.physics.equations import equation
-from universal_simulator.progress import progress
 from universal_simulator.serving.bundle import PARTS, Bundle, Card
-from universal_simulator.training.device import choose
+from universal_simulator.support.progress import progress
 from universal_simulator.training.reconstruction import reconstruction_errors
-from universal_simulator.training.seeding import stream
-from universal_simulator.training.sharing import Share
 from universal_simulator.training.windows import draw_snapshots
 
 RECONSTRUCTED = 1000
@@ -53,7 +53,7 @@ def evaluate(
 
         def scored(first: int) -> Scoreboard:
             part, few = test.subset(slice(first, first + evaluation.batch_size)), Scoreboard()
-            for task in poses(part, evaluation, data, device):
+            for task in make_tasks(part, evaluation, data, device):
                 for variant in evaluation.variants:
 
                     def make(some: Task, begin: int, variant: Variant = variant) -> torch.Tensor:
@@ -89,7 +89,7 @@ def keep_examples(
     """Return whole roll-outs of a few test trajectories for the report's pictures."""
     chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
     only = evaluation.model_copy(update={"protocols": ("rollout",)})
-    (task,) = poses(test.subset(chosen), only, data, choose(compute.device))
+    (task,) = make_tasks(test.subset(chosen), only, data, choose(compute.device))
     fields: dict[str, torch.Tensor] = {}
     kept: dict[str, np.ndarray] = {"violation_truth": _violation(emulator, task, task.truth)}
     for variant in (name for name in evaluation.variants if name != "persistence"):
@@ -132,13 +132,13 @@ def _violation(emulator: Emulator, task: Task, fields: torch.Tensor) -> np.ndarr
     v = enter_frame(u, drift, times)
     return np.stack(
         [
-            imbalance(equation(emulator.equation, nu), one[:-1], one[1:], task.time_step).cpu().numpy()
+            integrated_residual(equation(emulator.equation, nu), one[:-1], one[1:], task.time_step).cpu().numpy()
             for nu, one in zip(task.viscosity.tolist(), v, strict=True)
         ]
     )
 
 
-def bundle_up(
+def make_bundle(
     autoencoder: Trained[Autoencoder],
     operator: Trained[LatentOperator],
     student: Trained[ResidualNetwork],
@@ -166,12 +166,12 @@ def bundle_up(
     return Bundle(card, parts)
 
 
-def poses(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:
+def make_tasks(part: Trajectories, evaluation: Evaluation, data: Data, device: torch.device) -> list[Task]:
     """Return the protocols' tasks for these trajectories."""
     u = part.read(slice(None)).to(device)
     viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
     every = evaluation.one_step_every
-    return [pose(name, u, viscosity, part.times, data.time_stride, every) for name in evaluation.protocols]
+    return [make_task(name, u, viscosity, part.times, data.time_stride, every) for name in evaluation.protocols]
 
 
 def _reconstruction(emulator: Emulator, test: Trajectories, device: torch.device) -> dict[str, Any]:

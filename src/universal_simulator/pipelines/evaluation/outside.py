@@ -7,20 +7,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import Compute, Data, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import Task, pose
-from universal_simulator.errors import InputError
+from universal_simulator.emulation.protocols import Task, make_task
 from universal_simulator.evaluation import spreading
 from universal_simulator.evaluation.metrics import nrmse
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.equations import equation
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.solver import solve
-from universal_simulator.progress import progress
-from universal_simulator.training.device import choose
-from universal_simulator.training.seeding import stream
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def solved(
         return amplitude * torch.stack([initial_condition(x, FAMILY, i) for i in range(count)])
 
     values = solve(equation(data.equation, parameter), initial, test.times, test.points).values.float().to(device)
-    return pose("rollout", values, torch.full((count,), parameter, device=device), test.times, data.time_stride, 1)
+    return make_task("rollout", values, torch.full((count,), parameter, device=device), test.times, data.time_stride, 1)
 
 
 def worth(fields: Tensor, truth: Tensor) -> dict[str, float]:

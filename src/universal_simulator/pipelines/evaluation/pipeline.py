@@ -4,7 +4,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
-from universal_simulator.pipelines.evaluation.nodes import bundle_up, evaluate, keep_examples
+from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle
 from universal_simulator.pipelines.evaluation.outside import evaluate_outside
 
 _FORECAST = [
@@ -18,7 +18,7 @@ _FORECAST = [
 ]
 
 BUNDLE = node(
-    bundle_up,
+    make_bundle,
     [
         "autoencoder",
         "operator",

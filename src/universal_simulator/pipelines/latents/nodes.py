@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from universal_simulator.catalog.latents import LatentsChunk
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import Compute, Data
 from universal_simulator.fields.frame import enter_frame, spatial_mean
 from universal_simulator.fields.latents import Latents
@@ -15,8 +17,6 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.trained import Trained
 from universal_simulator.physics.equations import equation
-from universal_simulator.training.device import choose
-from universal_simulator.training.sharing import Share
 
 log = logging.getLogger(__name__)
 CHUNK = 50
@@ -34,7 +34,7 @@ def precompute_latents(
         log.info("latents: %d trajectories are there already", len(trajectories))
         return
     started, device = time.monotonic(), choose(compute.device)
-    network, ordered = autoencoder.network.to(device), trajectories.by_turns()
+    network, ordered = autoencoder.network.to(device), trajectories.interleave_by_parameter()
 
     def chunk(first: int) -> LatentsChunk:
         part = ordered.subset(slice(first, first + CHUNK))
@@ -50,7 +50,7 @@ def precompute_latents(
 
 def latents_fingerprint(trajectories: Trajectories, autoencoder: Trained[Autoencoder]) -> str:
     """Name a store by what it is made from, and how it is ordered where viscosities take turns."""
-    order = "-by_turns" if len(np.unique(trajectories.viscosity)) > 1 else ""
+    order = "-interleaved" if len(np.unique(trajectories.viscosity)) > 1 else ""
     return f"{trajectories.fingerprint}{order}-{autoencoder.fingerprint}"
 
 

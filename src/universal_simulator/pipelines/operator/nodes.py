@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, Data, Operator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.networks.autoencoder import Autoencoder
@@ -9,7 +10,6 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.equations import equation
 from universal_simulator.pipelines.stages import Kept, State, mirrored, run_stage, select
-from universal_simulator.training.device import choose
 from universal_simulator.training.holdout import fitted
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.stepping import step_stage

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 
 from universal_simulator.configuration import Predict
-from universal_simulator.errors import InputError
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.files import Forecasts, InitialFields
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

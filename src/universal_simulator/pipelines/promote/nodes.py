@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from universal_simulator.configuration import Promotion
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation.promotion import Condition, Contender, judge
 from universal_simulator.reporting.verdict import number
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.registry import ALIAS, MODEL, Registry, Version
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,16 @@ import pandas as pd
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.configuration import Experiment, Gates
-from universal_simulator.errors import InputError
 from universal_simulator.evaluation import gates as gating
 from universal_simulator.evaluation.bootstrap import score_intervals
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.progress import progress
 from universal_simulator.reporting import data_page
 from universal_simulator.reporting.page import render
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.sections import pictures, sections
 from universal_simulator.reporting.verdict import number, percent, verdict
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.progress import progress
 
 log = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ def search(
 ) -> Iterator[pd.DataFrame]:
     """Try until the budget is used up; yield the table of all trials, at first and after each."""
     p = Parameters.model_validate(parameters)
-    part = trajectories.by_turns(p.sweep.trajectories)
+    part = trajectories.interleave_by_parameter(p.sweep.trajectories)
     study = open_study(p, storage, f"{train.fingerprint}-{autoencoder.fingerprint}")
     yield table(study)
     while budget_left(p, study):

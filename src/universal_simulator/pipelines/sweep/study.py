@@ -9,8 +9,8 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from universal_simulator.compute.seeding import derive
 from universal_simulator.configuration import Parameters, at_path
-from universal_simulator.training.seeding import derive
 
 log = logging.getLogger(__name__)
 

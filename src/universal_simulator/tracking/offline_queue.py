@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from universal_simulator.provenance import without_credentials
-from universal_simulator.writing import replace
+from universal_simulator.support.writing import replace
+from universal_simulator.tracking.provenance import without_credentials
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import yaml
 
 from universal_simulator.catalog.digests import digest
 from universal_simulator.catalog.records import CSVDataset, JSONDataset, TextDataset
-from universal_simulator.writing import replace
+from universal_simulator.support.writing import replace
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ from omegaconf.errors import InterpolationResolutionError
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from universal_simulator.configuration import Parameters, without_habits
-from universal_simulator.errors import InputError
-from universal_simulator.refusals import explain, parameter_paths, suggestion
+from universal_simulator.configuration import Parameters, semantic_only
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.refusals import explain, parameter_paths, suggestion
 
 Tree = dict[str, Any]
 
@@ -68,7 +68,7 @@ def select(tree: Tree, path: str) -> Any:
 
 def fingerprint(parameters: Tree, *paths: str) -> str:
     """Name the content of some parameter sections: 8 hex digits that change when any value in them does."""
-    sections = without_habits({path: select(parameters, path) for path in paths})
+    sections = semantic_only({path: select(parameters, path) for path in paths})
     content = json.dumps(sections, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
@@ -124,7 +124,7 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def _load_parameters(self) -> Tree:
         if self.from_run:
-            from universal_simulator.recorded import recorded_parameters
+            from universal_simulator.tracking.recorded_runs import recorded_parameters
 
             recorded = recorded_parameters(self.from_run, self._tracking_uri(), Path(self.data_root()).parent)
             return self._validated([recorded, self.runtime_params])

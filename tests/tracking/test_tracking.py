@@ -14,12 +14,12 @@ from kedro.pipeline import Pipeline, node
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from universal_simulator import provenance
-from universal_simulator.errors import InputError
-from universal_simulator.hooks.recording import TrackingHooks, _make_store, flatten
-from universal_simulator.hooks.timing import TimingHooks, duration, stage_of
-from universal_simulator.interruption import deferred
-from universal_simulator.tracking import MetricBuffer, reachable
+from universal_simulator.shell.hooks.recording import TrackingHooks, _make_store, flatten
+from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.interruption import deferred
+from universal_simulator.tracking import provenance
+from universal_simulator.tracking.runs import MetricBuffer, reachable
 
 
 class Store:

@@ -9,9 +9,9 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from universal_simulator.configuration_loader import Tree, select
-from universal_simulator.errors import InputError
-from universal_simulator.runner import SequentialRunner
+from universal_simulator.shell.configuration_loader import Tree, select
+from universal_simulator.shell.runner import SequentialRunner
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 

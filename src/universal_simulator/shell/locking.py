@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from universal_simulator import provenance
-from universal_simulator.errors import InputError
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.writing import replace
+from universal_simulator.tracking import provenance
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from universal_simulator import fingerprints
-from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.support import fingerprints
+from universal_simulator.support.fingerprints import code_fingerprint
 
 CODE = """
 from universal_simulator.fields import frame

@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from universal_simulator.configuration import CREDENTIALS
-from universal_simulator.errors import InputError
+from universal_simulator.support.errors import InputError
 
+CREDENTIALS = r"//\S*@"
+"""A password in an address."""
 LONGEST_DEFAULT = 100
 """Characters of a default that a line may quote; a longer one, as a table of changes is, stands in its file."""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from universal_simulator.errors import InputError
-from universal_simulator.provenance import code, without_credentials
-from universal_simulator.tracking import reachable
+from universal_simulator.support.errors import InputError
+from universal_simulator.tracking.provenance import code, without_credentials
+from universal_simulator.tracking.runs import reachable
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def _threads(compute: dict[str, Any], device: str) -> dict[str, int]:
 
     They are part of what its numbers depend on (docs/faults.md, Repeating).
     """
-    from universal_simulator.training.device import threads  # with torch, which only this pays
+    from universal_simulator.compute.device import threads  # with torch, which only this pays
 
     known = re.fullmatch(r"cpu: .+, (\d+) threads", device)
     alone = compute.get("processes", 1) * compute.get("nodes", 1) == 1

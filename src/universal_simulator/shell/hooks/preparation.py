@@ -11,13 +11,13 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from universal_simulator import provenance
 from universal_simulator.configuration import Parameters
-from universal_simulator.configuration_loader import ExperimentLoader, Tree
-from universal_simulator.errors import InputError
-from universal_simulator.locking import ExperimentLock
 from universal_simulator.pipeline_registry import STAGES
 from universal_simulator.processes.job import is_parameter
+from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree
+from universal_simulator.shell.locking import ExperimentLock
+from universal_simulator.support.errors import InputError
+from universal_simulator.tracking import provenance
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class ComputeHooks:
         """Set the threads and say where the networks will run."""
         import torch
 
-        from universal_simulator.training.device import refuse_too_many, threads, use_threads
+        from universal_simulator.compute.device import refuse_too_many, threads, use_threads
 
         if self._compute["device"] == "cuda" and not torch.cuda.is_available():
             raise InputError("compute.device = cuda: this machine must offer a CUDA GPU; set compute.device=auto")

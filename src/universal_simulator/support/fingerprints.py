@@ -12,10 +12,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGE = __package__
+PACKAGE = __package__.partition(".")[0]
 BESIDE = (".j2", ".css")
 """Endings of files that a module fills in."""
-SILENT = ("configuration", "errors", "progress", "interruption", "fingerprints", "refusals", "catalog")
+SILENT = ("configuration", "support", "shell", "tracking", "catalog")
 """Modules and rooms that change no number."""
 
 

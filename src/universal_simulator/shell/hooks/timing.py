@@ -11,8 +11,8 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from universal_simulator.configuration_loader import Tree
 from universal_simulator.pipeline_registry import PIPELINES, STAGES
+from universal_simulator.shell.configuration_loader import Tree
 
 log = logging.getLogger(__name__)
 

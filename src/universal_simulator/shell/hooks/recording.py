@@ -11,12 +11,12 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
 
-from universal_simulator import provenance, unsent
-from universal_simulator.configuration_loader import ExperimentLoader, Tree, fingerprint
-from universal_simulator.hooks.timing import HISTORY, TimingHooks
 from universal_simulator.pipeline_registry import PIPELINES
-from universal_simulator.tracking import Run, reachable, sweep
-from universal_simulator.writing import replace
+from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree, fingerprint
+from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks
+from universal_simulator.support.writing import replace
+from universal_simulator.tracking import offline_queue, provenance
+from universal_simulator.tracking.runs import Run, reachable, sweep
 
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
@@ -81,7 +81,7 @@ class TrackingHooks:
             _make_store(address)
             self._settings.setup(self._context)
             sweep(self._settings.tracking.experiment._experiment.experiment_id)
-            unsent.send(self._unsent, address)
+            offline_queue.send(self._unsent, address)
             described = flatten(self._parameters), self._description(tags)
             self._run = Run.start(self._name(pipelines), tags, *described, self._unsent)
         self._saved, self._results, self._trials = set(), {}, None

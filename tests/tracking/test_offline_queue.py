@@ -11,8 +11,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from universal_simulator import unsent
-from universal_simulator.tracking import Run
+from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking.runs import Run
 
 PROJECT = Path(__file__).parents[2]
 
@@ -59,8 +59,8 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     assert "6 records wait in" in caplog.text
     for replaced in ("scores.json", "weights/operator.txt"):
         (tmp_path / replaced).write_text("of the run after it")
-    assert unsent.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
-    assert unsent.send(tmp_path / "unsent", store) == 1
+    assert offline_queue.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
+    assert offline_queue.send(tmp_path / "unsent", store) == 1
     found = mlflow.MlflowClient().get_run(run.run_id)
     assert found.info.status == "FINISHED"
     assert found.data.tags["operator.retried"] == "step 3"
@@ -75,7 +75,7 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
 @pytest.mark.parametrize("content", ["{", '{"uri": "here", "calls": [["delete_run"]]}', "[]"])
 def test_what_nobody_can_send_stays_and_stops_nobody(tmp_path, content, caplog):
     (tmp_path / "0123.json").write_text(content.replace("here", f"sqlite:///{tmp_path}/mlflow.db"))
-    assert unsent.send(tmp_path, f"sqlite:///{tmp_path}/mlflow.db") == 0
+    assert offline_queue.send(tmp_path, f"sqlite:///{tmp_path}/mlflow.db") == 0
     assert "Not sent yet" in caplog.text
     assert (tmp_path / "0123.json").exists()
 
@@ -83,9 +83,9 @@ def test_what_nobody_can_send_stays_and_stops_nobody(tmp_path, content, caplog):
 def test_what_the_store_refuses_of_one_run_keeps_no_other_waiting(store, tmp_path):
     run = Run.start("second", {}, {}, "")
     mlflow.end_run("FAILED")
-    unsent.keep(tmp_path, "0" * 32, store, [["set_terminated", "FINISHED"]])  # a run that was deleted since
-    unsent.keep(tmp_path, run.run_id, store, [["set_tag", "ended", "late"]])
-    assert unsent.send(tmp_path, store) == 1
+    offline_queue.keep(tmp_path, "0" * 32, store, [["set_terminated", "FINISHED"]])  # a run that was deleted since
+    offline_queue.keep(tmp_path, run.run_id, store, [["set_tag", "ended", "late"]])
+    assert offline_queue.send(tmp_path, store) == 1
     assert mlflow.MlflowClient().get_run(run.run_id).data.tags["ended"] == "late"
     assert [path.stem for path in tmp_path.glob("*.json")] == ["0" * 32]
 
@@ -100,7 +100,7 @@ def test_what_the_store_refuses_of_one_run_keeps_no_other_waiting(store, tmp_pat
     ],
 )
 def test_a_store_that_is_away_is_told_from_one_that_refuses(error, away):
-    assert unsent._is_away(error) is away
+    assert offline_queue._is_away(error) is away
 
 
 class Silent(BaseHTTPRequestHandler):

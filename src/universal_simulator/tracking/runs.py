@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from universal_simulator import unsent
-from universal_simulator.errors import InputError
-from universal_simulator.interruption import obeyed
-from universal_simulator.provenance import is_alive, process_identity, without_credentials
-from universal_simulator.unsent import Call
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.interruption import obeyed
+from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking.offline_queue import Call
+from universal_simulator.tracking.provenance import is_alive, process_identity, without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class Run:
         if self._left and self._unsent:
             import mlflow
 
-            unsent.keep(self._unsent, self.run_id, mlflow.get_tracking_uri(), self._left)
+            offline_queue.keep(self._unsent, self.run_id, mlflow.get_tracking_uri(), self._left)
 
     def _close(self, status: str) -> None:
         import mlflow

@@ -20,12 +20,12 @@ from pluggy import PluginManager
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.digests import digest
-from universal_simulator.configuration import Compute, without_habits
-from universal_simulator.errors import InputError
-from universal_simulator.fingerprints import code_fingerprint
+from universal_simulator.configuration import Compute, semantic_only
 from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
-from universal_simulator.writing import replace
+from universal_simulator.support.errors import InputError
+from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.writing import replace
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def plain_name(node: Node) -> str:
 
 def _plain(value: Any) -> Any:
     plain = to_jsonable_python(value)
-    return without_habits(plain) if isinstance(plain, dict) else plain
+    return semantic_only(plain) if isinstance(plain, dict) else plain
 
 
 def _write(text: str, path: Path) -> None:

@@ -17,13 +17,13 @@ from universal_simulator.configuration import (
     DiffusionResidual,
     Operator,
     Parameters,
-    without_habits,
+    semantic_only,
 )
-from universal_simulator.configuration_loader import ExperimentLoader
-from universal_simulator.fingerprints import code_fingerprint
-from universal_simulator.hooks.recording import flatten
-from universal_simulator.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.pipeline_registry import STAGES
+from universal_simulator.shell.configuration_loader import ExperimentLoader
+from universal_simulator.shell.hooks.recording import flatten
+from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
+from universal_simulator.support.fingerprints import code_fingerprint
 
 TRAINED = (Autoencoder, Operator, DiffusionResidual, ConsistencyDistillation)
 
@@ -95,7 +95,7 @@ class EstimateHooks:
 
 def outstanding(pipeline: Pipeline, catalog: CatalogProtocol, parameters: Parameters) -> dict[str, float]:
     """Return which share of each stage is still to be done: nothing of what is there and fits."""
-    from universal_simulator.runner import Artefacts
+    from universal_simulator.shell.runner import Artefacts
 
     artefacts, stale, shares = Artefacts(catalog, pipeline), set[str](), dict.fromkeys(STAGES, 0.0)
     for node in pipeline.nodes:
@@ -118,7 +118,7 @@ def _share(stage: str, catalog: CatalogProtocol, parameters: Parameters) -> floa
         return 1.0
     previous = catalog.load(f"{stage}_previous")
     known, code = previous.get("facts", {}), code_fingerprint(f"{PIPELINES_ROOM}.{stage}.nodes")
-    wanted = without_habits(section.model_dump(mode="json")) | {"seed": parameters.seed, "code": code}
+    wanted = semantic_only(section.model_dump(mode="json")) | {"seed": parameters.seed, "code": code}
     if any(known.get(name) != json.dumps(value) for name, value in flatten(wanted).items()):
         return 1.0  # it will be started over
     return 1.0 - min(previous["epoch"], section.training.epochs) / section.training.epochs

@@ -10,7 +10,7 @@ from universal_simulator.fields.spectral import resample
 
 
 @dataclass(frozen=True)
-class LongWaves:
+class LowPass:
     """``points`` samples of each token's ``dim`` carry its long waves; with all of them nothing is lost."""
 
     latent: Latent

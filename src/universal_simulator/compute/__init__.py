@@ -1,0 +1,1 @@
+"""Where numbers are computed: device, threads, the share of a process, seeds."""

@@ -1,0 +1,1 @@
+"""Around Kedro: configuration, runner, locks, refusals and hooks."""
