@@ -73,14 +73,21 @@ class EnsembleCalibration(Section):
 
 
 Protocol = Literal["one_step", "rollout", "pdebench"]
-Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "persistence"]
+Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "persistence", "mean", "nearest"]
 
 
 class Evaluation(Section):
     """What is scored on the test split."""
 
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("one_step", "rollout", "pdebench")
-    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = ("persistence", "deterministic", "ensemble", "ttc")
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (
+        "persistence",
+        "mean",
+        "nearest",
+        "deterministic",
+        "ensemble",
+        "ttc",
+    )
     ensemble: Ensemble = Ensemble()
     outside: Outside = Outside()
     batch_size: Count = 50

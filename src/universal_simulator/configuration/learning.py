@@ -5,13 +5,30 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from universal_simulator.configuration.section import Count, NonNegative, Positive, Probability, Section, Size
+from universal_simulator.support.errors import InputError
 
 
 class Latent(Section):
-    """Size of the latent state: ``tokens × dim`` numbers, whatever the number of points of the field."""
+    """Size of the latent state: ``tokens × dim`` points along each axis, whatever the number of points of the field."""
 
-    tokens: Size = 16
-    dim: Size = 32
+    tokens: Size | Annotated[tuple[Size, ...], Field(min_length=1, max_length=3)]
+    """Positions along each axis: one number for all axes, or one for each."""
+    dim: Size
+    """Points of a token along each axis."""
+
+    def shape(self, dimensions: int, points: int | None = None) -> tuple[int, ...]:
+        """Return how many points there are along each axis, with ``dim`` or so many of each token."""
+        tokens = (self.tokens,) * dimensions if isinstance(self.tokens, int) else self.tokens
+        if len(tokens) != dimensions:
+            raise InputError(
+                f"latent.tokens = {list(tokens)}: must be one number, or one for each of {dimensions} axes; correct it"
+            )
+        return tuple(count * (points or self.dim) for count in tokens)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Return the different numbers of tokens."""
+        return (self.tokens,) if isinstance(self.tokens, int) else self.tokens
 
 
 OptimizerName = Literal["adamw", "muon"]
@@ -57,8 +74,9 @@ class Training(Section):
 
 
 class ConvolutionalAutoencoder(Section):
-    """Shape of the encoder and the decoder."""
+    """Shape of a trained encoder and decoder."""
 
+    kind: Literal["autoencoder"] = "autoencoder"
     width: Size = 16
     depth: Annotated[int, Field(ge=2, le=100)] = 3
     kernel: Annotated[int, Field(ge=3, le=1023)] = 5
@@ -72,10 +90,19 @@ class ConvolutionalAutoencoder(Section):
         return self
 
 
+class SpectralTruncation(Section):
+    """No network: the field's long waves, cosines between walls. Nothing is trained."""
+
+    kind: Literal["truncation"] = "truncation"
+
+
+Codec = ConvolutionalAutoencoder | SpectralTruncation
+
+
 class Autoencoder(Section):
     """First stage: field to latents and back."""
 
-    network: ConvolutionalAutoencoder = ConvolutionalAutoencoder()
+    network: Annotated[Codec, Field(discriminator="kind")]
     training: Training
 
 
@@ -85,17 +112,20 @@ Depth = Annotated[int, Field(ge=1, le=100)]
 class UTransformer(Section):
     """Shape of a U-shaped transformer over latent tokens."""
 
-    points_per_token: Size = 8
-    """Of the ``latent.dim`` samples of a token: how many carry the waves that the network works on."""
-    point_width: Size = 32
-    """Channels on the level of points."""
-    hidden_width: Size = 64
+    kind: Literal["u_transformer"] = "u_transformer"
+    points_per_token: Size
+    """Of the ``latent.dim`` samples of a token along an axis: how many carry the waves that the network works on."""
+    point_width: Annotated[int, Field(ge=0, le=10**4)]
+    """Channels on the level of points; 0: there is none, half tokens enter as patches of their points."""
+    point_kernel: Annotated[int, Field(ge=3, le=1023)] = 5
+    """Points that a convolution on the level of points spans along each axis."""
+    hidden_width: Size
     """Channels on the three levels of tokens: halves, whole ones, pairs."""
-    depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
+    depths: tuple[Depth, Depth, Depth]
     """Blocks on each level of tokens, down and again up; the first number holds for the level of points, too."""
-    heads: Size = 4
+    heads: Size
     """Of attention, on the level of pairs."""
-    group_size: Size = 8
+    group_size: Size
     """Channels normalised together."""
 
     @model_validator(mode="after")
@@ -131,18 +161,23 @@ class StepTraining(Section):
     """Steps rolled out inside the objective."""
     spectral_loss_weight: NonNegative = 0.05
     flux_form: bool = True
-    """Whether the network gives a flux, whose divergence is the step; otherwise it gives the step itself."""
+    """Whether the network gives a flux of each conserved channel, whose divergence is the step; otherwise it predicts
+    the increment."""
+    averaged: Literal["first", "all", "none"] = "first"
+    """Over which of the problem's symmetries a trained operator's steps are averaged: the first that moves the grid, all
+    of them (each image is one more call), or none."""
 
 
 class Operator(StepTraining):
     """Second stage: one time step in latent space."""
 
-    network: UTransformer = UTransformer()
+    network: UTransformer
 
 
 class CircularUNet(Section):
-    """Shape of a U-Net of periodic convolutions."""
+    """Shape of a U-Net of convolutions."""
 
+    kind: Literal["u_net"] = "u_net"
     width: Count = 32
     """Channels on the finest level; the coarser ones have twice as many."""
     levels: Annotated[int, Field(ge=2, le=16)] = 4
@@ -158,10 +193,15 @@ class CircularUNet(Section):
 class FourierOperator(Section):
     """Shape of a Fourier neural operator."""
 
+    kind: Literal["fourier"] = "fourier"
     modes: Annotated[int, Field(ge=2, le=65_536)] = 64
     """Wave numbers kept in every layer, 0 included."""
     width: Count = 32
     layers: Count = 4
+
+
+Stepper = UTransformer | CircularUNet | FourierOperator
+"""Networks that can take a step."""
 
 
 class BetaDistribution(Section):
@@ -174,7 +214,7 @@ class BetaDistribution(Section):
 class DiffusionResidual(Section):
     """Third stage: a generative model of what the operator gets wrong."""
 
-    network: UTransformer = UTransformer()
+    network: UTransformer
     training: Training
     tau_distribution: BetaDistribution = BetaDistribution()
     """Where on the noise schedule training samples lie; τ = 1 is the noisiest."""

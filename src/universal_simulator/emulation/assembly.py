@@ -3,23 +3,21 @@
 from typing import Any
 
 from universal_simulator.compute.device import choose
-from universal_simulator.configuration import Compute, ConsistencyDistillation, Data, DiffusionResidual
+from universal_simulator.configuration import Compute, ConsistencyDistillation, DiffusionResidual
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.calibration import Calibration
 from universal_simulator.emulation.emulator import Emulator, ResidualSampler
-from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Trained
 
 
 def assemble(
-    autoencoder: Trained[Autoencoder],
+    autoencoder: Trained[Any],
     operator: Trained[LatentOperator],
     student: Trained[ResidualNetwork],
     diffusion: DiffusionResidual,
     distill: ConsistencyDistillation,
-    data: Data,
     compute: Compute,
     calibration: dict[str, Any] | None = None,
 ) -> Emulator:
@@ -36,4 +34,5 @@ def assemble(
     tuned = Calibration.model_validate(calibration or {})
     tuned.refuse_stale(sources)
     networks = (autoencoder.network.to(device), operator.network.to(device), sampler)
-    return Emulator(*networks, data.equation, tuned, sources)
+    recipe = operator.recipe
+    return Emulator(*networks, recipe.facts, recipe.grid, tuned, sources)

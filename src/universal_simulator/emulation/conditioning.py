@@ -6,7 +6,7 @@ of the equation still exceeds ``threshold`` and the trajectory's ``budget`` last
 drawn from the residual's sampler, jittered by the noise schedule, and guided too; the best ``beam`` of all candidates
 live on. A path's score is its reward plus ``discount`` times the score it had. With a ``horizon`` above one a candidate
 also answers for the operator's next steps from it. Physics is judged in the co-moving frame, where the equation reads
-the same.
+the same. All of it needs a problem whose rate of change is known.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from universal_simulator.configuration import TestTimeConditioning
-from universal_simulator.emulation.emulator import Emulator, Start
+from universal_simulator.emulation.emulator import Context, Emulator, RolloutState
 from universal_simulator.emulation.reward import reward
-from universal_simulator.physics.balance import balanced
-from universal_simulator.physics.equations import Equation, equation
+from universal_simulator.physics.balance import Balance
+from universal_simulator.problems import find
+from universal_simulator.support.errors import InputError
 
 NEVER = -float("inf")
 """Score of a beam that does not exist (yet)."""
@@ -30,11 +31,11 @@ NEVER = -float("inf")
 class Search:
     """Beams of every sample, and what they have cost."""
 
-    z: Float[Tensor, "sample beam token dim"]
-    v: Float[Tensor, "sample beam space"]
+    z: Float[Tensor, "sample beam channel *space"]
+    v: Float[Tensor, "sample beam channel *fine"]
     """The beams' fields in the co-moving frame."""
     score: Float[Tensor, "sample beam"]
-    path: Float[Tensor, "sample beam time token dim"]
+    path: Float[Tensor, "sample beam time channel *space"]
     spent: Int[Tensor, " sample"]
     """Candidates drawn so far."""
     chosen: Int[Tensor, "sample time"]
@@ -48,31 +49,33 @@ class Search:
 
 @dataclass(frozen=True)
 class StepScorer:
-    """Takes and scores steps in batches of at most ``settings.max_batch`` states."""
+    """Takes, corrects and scores steps in batches of at most ``settings.max_batch`` states."""
 
     emulator: Emulator
     settings: TestTimeConditioning
-    points: int
+    shape: tuple[int, ...]
+    """Points of the fields that are judged."""
     generator: torch.Generator
 
-    def step(self, z: Tensor, v: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
-        """Let the operator advance states z with fields v, guided; ``start`` has one row for each."""
-        after = self._batched(lambda rows: self.emulator.step(z[rows], _rows(start, rows)), len(z))
-        return self.guide(v, after, start)
+    def step(self, z: Tensor, v: Tensor, start: RolloutState) -> Float[Tensor, "state channel *space"]:
+        """Let the operator advance states z with fields v, corrected; ``start`` has one row for each."""
+        after = self._batched(lambda rows: self.emulator.step(z[rows], start.part(rows)), len(z))
+        return self.correct(v, after, start)
 
-    def guide(self, v: Tensor, after: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+    def correct(self, v: Tensor, after: Tensor, start: RolloutState) -> Float[Tensor, "state channel *space"]:
         """Correct a step from field v: let the balance of the equation prescribe the longest waves."""
         guidance = self.settings.guidance
         if not guidance.modes:
             return after
-        encode, fields = self.emulator.states, self.fields(after, start)
-        right = self._by_law(
-            lambda law, u0, u1: balanced(law, u0, u1, start.time_step, guidance.modes, guidance.iterations),
-            v, fields, start,
-        )  # fmt: skip
-        return after + encode(right, start.viscosity) - encode(fields, start.viscosity)
+        encode, fields, told = self.emulator.encode, self.fields(after, start), start.parameters
+        right = self.balance(start).corrected(v, fields, told, guidance.modes, guidance.iterations)
+        return after + encode(right, told) - encode(fields, told)
 
-    def draw(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, "state token dim"]:
+    def balance(self, start: RolloutState) -> Balance:
+        """Return the balance of the problem over a step."""
+        return balance_of(self.emulator, start.time_step)
+
+    def draw(self, before: Tensor, after: Tensor, start: RolloutState) -> Float[Tensor, "state channel *space"]:
         """Return alternatives to ``after``: a draw of the operator's error, and jitter by the noise schedule."""
         sampler = self.emulator.sampler
         assert sampler is not None, "test-time conditioning needs the residual's sampler"
@@ -80,15 +83,16 @@ class StepScorer:
         def residual(rows: slice) -> Tensor:
             time_step = torch.full((len(before[rows]),), start.time_step).to(before)
             noise = torch.randn(before[rows].shape, generator=self.generator).to(before)
-            step = (before[rows], after[rows], start.viscosity[rows], time_step)
-            return sampler.draw(*step, noise, self.generator)
+            context = Context(before[rows], after[rows], start.parameters[rows], time_step)
+            return sampler.draw(context, noise, self.generator)
 
         schedule = torch.tensor(self.settings.noise_schedule)
-        level = schedule.repeat(-(-len(before) // len(schedule)))[: len(before), None, None].to(before)
+        level = schedule.repeat(-(-len(before) // len(schedule)))[: len(before)].to(before)
+        level = level.view(-1, *[1] * (before.ndim - 1))
         change = self._batched(residual, len(before)) + level * self.noise(before, after)
-        return after + change - change.mean((-2, -1), keepdim=True)
+        return after + self._conserving(change)
 
-    def noise(self, before: Tensor, after: Tensor) -> Float[Tensor, "state token dim"]:
+    def noise(self, before: Tensor, after: Tensor) -> Float[Tensor, "state channel *space"]:
         """Return white noise of one standard deviation of the operator's residual."""
         sampler = self.emulator.sampler
         assert sampler is not None, "test-time conditioning needs the residual's sampler"
@@ -96,8 +100,8 @@ class StepScorer:
         return sampler.network.scale(before, after) * white
 
     def score(
-        self, v: Float[Tensor, "state space"], z: Float[Tensor, "state token dim"], start: Start
-    ) -> tuple[Float[Tensor, " state"], Float[Tensor, "state space"]]:
+        self, v: Float[Tensor, "state channel *fine"], z: Float[Tensor, "state channel *space"], start: RolloutState
+    ) -> tuple[Float[Tensor, " state"], Float[Tensor, "state channel *fine"]]:
         """Return the reward of stepping from field ``v`` to state ``z``, averaged over the horizon, and z's field."""
         first = later = self.fields(z, start)
         total = self.reward(v, first, start)
@@ -107,76 +111,80 @@ class StepScorer:
             total = total + self.reward(earlier, later, start)
         return total / self.settings.horizon, first
 
-    def reward(self, before: Tensor, after: Tensor, start: Start) -> Float[Tensor, " state"]:
-        """Return the reward of every step by the equation of its own parameter."""
-        weights = self.settings.reward
-        return self._by_law(lambda law, u0, u1: reward(law, u0, u1, start.time_step, weights), before, after, start)
+    def reward(self, before: Tensor, after: Tensor, start: RolloutState) -> Float[Tensor, " state"]:
+        """Return the reward of every step by the equation of its own parameters."""
+        return reward(self.balance(start), before, after, start.parameters, self.settings.reward)
 
-    def fields(self, z: Tensor, start: Start) -> Float[Tensor, "state space"]:
+    def fields(self, z: Tensor, start: RolloutState) -> Float[Tensor, "state channel *fine"]:
         """Decode."""
-        return self.emulator.shapes(z, start.viscosity, self.points)
+        return self.emulator.decode_comoving(z, start.parameters, self.shape)
 
-    def _by_law(
-        self, function: Callable[[Equation, Tensor, Tensor], Tensor], before: Tensor, after: Tensor, start: Start
-    ) -> Tensor:
-        """Apply ``function(law, before, after)`` to the steps of each parameter of the equation."""
-        parameters, group = start.viscosity.unique(return_inverse=True)
-        order = group.argsort(stable=True)
-        parts = [
-            function(equation(self.emulator.equation, parameter), before[group == i], after[group == i])
-            for i, parameter in enumerate(parameters.tolist())
-        ]
-        return torch.cat(parts)[order.argsort()]
+    def _conserving(self, change: Tensor) -> Tensor:
+        """Take away the mean of what is conserved."""
+        grid, kept = self.emulator.grid, torch.tensor(self.emulator.facts.conserves())
+        return change - grid.wide(grid.mean(change) * kept.to(change))
 
     def _batched(self, function: Callable[[slice], Tensor], count: int) -> Tensor:
         size = self.settings.max_batch
         return torch.cat([function(slice(i, i + size)) for i in range(0, count, size)])
 
 
+def balance_of(emulator: Emulator, time_step: float) -> Balance:
+    """Return the balance of an emulator's problem; raises ``InputError`` where its rate of change is not known."""
+    rate = find(emulator.facts.name).rate
+    if rate is None:
+        raise InputError(
+            f"problem = {emulator.facts.name}: has no rate of change, which physics-corrected forecasts need; "
+            "leave out ttc and guided_ensemble"
+        )
+    return Balance(rate, rate.tangent, emulator.facts, emulator.grid, time_step)
+
+
 @torch.inference_mode()
 def conditioned(
     emulator: Emulator,
-    start: Start,
+    start: RolloutState,
     steps: int,
     settings: TestTimeConditioning,
-    points: int,
+    shape: tuple[int, ...],
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "sample 1 time token dim"], Search]:
+) -> tuple[Float[Tensor, "sample 1 time channel *space"], Search]:
     """Return the states of the best path of every sample, and the search that found it."""
-    judge = StepScorer(emulator, settings, points, generator)
-    search = _begin(judge, start)
+    scorer = StepScorer(emulator, settings, shape, generator)
+    search = _begin(scorer, start)
     for _ in range(steps):
-        search = _advance(search, judge, start)
+        search = _advance(search, scorer, start)
     best = search.score.argmax(1)
     return search.path[torch.arange(len(best)), best][:, None], search
 
 
-def _begin(judge: StepScorer, start: Start) -> Search:
+def _begin(scorer: StepScorer, start: RolloutState) -> Search:
     """Return one living beam per sample, and ``beam - 1`` slots for later."""
-    samples, beam = len(start.z), judge.settings.beam
+    samples, beam = len(start.z), scorer.settings.beam
     wide = start.repeat(beam)
     z = wide.z.unflatten(0, (samples, beam))
     score = z.new_full((samples, beam), NEVER)
     score[:, 0] = 0.0
     nothing = torch.zeros(samples, 0, dtype=torch.long, device=z.device)
-    fields = judge.fields(start.z, start).repeat_interleave(beam, 0).unflatten(0, (samples, beam))
+    fields = scorer.fields(start.z, start).repeat_interleave(beam, 0).unflatten(0, (samples, beam))
     return Search(z, fields, score, z[:, :, None][:, :, :0], nothing.sum(1), nothing)
 
 
-def _advance(search: Search, judge: StepScorer, start: Start) -> Search:
+def _advance(search: Search, scorer: StepScorer, start: RolloutState) -> Search:
     """Step every living beam, look for better steps where the operator's is not good enough, keep the best."""
-    settings, alive = judge.settings, search.alive
+    settings, alive = scorer.settings, search.alive
     samples, beam = alive.shape
     count = settings.candidates
     row = torch.arange(samples, device=alive.device)[:, None].expand(-1, beam)
-    z = search.z[:, :, None].repeat(1, 1, count, 1, 1)
-    v = search.v[:, :, None].repeat(1, 1, count, 1)
+    z, v = (
+        of[:, :, None].repeat(1, 1, count, *[1] * (of.ndim - 2)) for of in (search.z, search.v)
+    )
     rewards = search.score.new_full((samples, beam, count), NEVER)
 
-    living = _rows(start, row[alive])
-    own = judge.step(search.z[alive], search.v[alive], living)
+    living = start.part(row[alive])
+    own = scorer.step(search.z[alive], search.v[alive], living)
     z[alive, 0] = own
-    rewards[alive, 0], v[alive, 0] = judge.score(search.v[alive], own, living)
+    rewards[alive, 0], v[alive, 0] = scorer.score(search.v[alive], own, living)
 
     price = alive.sum(1) * (count - 1)
     doubtful = -rewards[:, :, 0].amax(1) > settings.threshold
@@ -184,29 +192,29 @@ def _advance(search: Search, judge: StepScorer, start: Start) -> Search:
     asked = alive & searched[:, None]
     if asked.any():
         z[asked, 1:], v[asked, 1:], rewards[asked, 1:] = _alternatives(
-            judge, search.z[asked], search.v[asked], z[asked, 0], _rows(start, row[asked])
+            scorer, search.z[asked], search.v[asked], z[asked, 0], start.part(row[asked])
         )
     return _select(search, z, v, rewards, searched, price * searched, settings)
 
 
 def _alternatives(
-    judge: StepScorer, before: Tensor, fields: Tensor, after: Tensor, start: Start
+    scorer: StepScorer, before: Tensor, fields: Tensor, after: Tensor, start: RolloutState
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return states, fields and rewards of ``candidates - 1`` alternatives to every step ``before → after``."""
-    drawn = judge.settings.candidates - 1
+    drawn = scorer.settings.candidates - 1
     wide = start.repeat(drawn)
     old, new, v = (value.repeat_interleave(drawn, 0) for value in (before, after, fields))
-    old = old + judge.settings.noise_std * judge.noise(old, new)
-    z = judge.guide(v, judge.draw(old, new, wide), wide)
-    rewards, v = judge.score(v, z, wide)
+    old = old + scorer.settings.noise_std * scorer.noise(old, new)
+    z = scorer.correct(v, scorer.draw(old, new, wide), wide)
+    rewards, v = scorer.score(v, z, wide)
     shape = (len(before), drawn)
     return z.unflatten(0, shape), v.unflatten(0, shape), rewards.unflatten(0, shape)
 
 
 def _select(
     search: Search,
-    z: Float[Tensor, "sample beam candidate token dim"],
-    v: Float[Tensor, "sample beam candidate space"],
+    z: Float[Tensor, "sample beam candidate channel *space"],
+    v: Float[Tensor, "sample beam candidate channel *fine"],
     rewards: Float[Tensor, "sample beam candidate"],
     searched: Bool[Tensor, " sample"],
     price: Int[Tensor, " sample"],
@@ -231,6 +239,3 @@ def _select(
         torch.cat((search.chosen, best), dim=1),
     )
 
-
-def _rows(start: Start, rows: slice | Tensor) -> Start:
-    return Start(start.z[rows], start.mean[rows], start.viscosity[rows], start.time_step)

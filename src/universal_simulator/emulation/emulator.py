@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -12,35 +12,46 @@ from universal_simulator.diffusion.denoiser import Network, consistency_function
 from universal_simulator.diffusion.samplers import consistency_sample
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.calibration import Calibration
-from universal_simulator.fields.frame import leave_frame, spatial_mean
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.rollout import rollout
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.codec import Codec
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
-from universal_simulator.physics.equations import equation
 
-DECODED_AT_ONCE = 64
-"""Fields: with the decoder's channels they fit into a core's cache; 512 at once took six times as long per field.
-Also roll-outs, of which whatever else decoding needs is a multiple in memory."""
+DECODED_AT_ONCE = 2**16
+"""Points: with the decoder's channels they fit into a core's cache; eight times as many took six times as long per
+field. Also roll-outs, of which whatever else decoding needs is a multiple in memory."""
 
 
 @dataclass(frozen=True)
-class Start:
+class RolloutState:
     """Encoded initial fields, and what the equation keeps or prescribes."""
 
-    z: Float[Tensor, "sample token dim"]
-    mean: Float[Tensor, " sample"]
-    viscosity: Float[Tensor, " sample"]
+    z: Float[Tensor, "sample channel *space"]
+    mean: Float[Tensor, "sample channel"]
+    """What the frame has taken away."""
+    parameters: Float[Tensor, "sample parameter"]
     time_step: float
 
-    def repeat(self, members: int) -> "Start":
+    def repeat(self, members: int) -> "RolloutState":
         """Return every sample ``members`` times in a row."""
-        z, mean, viscosity = (value.repeat_interleave(members, 0) for value in (self.z, self.mean, self.viscosity))
-        return Start(z, mean, viscosity, self.time_step)
+        z, mean, told = (value.repeat_interleave(members, 0) for value in (self.z, self.mean, self.parameters))
+        return RolloutState(z, mean, told, self.time_step)
 
-    def part(self, samples: slice) -> "Start":
+    def part(self, samples: slice | Tensor) -> "RolloutState":
         """Return some of the samples."""
-        return Start(self.z[samples], self.mean[samples], self.viscosity[samples], self.time_step)
+        return RolloutState(self.z[samples], self.mean[samples], self.parameters[samples], self.time_step)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a residual is drawn for: a step of the operator and the numbers it was told."""
+
+    before: Float[Tensor, "sample channel *space"]
+    after: Float[Tensor, "sample channel *space"]
+    parameters: Float[Tensor, "sample parameter"]
+    time_step: Float[Tensor, " sample"]
 
 
 @dataclass(frozen=True)
@@ -53,22 +64,18 @@ class ResidualSampler:
     """Network calls per draw."""
 
     def draw(
-        self,
-        before: Float[Tensor, "sample token dim"],
-        after: Float[Tensor, "sample token dim"],
-        viscosity: Float[Tensor, " sample"],
-        time_step: Float[Tensor, " sample"],
-        noise: Float[Tensor, "sample token dim"],
-        generator: torch.Generator,
-    ) -> Float[Tensor, "sample token dim"]:
+        self, context: Context, noise: Float[Tensor, "sample channel *space"], generator: torch.Generator
+    ) -> Float[Tensor, "sample channel *space"]:
         """Return one residual per state, in latent units; ``noise`` is standard normal, and so are its long waves."""
         waves = self.network.low_pass
-        noise = waves.of(noise) * math.sqrt(waves.latent.dim / waves.points)
+        noise = waves.of(noise) * math.sqrt(waves.share)
 
         def network(noisy: Tensor, level: Tensor) -> Tensor:
-            return self.network(noisy, level, before, after, viscosity, time_step)
+            told = (context.before, context.after, context.parameters, context.time_step)
+            return self.network(noisy, level, *told)
 
-        return self.network.scale(before, after) * waves.state(self._sample(network, noise, generator))
+        scale = self.network.scale(context.before, context.after)
+        return scale * waves.state(self._sample(network, noise, generator))
 
     def _sample(self, network: Network, noise: Tensor, generator: torch.Generator) -> Tensor:
         levels = self.schedule.levels(self.calls + 1)[: self.calls].to(noise)
@@ -77,65 +84,91 @@ class ResidualSampler:
 
 @dataclass(frozen=True)
 class Emulator:
-    """Autoencoder, operator and, for ensembles, the residual's sampler, for one equation."""
+    """Codec, operator and, for ensembles, the residual's sampler, for one problem."""
 
-    autoencoder: Autoencoder
+    codec: Codec
     operator: LatentOperator
     sampler: ResidualSampler | None
-    equation: str
+    facts: Facts
+    grid: Grid
+    """The domain; how many points a field has is asked each time."""
     calibration: Calibration = field(default_factory=Calibration)
     """How members are drawn; by default as trained, independently at every step."""
     sources: dict[str, str] = field(default_factory=dict)
     """Fingerprints of the trained parts."""
 
-    def start(self, u: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"], time_step: float) -> Start:
+    def start(
+        self,
+        u: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
+        time_step: float,
+    ) -> RolloutState:
         """Encode fields on any number of points."""
-        mean = spatial_mean(u)
-        z = self.autoencoder.encode(u - mean[:, None], viscosity)
-        return Start(z, mean, viscosity, time_step)
+        mean = self.facts.frame.mean(u, self.grid)
+        return RolloutState(self.codec.encode(u - self.grid.wide(mean), parameters), mean, parameters, time_step)
 
-    def fields(
-        self, z: Float[Tensor, "sample time token dim"], start: Start, elapsed: Float[Tensor, " time"], points: int
-    ) -> Float[Tensor, "sample time {points}"]:
+    def decode(
+        self,
+        z: Float[Tensor, "sample time channel *space"],
+        start: RolloutState,
+        elapsed: Float[Tensor, " time"],
+        shape: tuple[int, ...],
+    ) -> Float[Tensor, "sample time channel *fine"]:
         """Decode states at ``elapsed`` times after the start, back in the frame at rest."""
         samples, times = z.shape[:2]
-        v = self.shapes(z.flatten(0, 1), start.viscosity.repeat_interleave(times), points)
-        drift = equation(self.equation, 1.0).drift(start.mean)
-        return leave_frame(v.view(samples, times, points), start.mean, drift, elapsed)
+        v = self.decode_comoving(z.flatten(0, 1), start.parameters.repeat_interleave(times, 0), shape)
+        return self.facts.frame.leave(v.unflatten(0, (samples, times)), start.mean, elapsed, self.grid)
 
-    def shapes(
-        self, z: Float[Tensor, "state token dim"], viscosity: Float[Tensor, " state"], points: int
-    ) -> Float[Tensor, "state {points}"]:
-        """Decode to fields of zero mean in the co-moving frame."""
-        pieces = zip(z.split(DECODED_AT_ONCE), viscosity.split(DECODED_AT_ONCE), strict=True)
-        return torch.cat([self.autoencoder.decode(state, parameter, points) for state, parameter in pieces])
+    def decode_comoving(
+        self,
+        z: Float[Tensor, "state channel *space"],
+        parameters: Float[Tensor, "state parameter"],
+        shape: tuple[int, ...],
+    ) -> Float[Tensor, "state channel *fine"]:
+        """Decode to fields in the co-moving frame, without the mean that it takes away."""
+        size = self.at_once(shape)
+        pieces = zip(z.split(size), parameters.split(size), strict=True)
+        return torch.cat([self.codec.decode(state, told, shape) for state, told in pieces])
 
-    def states(
-        self, v: Float[Tensor, "state space"], viscosity: Float[Tensor, " state"]
-    ) -> Float[Tensor, "state token dim"]:
-        """Encode fields of zero mean in the co-moving frame."""
-        pieces = zip(v.split(DECODED_AT_ONCE), viscosity.split(DECODED_AT_ONCE), strict=True)
-        return torch.cat([self.autoencoder.encode(field, parameter) for field, parameter in pieces])
+    def encode(
+        self, v: Float[Tensor, "state channel *fine"], parameters: Float[Tensor, "state parameter"]
+    ) -> Float[Tensor, "state channel *space"]:
+        """Encode fields in the co-moving frame."""
+        size = self.at_once(v.shape[-self.grid.dimensions :])
+        pieces = zip(v.split(size), parameters.split(size), strict=True)
+        return torch.cat([self.codec.encode(part, told) for part, told in pieces])
 
-    def step(self, z: Float[Tensor, "sample token dim"], start: Start) -> Float[Tensor, "sample token dim"]:
+    def step(
+        self, z: Float[Tensor, "sample channel *space"], start: RolloutState
+    ) -> Float[Tensor, "sample channel *space"]:
         """Advance by the operator alone."""
-        return self.operator(z, start.viscosity, self._time_step(start))
+        return self.operator(z, start.parameters, self._time_step(start))
 
     def sampled_step(
-        self, z: Tensor, start: Start, noise: Tensor, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "sample token dim"], Float[Tensor, "sample token dim"]]:
+        self, z: Tensor, start: RolloutState, noise: Tensor, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "sample channel *space"], Float[Tensor, "sample channel *space"]]:
         """Advance by the operator, and draw what it may have got wrong."""
         assert self.sampler is not None, "an ensemble needs the residual's sampler"
         time_step = self._time_step(start)
-        after = self.operator(z, start.viscosity, time_step)
-        return after, self.sampler.draw(z, after, start.viscosity, time_step, noise, generator)
+        after = self.operator(z, start.parameters, time_step)
+        return after, self.sampler.draw(Context(z, after, start.parameters, time_step), noise, generator)
 
-    def _time_step(self, start: Start) -> Float[Tensor, " sample"]:
-        return torch.full_like(start.viscosity, start.time_step)
+    def calibrated(self, calibration: Calibration) -> "Emulator":
+        """Return the same networks, members drawn otherwise."""
+        return replace(self, calibration=calibration)
+
+    def at_once(self, shape: tuple[int, ...]) -> int:
+        """Return how many fields of so many points are decoded together."""
+        return max(1, DECODED_AT_ONCE // max(math.prod(shape), self.codec.grid.size))
+
+    def _time_step(self, start: RolloutState) -> Float[Tensor, " sample"]:
+        return start.z.new_full((len(start.z),), start.time_step)
 
 
 @torch.inference_mode()
-def deterministic(emulator: Emulator, start: Start, steps: int) -> Float[Tensor, "sample 1 time token dim"]:
+def deterministic(
+    emulator: Emulator, start: RolloutState, steps: int
+) -> Float[Tensor, "sample 1 time channel *space"]:
     """Return the states of one forecast per sample."""
     return _stacked(rollout(lambda z: emulator.step(z, start), start.z, steps))[:, None]
 
@@ -143,19 +176,20 @@ def deterministic(emulator: Emulator, start: Start, steps: int) -> Float[Tensor,
 @torch.inference_mode()
 def decoded(
     emulator: Emulator,
-    states: Float[Tensor, "sample member time token dim"],
-    start: Start,
-    points: int,
+    states: Float[Tensor, "sample member time channel *space"],
+    start: RolloutState,
+    shape: tuple[int, ...],
     every: int = 1,
-) -> Float[Tensor, "sample member decoded {points}"]:
+) -> Float[Tensor, "sample member decoded channel *fine"]:
     """Return the fields, or one of every so many, of a forecast whose first state is one step after the start."""
     members, times = states.shape[1:3]
     elapsed = start.time_step * torch.arange(1, times + 1, device=states.device, dtype=states.dtype)[::every]
     rollouts, wide = states[:, :, ::every].flatten(0, 1), start.repeat(members)
-    fields = rollouts.new_empty((*rollouts.shape[:2], points))
-    for first in range(0, len(rollouts), DECODED_AT_ONCE):
-        rows = slice(first, first + DECODED_AT_ONCE)
-        fields[rows] = emulator.fields(rollouts[rows], wide.part(rows), elapsed, points)
+    fields = rollouts.new_empty((*rollouts.shape[:3], *shape))
+    size = emulator.at_once(shape)
+    for first in range(0, len(rollouts), size):
+        rows = slice(first, first + size)
+        fields[rows] = emulator.decode(rollouts[rows], wide.part(rows), elapsed, shape)
     return fields.unflatten(0, (-1, members))
 
 

@@ -6,12 +6,13 @@ the mean; independent ones would leave it ``1/members`` of the ensemble's varian
 normal still; any two have correlation ``-1 / (members - 1)``. Draws are then moved away from their mean, each
 member's by its own factor.
 
-Of a guided ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning: members
+Of a physics-corrected ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning: members
 spread around the best forecast there is.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,7 @@ from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.diffusion.noise import ar1_noise
 from universal_simulator.emulation.calibration import Tuning
 from universal_simulator.emulation.conditioning import StepScorer
-from universal_simulator.emulation.emulator import Emulator, Start
+from universal_simulator.emulation.emulator import Emulator, RolloutState
 from universal_simulator.fields.rollout import rollout
 
 Correction = Callable[[Tensor, Tensor], Tensor]
@@ -30,52 +31,53 @@ Correction = Callable[[Tensor, Tensor], Tensor]
 
 @torch.inference_mode()
 def ensemble(
-    emulator: Emulator, start: Start, steps: int, members: int, generator: torch.Generator
-) -> Float[Tensor, "sample member time token dim"]:
+    emulator: Emulator, start: RolloutState, steps: int, members: int, generator: torch.Generator
+) -> Float[Tensor, "sample member time channel *space"]:
     """Return the states of ``members`` forecasts per sample, each with residuals of its own."""
-    tuning = emulator.calibration.ensemble
-    return _members(emulator, start, steps, members, tuning, lambda _before, after: after, generator)
+    drawing = _Drawing(emulator, members, emulator.calibration.ensemble, lambda _before, after: after)
+    return drawing.states(start, steps, generator)
 
 
 @torch.inference_mode()
-def guided_ensemble(
+def corrected_ensemble(
     emulator: Emulator,
-    start: Start,
+    start: RolloutState,
     steps: int,
     members: int,
-    settings: TestTimeConditioning,
-    points: int,
+    scored: tuple[TestTimeConditioning, tuple[int, ...]],
     generator: torch.Generator,
-) -> Float[Tensor, "sample member time token dim"]:
-    """Return the same, every step of every member guided on a grid of so many points."""
-    judge, wide = StepScorer(emulator, settings, points, generator), start.repeat(members)
+) -> Float[Tensor, "sample member time channel *space"]:
+    """Return the same, every step of every member corrected by the equation, on a grid of the ``scored`` shape."""
+    scorer, wide = StepScorer(emulator, *scored, generator), start.repeat(members)
 
-    def guide(before: Tensor, after: Tensor) -> Tensor:
-        return judge.guide(judge.fields(before, wide), after, wide)
+    def correct(before: Tensor, after: Tensor) -> Tensor:
+        return scorer.correct(scorer.fields(before, wide), after, wide)
 
-    tuning = emulator.calibration.guided_ensemble
-    return _members(emulator, start, steps, members, tuning, guide, generator)
+    return _Drawing(emulator, members, emulator.calibration.guided_ensemble, correct).states(start, steps, generator)
 
 
-def _members(
-    emulator: Emulator,
-    start: Start,
-    steps: int,
-    members: int,
-    tuning: Tuning,
-    correct: Correction,
-    generator: torch.Generator,
-) -> Float[Tensor, "sample member time token dim"]:
-    wide = start.repeat(members)
-    noises = ar1_noise(wide.z, tuning.correlation(start.time_step), generator)
-    widths = tuning.widths(members).to(wide.z)
+@dataclass(frozen=True)
+class _Drawing:
+    """How the members of one kind of ensemble are drawn."""
 
-    def step(z: Tensor) -> Tensor:
-        noise = balanced(next(noises).unflatten(0, (-1, members))).flatten(0, 1)
-        after, draws = emulator.sampled_step(z, wide, noise, generator)
-        return correct(z, after + apart(draws.unflatten(0, (-1, members)), widths).flatten(0, 1))
+    emulator: Emulator
+    members: int
+    tuning: Tuning
+    correct: Correction
 
-    return torch.stack(list(rollout(step, wide.z, steps)), dim=1).unflatten(0, (-1, members))
+    def states(
+        self, start: RolloutState, steps: int, generator: torch.Generator
+    ) -> Float[Tensor, "sample member time channel *space"]:
+        wide, members = start.repeat(self.members), (-1, self.members)
+        noises = ar1_noise(wide.z, self.tuning.correlation(start.time_step), generator)
+        widths = self.tuning.widths(self.members).to(wide.z)
+
+        def step(z: Tensor) -> Tensor:
+            noise = balanced(next(noises).unflatten(0, members)).flatten(0, 1)
+            after, draws = self.emulator.sampled_step(z, wide, noise, generator)
+            return self.correct(z, after + inflate(draws.unflatten(0, members), widths).flatten(0, 1))
+
+        return torch.stack(list(rollout(step, wide.z, steps)), dim=1).unflatten(0, members)
 
 
 def balanced(noise: Float[Tensor, "sample member *entry"]) -> Float[Tensor, "sample member *entry"]:
@@ -86,7 +88,7 @@ def balanced(noise: Float[Tensor, "sample member *entry"]) -> Float[Tensor, "sam
     return math.sqrt(members / (members - 1)) * (noise - noise.mean(1, keepdim=True))
 
 
-def apart(
+def inflate(
     members: Float[Tensor, "sample member *entry"], factors: Float[Tensor, " member"]
 ) -> Float[Tensor, "sample member *entry"]:
     """Move each member away from the mean by its own factor; the mean stays. One alone is left as it is."""

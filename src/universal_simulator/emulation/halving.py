@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -41,8 +40,7 @@ def _halves(task: Task, first: int, forecast: Callable[[Task, int], Tensor]) -> 
         torch.cuda.empty_cache()
     log.warning("Out of memory with %d trajectories at once: going on with %d", size, (size + 1) // 2)
     for part in (slice(0, (size + 1) // 2), slice((size + 1) // 2, size)):
-        half = replace(task, starts=task.starts[part], truth=task.truth[part], viscosity=task.viscosity[part])
-        yield from in_halves(half, first + part.start, forecast)
+        yield from in_halves(task.part(part), first + part.start, forecast)
 
 
 def _is_lack_of_memory(error: BaseException) -> bool:

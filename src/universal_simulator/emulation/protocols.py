@@ -5,15 +5,19 @@
 | ``rollout`` | the first snapshot | every later one, on the model's time step | the data's |
 | ``pdebench`` | snapshots 0, 5, …, 45 (the model uses the last) | 50, 55, …, rolled out | every fourth point |
 | ``one_step`` | a true snapshot | the next one on the model's time step | the data's |
+
+``pdebench`` is PDEBench's for its 1-D files; of fields in more dimensions it gives the first ten snapshots and scores
+the model's steps after the tenth, on the data's own grid, as PDEBench does for them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.configuration import Protocol
+from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
 PDEBENCH_STRIDE, PDEBENCH_GIVEN, PDEBENCH_THINNING = 5, 10, 4
@@ -24,28 +28,57 @@ class Task:
     """A batch of trajectories under one protocol."""
 
     protocol: Protocol
-    starts: Float[Tensor, "sample start space"]
+    starts: Float[Tensor, "sample start channel *space"]
     """One given field, or for ``one_step`` one for every frame."""
-    truth: Float[Tensor, "sample time space"]
+    truth: Float[Tensor, "sample time channel *space"]
     times: Float[np.ndarray, " time"]
-    viscosity: Float[Tensor, " sample"]
+    started: Float[np.ndarray, " start"]
+    """When the given fields are."""
+    parameters: Float[Tensor, "sample parameter"]
     time_step: float
+    grid: Grid
 
     @property
-    def initial(self) -> Float[Tensor, "sample space"]:
-        """Return the first given field, whose mean is that of all others."""
+    def initial(self) -> Float[Tensor, "sample channel *space"]:
+        """Return the first given field, whose conserved means are those of all others."""
         return self.starts[:, 0]
 
+    @property
+    def frames(self) -> int:
+        """Return how many frames follow each start."""
+        return self.truth.shape[1] if self.starts.shape[1] == 1 else 1
 
-def make_task(
-    protocol: Protocol,
-    u: Float[Tensor, "sample time space"],
-    viscosity: Float[Tensor, " sample"],
-    times: Float[np.ndarray, " time"],
-    stride: int,
-    one_step_every: int,
-) -> Task:
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """Return every start as a sample of its own, and its parameters."""
+        return self.starts.flatten(0, 1), self.parameters.repeat_interleave(self.starts.shape[1], 0)
+
+    def gathered(
+        self, fields: Float[Tensor, "flat member time channel *space"]
+    ) -> Float[Tensor, "sample member time channel *space"]:
+        """Return forecasts of every flat start as forecasts of the samples: where each gave one frame, in a row."""
+        samples, starts = self.starts.shape[:2]
+        return fields if starts == 1 else fields[:, :, 0].unflatten(0, (samples, starts)).transpose(1, 2)
+
+    def part(self, samples: slice) -> "Task":
+        """Return some of the samples."""
+        return replace(
+            self, starts=self.starts[samples], truth=self.truth[samples], parameters=self.parameters[samples]
+        )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Whole trajectories in memory."""
+
+    u: Float[Tensor, "sample time channel *space"]
+    parameters: Float[Tensor, "sample parameter"]
+    times: Float[np.ndarray, " time"]
+    grid: Grid
+
+
+def make_task(protocol: Protocol, whole: Sample, stride: int, one_step_every: int) -> Task:
     """Cut whole trajectories into what is given and what is scored; ``stride`` is the model's, in snapshots."""
+    u, times, grid = whole.u, whole.times, whole.grid
     match protocol:
         case "rollout":
             starts, frames = np.array([0]), np.arange(stride, len(times), stride)
@@ -53,12 +86,16 @@ def make_task(
             starts = np.arange(0, len(times) - stride, stride * one_step_every)
             frames = starts + stride
         case "pdebench":
-            stride, u = PDEBENCH_STRIDE, u[..., ::PDEBENCH_THINNING]
-            starts = np.array([(PDEBENCH_GIVEN - 1) * stride])
+            if grid.dimensions == 1:
+                stride, u = PDEBENCH_STRIDE, u[..., ::PDEBENCH_THINNING]
+                grid = grid.resized(tuple(u.shape[-1:]))
+                starts = np.array([(PDEBENCH_GIVEN - 1) * stride])
+            else:
+                starts = np.array([PDEBENCH_GIVEN - 1])
             frames = np.arange(starts[0] + stride, len(times), stride)
     if len(frames) == 0:
         raise InputError(
             f"evaluation.protocols = {protocol}: needs more than the {len(times)} snapshots of these data; leave it out"
         )
     step = float(times[stride] - times[0])
-    return Task(protocol, u[:, starts], u[:, frames], times[frames], viscosity, step)
+    return Task(protocol, u[:, starts], u[:, frames], times[frames], times[starts], whole.parameters, step, grid)

@@ -1,28 +1,35 @@
 """Trajectories in latent space, and the random windows that training draws from them."""
 
 import mmap
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.symmetries import Motion, Translation
 from universal_simulator.support.errors import InputError
 
 
 @dataclass(frozen=True)
 class Latents:
-    """Latent trajectories of the fields' zero-mean part in the co-moving frame: ``u(x, t) = m + v(x - s t, t)``.
+    """Latent trajectories of fields in the co-moving frame: ``u(x, t) = m + v(x - c t, t)`` (``frame.py``).
 
     ``values`` may be memory-mapped, of which only the windows asked for are read, or lie on a GPU.
     """
 
-    values: Float[np.ndarray | Tensor, "sample time token dim"]
-    mean: Float[np.ndarray, " sample"]
-    """m, which the equation conserves."""
-    viscosity: Float[np.ndarray, " sample"]
+    values: Float[np.ndarray | Tensor, "sample time channel *space"]
+    mean: Float[np.ndarray, "sample channel"]
+    """m; 0 for channels whose mean stays in the state."""
+    parameters: Float[np.ndarray, "sample parameter"]
     times: Float[np.ndarray, " time"]
+    facts: Facts
+    grid: Grid
+    """Where the latent values stand: the domain of the fields, with fewer points."""
     fingerprint: str
     """Names the data and the encoder that made this store."""
 
@@ -32,12 +39,13 @@ class Latents:
 
     def part(self, samples: slice) -> "Latents":
         """Return some of the trajectories."""
-        return Latents(self.values[samples], self.mean[samples], self.viscosity[samples], self.times, self.fingerprint)
+        return replace(
+            self, values=self.values[samples], mean=self.mean[samples], parameters=self.parameters[samples]
+        )
 
     def resident(self, device: torch.device) -> "Latents":
         """Return them with all values on a device, where windows are then drawn without a copy from here."""
-        values = torch.as_tensor(np.array(self.values), device=device)
-        return Latents(values, self.mean, self.viscosity, self.times, self.fingerprint)
+        return replace(self, values=torch.as_tensor(np.array(self.values), device=device))
 
     def refuse_stale(self, encoder: str) -> None:
         """Refuse a store that another encoder made."""
@@ -52,14 +60,14 @@ class Latents:
 class Window:
     """A few successive states of several trajectories."""
 
-    z: Float[Tensor, "sample time token dim"]
-    mean: Float[Tensor, " sample"]
-    viscosity: Float[Tensor, " sample"]
+    z: Float[Tensor, "sample time channel *space"]
+    mean: Float[Tensor, "sample channel"]
+    parameters: Float[Tensor, "sample parameter"]
     time_step: Float[Tensor, " sample"]
 
     def to(self, device: torch.device) -> "Window":
         """Return the window on another device."""
-        return Window(*(value.to(device) for value in (self.z, self.mean, self.viscosity, self.time_step)))
+        return Window(*(value.to(device) for value in (self.z, self.mean, self.parameters, self.time_step)))
 
 
 def draw_windows(
@@ -102,7 +110,7 @@ def windows_at(
     return Window(
         z,
         torch.from_numpy(latents.mean[sample]).float(),
-        torch.from_numpy(latents.viscosity[sample]).float(),
+        torch.from_numpy(latents.parameters[sample]).float(),
         torch.from_numpy(stride * snapshot).float(),
     )
 
@@ -117,20 +125,33 @@ def _let_go(values: np.ndarray) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def augment(window: Window, generator: torch.Generator, *, reflect: bool) -> Window:
-    """Move every window round the circle at random and, where the equation allows it, reflect half: ``-v(-x)``.
+def augment(window: Window, motions: Sequence[Motion], facts: Facts, grid: Grid, generator: torch.Generator) -> Window:
+    """Move every window along periodic axes at random, and by one of the ``motions``, the symmetries of the problem.
 
-    Both are symmetries of the equation in the co-moving frame, and exact in latent space by the encoder's construction.
+    Both take solutions to solutions in the co-moving frame, and are exact in latent space by the encoder's
+    construction. The first motion is the identity; each is equally likely.
     """
-    samples, times, tokens, dim = window.z.shape
-    points = tokens * dim
-    offset = torch.randint(points, (samples, 1), generator=generator).to(window.z.device)
-    index = (torch.arange(points, device=window.z.device) + offset) % points
-    reflected = (torch.rand(samples, generator=generator) < (0.5 if reflect else 0.0)).to(window.z.device)
-    index = torch.where(reflected[:, None], index.flip(-1), index)
-    z = window.z.flatten(-2).gather(-1, index[:, None].expand(-1, times, -1))
-    z = torch.where(reflected[:, None, None], -z, z).unflatten(-1, (tokens, dim))
-    return Window(z, window.mean, window.viscosity, window.time_step)
+    z = window.z
+    for axis, one in enumerate(grid.axes):
+        if one.periodic and any(isinstance(s, Translation) and s.axis == one.name for s in facts.symmetries):
+            z = _rolled(z, axis - grid.dimensions, generator)
+    share = torch.rand(len(z), generator=generator)
+    chosen = len(motions) - 1 - (share * len(motions)).long()  # the last ones first: a half is the reflected half
+    moved = z.clone() if len(motions) > 1 else z
+    for number, motion in enumerate(motions[1:], 1):
+        mine = (chosen == number).to(z.device)
+        moved[mine] = motion.apply(z[mine], grid, facts.channels)
+    return replace(window, z=moved)
+
+
+def _rolled(z: Tensor, dim: int, generator: torch.Generator) -> Tensor:
+    """Return every sample rolled round one axis by a distance of its own."""
+    samples, points = len(z), z.shape[dim]
+    offset = torch.randint(points, (samples, 1), generator=generator).to(z.device)
+    index = (torch.arange(points, device=z.device) + offset) % points
+    along = z.movedim(dim, -1)
+    index = index.view(samples, *[1] * (along.ndim - 2), points).expand(along.shape)
+    return along.gather(-1, index).movedim(-1, dim)
 
 
 def _integers(below: int, count: int, generator: torch.Generator) -> Int[np.ndarray, " {count}"]:

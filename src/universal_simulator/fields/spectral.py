@@ -1,10 +1,19 @@
-"""Band-limited operations on periodic cell-centre samples: resample, shift, differentiate."""
+"""Band-limited operations on cell centres: resample, shift, differentiate, split by wave number.
+
+Periodic axes have them exactly. A walled axis is doubled to a periodic one first (``boundaries.py``), where the same
+code is exact for mirrored fields: it becomes the cosine or sine transform. Distances and derivatives are in units of
+the domain, wave numbers count waves per domain, unless a function says otherwise.
+"""
 
 import math
+from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from universal_simulator.fields.boundaries import doubled, doubled_everywhere, doubled_grid, halved, halved_everywhere
+from universal_simulator.fields.grid import Channel, Grid
 
 
 def cell_centres(n: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, " {n}"]:
@@ -28,24 +37,106 @@ def resample(u: Float[Tensor, "... space"], n: int) -> Float[Tensor, "... {n}"]:
     return torch.fft.irfft(spectrum, n=n)
 
 
-def shift(u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch space"]:
-    """Return ``u(x - distance)``: the field moved to the right; exact for band-limited fields."""
+def resized(
+    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], shape: tuple[int, ...]
+) -> Float[Tensor, "..."]:
+    """Return the band-limited interpolant of a field on the same domain with ``shape`` cell centres."""
+    for axis, points in enumerate(shape):
+        if u.shape[axis - grid.dimensions] == points:
+            continue
+        dim, wide = axis - grid.dimensions, 1 if grid.axes[axis].periodic else 2
+        fine = resample(doubled(u, grid, channels, axis).movedim(dim, -1), wide * points)
+        u = halved(fine.movedim(-1, dim), grid, axis)
+    return u
+
+
+def shift(
+    u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]
+) -> Float[Tensor, "*batch space"]:
+    """Return ``u(x - distance)``: the field moved along its last, periodic axis; exact for band-limited fields."""
     n = u.shape[-1]
     mode = torch.arange(n // 2 + 1, device=u.device, dtype=u.dtype)
     phase = torch.exp(-2j * math.pi * distance[..., None] * mode)
     return torch.fft.irfft(torch.fft.rfft(u) * phase, n=n)
 
 
-def divergence(flux: Float[Tensor, "*batch space"], unit: float) -> Float[Tensor, "*batch space"]:
-    """Return the derivative of ``flux`` in units that leave waves of number ``unit`` as strong as they are.
+def divergence(
+    flux: Float[Tensor, "*batch axis *space"], walls: Sequence[bool], unit: float
+) -> Float[Tensor, "*batch *space"]:
+    """Return the sum of each component's derivative along its own axis, periodic or between walls without flux.
 
-    It has no mean, and no Nyquist mode.
+    In units that leave waves of number ``unit`` as strong as they are. It has no mean, and no Nyquist mode.
     """
-    n = flux.shape[-1]
-    mode = torch.arange(n // 2 + 1, device=flux.device, dtype=flux.dtype)
-    return torch.fft.irfft(torch.fft.rfft(flux) * (1j / unit) * mode, n=n)
+    total: Tensor | None = None
+    for axis, wall in enumerate(walls):
+        dim = axis - len(walls)
+        component = flux.select(-len(walls) - 1, axis).movedim(dim, -1)
+        points = component.shape[-1]
+        if wall:  # nothing flows through it: the flux goes on with the other sign
+            component = torch.cat((component, -component.flip(-1)), -1)
+        n = component.shape[-1]
+        mode = torch.arange(n // 2 + 1, device=flux.device, dtype=flux.dtype) / (n // points)
+        along = torch.fft.irfft(torch.fft.rfft(component) * (1j / unit) * mode, n=n)
+        along = along[..., :points].movedim(-1, dim)
+        total = along if total is None else total + along
+    assert total is not None
+    return total
+
+
+def derivative(
+    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int, order: int = 1
+) -> Float[Tensor, "..."]:
+    """Return the derivative of that order along an axis, in the units of the grid's coordinates."""
+    dim = axis - grid.dimensions
+    whole = doubled(u, grid, channels, axis).movedim(dim, -1)
+    n = whole.shape[-1]
+    length = grid.axes[axis].length * (1 if grid.axes[axis].periodic else 2)
+    k = 2j * math.pi / length * torch.arange(n // 2 + 1, device=u.device, dtype=u.dtype)
+    spectrum = torch.fft.rfft(whole) * k**order
+    if order % 2 and n % 2 == 0:
+        spectrum[..., -1] = 0  # the Nyquist mode of an odd derivative has no sign
+    return halved(torch.fft.irfft(spectrum, n=n).movedim(-1, dim), grid, axis)
+
+
+def low_passed(
+    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], waves: int
+) -> Float[Tensor, "..."]:
+    """Return the part of a field that has at most so many waves per domain along every axis."""
+    whole = doubled_everywhere(u, grid, channels)
+    kept = _within(doubled_grid(grid), grid, waves, u.device)
+    spectrum = torch.fft.rfftn(whole, dim=grid.space) * kept
+    return halved_everywhere(torch.fft.irfftn(spectrum, s=whole.shape[-grid.dimensions :], dim=grid.space), grid)
+
+
+def power(u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]) -> Float[Tensor, "..."]:
+    """Return ``|û_k|²`` of the doubled field by ``rfftn``; ``shells`` says which wave number each entry has."""
+    return torch.fft.rfftn(doubled_everywhere(u, grid, channels), dim=grid.space).abs().square()
+
+
+def shells(grid: Grid, device: torch.device | None = None) -> Float[Tensor, "*mode"]:
+    """Return |k| of every entry of ``power``, in waves per domain of the shortest axis' length."""
+    wide, shortest = doubled_grid(grid), min(axis.length for axis in grid.axes)
+    squares = []
+    for i, axis in enumerate(wide.axes):
+        last = i == wide.dimensions - 1
+        n = axis.points
+        k = torch.arange(n // 2 + 1, dtype=torch.float64) if last else torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
+        squares.append((k * shortest / axis.length) ** 2)
+    mesh = torch.meshgrid(*squares, indexing="ij")
+    return torch.stack(mesh).sum(0).sqrt().to(device)
 
 
 def wave_numbers(n: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, " mode"]:
     """Return the angular wave numbers ``2π · (0, 1, …, n/2)`` of ``rfft`` on the unit interval."""
     return 2 * math.pi * torch.arange(n // 2 + 1, dtype=dtype)
+
+
+def _within(wide: Grid, grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
+    """Return which entries of ``rfftn`` on the doubled grid have at most so many waves along every axis."""
+    inside = []
+    for i, (axis, own) in enumerate(zip(wide.axes, grid.axes, strict=True)):
+        n = axis.points
+        k = torch.arange(n // 2 + 1) if i == wide.dimensions - 1 else torch.fft.fftfreq(n, 1 / n).abs()
+        inside.append(k <= waves * (1 if own.periodic else 2))
+    mesh = torch.meshgrid(*inside, indexing="ij")
+    return torch.stack(mesh).all(0).to(device)

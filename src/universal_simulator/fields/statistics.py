@@ -1,15 +1,64 @@
 """What is normal in the training data: the numbers that conditions are scaled by, and that warn of the abnormal."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from universal_simulator.fields.facts import Parameter
 from universal_simulator.fields.trajectories import Trajectories
 
-RMS_FLOOR = 1e-6
-"""Root-mean-square below which a field counts as dead; its logarithm stops there."""
+DEAD = 1e-6
+"""Root mean square, relative to that of all snapshots, below which a channel counts as dead; logarithms stop there."""
 BATCH = 256
+
+
+class ChannelStatistics(BaseModel):
+    """Moments of one channel."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    mean_average: float
+    mean_spread: float
+    """Average and standard deviation of the spatial mean m of u."""
+    log_rms_average: float
+    log_rms_spread: float
+    """The same of log rms(u - m); where the mean stays in the state, of log rms(u)."""
+    rms: float
+    """Root-mean-square of u - m, or u, over everything."""
+    increment_rms: float
+    """Root-mean-square of u(t + step) - u(t), step = ``time_step``."""
+    minimum: float
+    maximum: float
+
+
+class ParameterStatistics(BaseModel):
+    """Range of one parameter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parameter: Parameter
+    minimum: float
+    maximum: float
+
+    def outside(self, value: float, margin: float) -> str:
+        """Say in one line that a value is not what was trained on; ``margin`` is relative."""
+        low, high = self._stretched(margin)
+        if low <= value <= high:
+            return ""
+        name = self.parameter.name
+        return f"{name} = {value:g} is outside the training data's {self.minimum:g} … {self.maximum:g}"
+
+    def _stretched(self, margin: float) -> tuple[float, float]:
+        if self.parameter.scale == "log":
+            return self.minimum / (1 + margin), self.maximum * (1 + margin)
+        slack = margin * max(self.maximum - self.minimum, abs(self.maximum), 1e-12)
+        return self.minimum - slack, self.maximum + slack
 
 
 class Statistics(BaseModel):
@@ -17,83 +66,112 @@ class Statistics(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mean_average: float
-    mean_spread: float
-    """Average and standard deviation of the spatial mean m of u."""
-    log_rms_average: float
-    log_rms_spread: float
-    """The same of log rms(u - m), with rms no less than RMS_FLOOR."""
-    rms: float
-    """Root-mean-square of u - m over everything."""
-    increment_rms: float
-    """Root-mean-square of u(t + step) - u(t), step = ``time_step``."""
-    minimum: float
-    maximum: float
-    viscosity_minimum: float
-    viscosity_maximum: float
+    channels: tuple[ChannelStatistics, ...]
+    parameters: tuple[ParameterStatistics, ...]
     time_step: float
     """Time between the model's steps, in the equation's units."""
     trajectories: int
     snapshots: int
     """How many were looked at."""
-    points: int
+    shape: tuple[int, ...]
+    """Of the grid."""
     data: str
     """Fingerprint of the trajectories."""
 
-    def outside(self, minimum: float, maximum: float, viscosity: float, margin: float = 0.05) -> list[str]:
-        """Say in one line each how a state leaves what was trained on; ``margin`` is relative to the range."""
-        slack = margin * (self.maximum - self.minimum)
+    def rms(self) -> Float[Tensor, " channel"]:
+        """Return every channel's size."""
+        return torch.tensor([one.rms for one in self.channels])
+
+    def rates(self) -> Float[Tensor, " channel"]:
+        """Return every channel's usual relative change per time unit."""
+        return torch.tensor([one.increment_rms / one.rms / self.time_step for one in self.channels])
+
+    def outside(
+        self, ranges: Sequence[tuple[float, float]], parameters: Sequence[float], margin: float = 0.05
+    ) -> list[str]:
+        """Say in one line each how a state leaves what was trained on.
+
+        ``ranges`` are minimum and maximum of each channel; ``margin`` is relative to the training data's range.
+        """
         said = []
-        if minimum < self.minimum - slack or maximum > self.maximum + slack:
-            said.append(
-                f"amplitude {minimum:.3g} … {maximum:.3g} is outside the training data's "
-                f"{self.minimum:.3g} … {self.maximum:.3g}"
-            )
-        if not self.viscosity_minimum / (1 + margin) <= viscosity <= self.viscosity_maximum * (1 + margin):
-            said.append(
-                f"viscosity {viscosity:g} is outside the training data's "
-                f"{self.viscosity_minimum:g} … {self.viscosity_maximum:g}"
-            )
-        return said
+        for known, (low, high) in zip(self.channels, ranges, strict=True):
+            slack = margin * (known.maximum - known.minimum)
+            if low < known.minimum - slack or high > known.maximum + slack:
+                of = "" if len(self.channels) == 1 else f"{known.name}: "
+                said.append(
+                    f"{of}amplitude {low:.3g} … {high:.3g} is outside the training data's "
+                    f"{known.minimum:.3g} … {known.maximum:.3g}"
+                )
+        lines = (one.outside(v, margin) for one, v in zip(self.parameters, parameters, strict=True))
+        return said + [line for line in lines if line]
 
 
 def measure(train: Trajectories, stride: int, limit: int = 20_000) -> Statistics:
     """Look at about ``limit`` pairs of snapshots, ``stride`` apart, spread evenly over trajectories and times."""
     samples, times = _spread(len(train), len(train.times) - stride, limit)
-    sums = torch.zeros(6, dtype=torch.float64)
-    lowest, highest = np.inf, -np.inf
+    channels = len(train.facts.channels)
+    sums, squares = torch.zeros(4, channels, dtype=torch.float64), []
+    lowest, highest = torch.full((channels,), math.inf), torch.full((channels,), -math.inf)
     for start in range(0, len(samples), BATCH):
         first = times[start : start + BATCH]
         pair = train.windows(samples[start : start + BATCH], np.stack([first, first + stride], 1)).double()
-        sums += _moments(pair[:, 0], pair[:, 1])
-        lowest, highest = min(lowest, pair.min().item()), max(highest, pair.max().item())
-    mean, mean_square, log, log_square, square, increment = (sums / len(samples)).tolist()
+        moments, square = _moments(pair[:, 0], pair[:, 1], train)
+        sums += moments
+        squares.append(square)
+        flat = pair.movedim(2, 0).flatten(1)
+        lowest, highest = torch.minimum(lowest, flat.amin(1)), torch.maximum(highest, flat.amax(1))
+    logs = _logarithms(squares)
+    table = torch.cat((sums, logs)) / len(samples)
     return Statistics(
+        channels=tuple(
+            _channel(name, column, low, high)
+            for name, column, low, high in zip(
+                train.facts.names, table.T.tolist(), lowest.tolist(), highest.tolist(), strict=True
+            )
+        ),
+        parameters=tuple(
+            ParameterStatistics(parameter=one, minimum=values.min().item(), maximum=values.max().item())
+            for one, values in zip(train.facts.parameters, train.parameters.T, strict=True)
+        ),
+        time_step=float(train.times[stride] - train.times[0]),
+        trajectories=len(train),
+        snapshots=len(samples),
+        shape=train.grid.shape,
+        data=train.fingerprint,
+    )
+
+
+def _channel(name: str, moments: Sequence[float], low: float, high: float) -> ChannelStatistics:
+    mean, mean_square, square, increment, log, log_square = moments
+    return ChannelStatistics(
+        name=name,
         mean_average=mean,
         mean_spread=max(mean_square - mean**2, 0.0) ** 0.5,
         log_rms_average=log,
         log_rms_spread=max(log_square - log**2, 0.0) ** 0.5,
         rms=square**0.5,
         increment_rms=increment**0.5,
-        minimum=lowest,
-        maximum=highest,
-        viscosity_minimum=train.viscosity.min().item(),
-        viscosity_maximum=train.viscosity.max().item(),
-        time_step=float(train.times[stride] - train.times[0]),
-        trajectories=len(train),
-        snapshots=len(samples),
-        points=train.points,
-        data=train.fingerprint,
+        minimum=low,
+        maximum=high,
     )
 
 
-def _moments(now: Tensor, later: Tensor) -> Tensor:
-    """Return the six sums over a batch that ``measure`` divides by the number of pairs."""
-    mean = now.mean(-1)
-    square = (now - mean[:, None]).square().mean(-1)
-    log = square.sqrt().clamp(min=RMS_FLOOR).log()
-    increment = (later - now).square().mean(-1)
-    return torch.stack([a.sum() for a in (mean, mean.square(), log, log.square(), square, increment)])
+def _moments(now: Tensor, later: Tensor, train: Trajectories) -> tuple[Tensor, Tensor]:
+    """Return the four sums over a batch that ``measure`` divides by the number of pairs, and each one's square."""
+    grid = train.grid
+    mean = grid.mean(now)
+    taken = train.facts.frame.mean(now, grid)
+    square = grid.mean((now - grid.wide(taken)).square())
+    increment = grid.mean((later - now).square())
+    return torch.stack([a.sum(0) for a in (mean, mean.square(), square, increment)]), square
+
+
+def _logarithms(squares: list[Tensor]) -> Float[Tensor, "2 channel"]:
+    """Return the sums of log rms and of its square, with rms no less than ``DEAD`` of what is usual."""
+    usual = torch.cat(squares).mean(0).sqrt()
+    floor = (DEAD * usual).clamp(min=torch.finfo(torch.float64).tiny)
+    logs = [torch.maximum(part.sqrt(), floor).log() for part in squares]
+    return torch.stack([sum(log.sum(0) for log in logs), sum(log.square().sum(0) for log in logs)])  # type: ignore[arg-type]
 
 
 def _spread(trajectories: int, starts: int, limit: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,30 @@
 """What is learned: modules from tensors to tensors. A network knows no equation.
 
-Conventions of this room. A latent state is ``z: (sample, token, dim)``. Its ``token × dim`` numbers are, in order, the
-samples of a field on a periodic grid, ``dim`` neighbours to a token: so a shift of the field by a multiple of
-``1/(token · dim)`` is a roll of the latent, and the reflection ``v(x) → -v(-x)`` is a flip with a change of sign.
-Networks work on ``point``s, the samples of its long waves (``low_pass.py``).
-Conditions are scalars per sample, standardised by the caller: ``(sample, condition)``.
+Conventions of this room. A latent state is ``z: (sample, channel, *space)``: samples of the field's channels on a
+coarser grid of the same domain, ``latent.tokens × latent.dim`` along each axis, ``dim`` neighbours to a token. So a
+shift of a periodic field by one latent point is a roll of the latent, and every symmetry of the grid acts on it as on
+the field. Networks work on the points of its long waves (``low_pass.py``). Conditions are scalars per sample,
+standardised by the caller: ``(sample, condition)``.
+
+A network is found by the ``kind`` of its settings: the module of that name in this room, whose ``build`` makes it.
 """
+
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from universal_simulator.support.errors import InputError
+
+ROOM = __name__
+
+
+def build(settings: Any, *arguments: Any, **options: Any) -> nn.Module:
+    """Return the network that the settings describe; only its own module is imported."""
+    try:
+        module = import_module(f"{ROOM}.{settings.kind}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{ROOM}.{settings.kind}":
+            raise
+        raise InputError(f"network.kind = {settings.kind}: must be a module of {ROOM}; correct it") from None
+    return module.build(settings, *arguments, **options)

@@ -1,10 +1,10 @@
-"""Between a field on any number of points and ``token × dim`` latent numbers.
+"""Between a field on any number of points and its latent numbers, by a trained convolutional codec.
 
-The encoder samples the field's band-limited interpolant on ``token · dim`` points and adds what a small circular
-convolution network says; the decoder does the reverse on a finer grid, where it can draw the part of a front that
-falls between latent points. It starts as plain spectral truncation, so training is an improvement on that classical
-baseline, and both errors are reported. It is equivariant by construction: to shifts by one latent point and to the
-reflection ``v(x) → -v(-x)``. The operator uses both as free training data.
+The encoder samples the field's band-limited interpolant on the latent grid and adds what a small convolution network
+says; the decoder does the reverse on a finer grid, where it can draw the part of a front that falls between latent
+points. It starts as plain spectral truncation, so training is an improvement on that classical baseline, and both
+errors are reported. It is equivariant by construction: to shifts by one latent point along periodic axes, and to the
+problem's reflections. The operator uses both as free training data.
 """
 
 from itertools import pairwise
@@ -13,93 +13,97 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import ConvolutionalAutoencoder, Latent
-from universal_simulator.fields.spectral import resample
+from universal_simulator.configuration import ConvolutionalAutoencoder
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
+from universal_simulator.fields.symmetries import Motion, Reflection, group
+from universal_simulator.networks.blocks import Convolution, Kind
+from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 
 
 class Autoencoder(nn.Module):
-    """Encode and decode fields of zero mean."""
+    """Encode and decode fields without the mean that the frame takes away."""
 
     time_step: Tensor
 
-    def __init__(self, settings: ConvolutionalAutoencoder, latent: Latent, statistics: Statistics) -> None:
+    def __init__(
+        self, settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics
+    ) -> None:
         super().__init__()
-        self.latent = latent
-        self.refinement = settings.refinement
+        self.facts, self.grid = facts, grid
+        self.fine = grid.resized(tuple(settings.refinement * n for n in grid.shape))
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.register_buffer("time_step", torch.tensor(statistics.time_step))
-        self.analysis = Correction(settings)
-        self.synthesis = Correction(settings)
+        self.register_buffer("time_step", torch.tensor(statistics.time_step, dtype=torch.float32))
+        self.analysis = Correction(settings, facts, grid, self.conditions.count - 1)
+        self.synthesis = Correction(settings, facts, grid, self.conditions.count - 1)
 
     def encode(
-        self, v: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"]
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return the latent state of fields of zero mean, on any number of points."""
-        points = resample(v, self.latent.tokens * self.latent.dim)
-        return self._corrected(points, viscosity, self.analysis).unflatten(-1, (self.latent.tokens, self.latent.dim))
+        self, v: Float[Tensor, "sample channel *space"], parameters: Float[Tensor, "sample parameter"]
+    ) -> Float[Tensor, "sample channel *latent"]:
+        """Return the latent state of fields on any number of points."""
+        points = resized(v, self.grid, self.facts.channels, self.grid.shape)
+        return self._corrected(points, parameters, self.analysis)
 
     def decode(
-        self, z: Float[Tensor, "sample token dim"], viscosity: Float[Tensor, " sample"], points: int
-    ) -> Float[Tensor, "sample {points}"]:
-        """Return the field on ``points`` cell centres, of exactly zero mean."""
-        fine = resample(z.flatten(-2), self.refinement * self.latent.tokens * self.latent.dim)
-        v = resample(self._corrected(fine, viscosity, self.synthesis), points)
-        return v - v.mean(-1, keepdim=True)
+        self,
+        z: Float[Tensor, "sample channel *latent"],
+        parameters: Float[Tensor, "sample parameter"],
+        shape: tuple[int, ...],
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return the field on so many cell centres, without the mean that the frame takes away."""
+        fine = resized(z, self.grid, self.facts.channels, self.fine.shape)
+        v = resized(self._corrected(fine, parameters, self.synthesis), self.fine, self.facts.channels, shape)
+        return v - self.grid.wide(self.facts.frame.mean(v, self.grid))
 
-    def _corrected(self, v: Tensor, viscosity: Tensor, correction: nn.Module) -> Tensor:
+    def _corrected(self, v: Tensor, parameters: Tensor, correction: nn.Module) -> Tensor:
         scale = amplitude(v, self.floor)
-        conditions = self.conditions(scale, viscosity, self.time_step.expand_as(scale))[:, :2]
-        return v + scale[:, None] * correction(v / scale[:, None], conditions)
-
-
-class Truncation(Autoencoder):
-    """Nothing but truncation to ``points``: for networks that act on fields, and the floor of what they can reach."""
-
-    def __init__(self, points: int) -> None:
-        nn.Module.__init__(self)
-        self.latent = Latent(tokens=1, dim=points)
-
-    def encode(
-        self, v: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"]
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return the field's band-limited interpolant on ``points`` cell centres."""
-        return resample(v, self.latent.dim)[:, None]
-
-    def decode(
-        self, z: Float[Tensor, "sample token dim"], viscosity: Float[Tensor, " sample"], points: int
-    ) -> Float[Tensor, "sample {points}"]:
-        """Return that interpolant on ``points`` cell centres."""
-        return resample(z[:, 0], points)
+        conditions = self.conditions(scale, parameters, self.time_step.expand(len(v)))[:, :-1]
+        return v + wide(scale, v) * correction(v / wide(scale, v), conditions)
 
 
 class Correction(nn.Module):
-    """A circular convolution network on one channel, odd under reflection, zero before training."""
+    """A convolution network on the channels, equivariant under reflections, zero before training."""
 
-    def __init__(self, settings: ConvolutionalAutoencoder) -> None:
+    def __init__(self, settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, conditions: int) -> None:
         super().__init__()
         width, kernel = settings.width, settings.kernel
-        channels = [1] + [width] * (settings.depth - 1) + [1]
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(a, b, kernel, padding="same", padding_mode="circular") for a, b in pairwise(channels)
-        )
-        self.modulation = nn.Linear(2, width * (settings.depth - 1))
+        self.channels, self.grid = facts.channels, grid
+        self.motions = group([s for s in facts.symmetries if isinstance(s, Reflection)], grid)
+        layers = [len(facts.channels)] + [width] * (settings.depth - 1) + [len(facts.channels)]
+        self.convolutions = nn.ModuleList(Convolution(a, b, kernel, kinds(grid)) for a, b in pairwise(layers))
+        self.modulation = nn.Linear(conditions, width * (settings.depth - 1))
         last = self.convolutions[-1]
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(
-        self, w: Float[Tensor, "sample space"], conditions: Float[Tensor, "sample 2"]
-    ) -> Float[Tensor, "sample space"]:
-        """Return what to add; half the difference of the network's two mirror images is odd."""
+        self, w: Float[Tensor, "sample channel *space"], conditions: Float[Tensor, "sample condition"]
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return what to add; the mean over the images of the network's answers to all images is equivariant."""
         shifts = self.modulation(conditions)
-        return 0.5 * (self._one_way(w, shifts) - self._one_way(-w.flip(-1), shifts).flip(-1))
+        images = (self._image(w, shifts, motion) for motion in self.motions)
+        return sum(images, next(images)) / len(self.motions)
+
+    def _image(self, w: Tensor, shifts: Tensor, motion: Motion) -> Tensor:
+        moved = self._one_way(motion.apply(w, self.grid, self.channels), shifts)
+        return motion.inverse().apply(moved, self.grid, self.channels)
 
     def _one_way(self, w: Tensor, shifts: Tensor) -> Tensor:
-        x = w[:, None]
+        x = w.movedim(1, -1)
         hidden = self.convolutions[:-1]
         for convolution, shift in zip(hidden, shifts.chunk(len(hidden), dim=-1), strict=True):
-            x = nn.functional.gelu(convolution(x) + shift[..., None])
-        return self.convolutions[-1](x)[:, 0]
+            x = nn.functional.gelu(convolution(x) + shift.view(len(x), *[1] * self.grid.dimensions, -1))
+        return self.convolutions[-1](x).movedim(-1, 1)
+
+
+def kinds(grid: Grid) -> tuple[Kind, ...]:
+    """Return what lies at the sides of each axis, as networks tell them apart: both sides alike, the open one rules."""
+    return tuple("open" if "open" in axis.sides else axis.sides[0] for axis in grid.axes)
+
+
+def build(settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics) -> nn.Module:
+    """Return it with fresh weights."""
+    return Autoencoder(settings, facts, grid, statistics)

@@ -1,21 +1,28 @@
-"""The repeating unit of the U-shaped networks, and how scalars steer it.
+"""The repeating unit of the U-shaped networks, and how scalars steer it, in any number of dimensions.
 
-Positions come before channels here, so that a convolution is a matrix product over neighbours that lie side by side in
-memory (torch's channels-last format), and what changes the number of positions or of channels is one plain product.
+Positions come before channels here, ``(sample, *position, width)``, so that a convolution is a matrix product over
+neighbours that lie side by side in memory (torch's channels-last format), and what changes the number of positions or
+of channels is one plain product. Beyond the sides of the domain features go on as a scalar field would: round a
+periodic axis, mirrored at a wall, as the last value behind an open side.
 """
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.networks.attention import CircularAttention
+from universal_simulator.networks.attention import Attention
 from universal_simulator.support.errors import InputError
+
+Kind = Literal["periodic", "wall", "open"]
+"""Of an axis: both its sides are alike."""
 
 
 class ConditionEmbedding(nn.Module):
-    """A vector that says which viscosity, time step, amplitude (and noise level) the network works at."""
+    """A vector that says which parameters, time step, amplitudes (and noise level) the network works at."""
 
     def __init__(self, conditions: int, width: int) -> None:
         super().__init__()
@@ -38,112 +45,172 @@ class ModulatedNorm(nn.Module):
         self.modulation = nn.Linear(embedding, 2 * width)
 
     def forward(
-        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample position width"]:
+        self, x: Float[Tensor, "sample *position width"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample *position width"]:
         """Return normalised, modulated channels."""
-        scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
-        return torch.addcmul(shift, _positions_first(self.norm(_channels_first(x))), 1 + scale)
+        modulation = self.modulation(embedding)
+        scale, shift = modulation.view(len(x), *[1] * (x.ndim - 2), -1).chunk(2, dim=-1)
+        return torch.addcmul(shift, _positions_first(self.norm(_channels_first(x)), x.ndim), 1 + scale)
 
 
 class Block(nn.Module):
-    """Two periodic convolutions, and attention round the circle before them where ``heads`` are given."""
+    """Two convolutions, and attention over all positions before them where ``heads`` are given."""
 
-    def __init__(self, width: int, kernel: int, group_size: int, embedding: int, heads: int = 0) -> None:
+    def __init__(
+        self, width: int, kernel: int, group_size: int, embedding: int, axes: Sequence[Kind], heads: int = 0
+    ) -> None:
         super().__init__()
-        self.attention = CircularAttention(width, heads) if heads else None
+        self.attention = Attention(width, heads, axes) if heads else None
         self.attention_norm = ModulatedNorm(width, group_size, embedding) if heads else None
         self.norm = ModulatedNorm(width, group_size, embedding)
-        self.first = Convolution(width, width, kernel)
-        self.second = Convolution(width, width, kernel)
+        self.first = Convolution(width, width, kernel, axes)
+        self.second = Convolution(width, width, kernel, axes)
 
     def forward(
-        self, x: Float[Tensor, "sample position width"], embedding: Float[Tensor, "sample embedding"]
-    ) -> Float[Tensor, "sample position width"]:
+        self, x: Float[Tensor, "sample *position width"], embedding: Float[Tensor, "sample embedding"]
+    ) -> Float[Tensor, "sample *position width"]:
         """Return x with the branches added."""
         if self.attention is not None and self.attention_norm is not None:
             x = x + self.attention(self.attention_norm(x, embedding))
         return x + self.second(nn.functional.gelu(self.first(self.norm(x, embedding))))
 
 
-class Convolution(nn.Conv1d):
-    """A convolution round the circle, of as many positions as there were; torch's own way round copies more."""
+class Kernel(nn.Module):
+    """Weights between neighbouring positions, drawn as torch draws those of its own convolutions."""
 
-    def __init__(self, inside: int, outside: int, kernel: int, *, bias: bool = True) -> None:
+    def __init__(self, shape: tuple[int, ...], biases: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(biases)) if biases else None
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.weight[0].numel())
+            nn.init.uniform_(self.bias, -bound, bound)
+
+
+class Convolution(Kernel):
+    """A convolution of as many positions as there were; torch's own way round a circle copies more."""
+
+    def __init__(
+        self, inside: int, outside: int, kernel: int, axes: Sequence[Kind], *, bias: bool = True
+    ) -> None:
         if kernel % 2 == 0:
             raise InputError(f"kernel = {kernel} must be odd, to be centred; take {kernel + 1}")
-        super().__init__(inside, outside, kernel, bias=bias)
+        super().__init__((outside, inside, *[kernel] * len(axes)), outside * bias)
+        self.axes, self.reach = tuple(axes), kernel // 2
 
-    def forward(self, x: Float[Tensor, "sample position inside"]) -> Float[Tensor, "sample position outside"]:
+    def forward(self, x: Float[Tensor, "sample *position inside"]) -> Float[Tensor, "sample *position outside"]:
         """Return it at every position."""
-        closed = Closed.apply(x, self.kernel_size[0] // 2)
-        return _positions_first(nn.functional.conv2d(_channels_first(closed), self.weight.unsqueeze(2), self.bias))
+        for dim, kind in enumerate(self.axes, 1):
+            x = Continued.apply(x, dim, self.reach, kind)
+        if len(self.axes) == 3:
+            return nn.functional.conv3d(x.movedim(-1, 1), self.weight, self.bias).movedim(1, -1)
+        weight = self.weight.unsqueeze(2) if len(self.axes) == 1 else self.weight
+        return _positions_first(nn.functional.conv2d(_channels_first(x), weight, self.bias), x.ndim)
 
 
-class Closed(torch.autograd.Function):
-    """Positions continued beyond both ends by those of the other one.
+class Continued(torch.autograd.Function):
+    """Positions continued beyond both ends of an axis: round the circle, mirrored, or by the last ones.
 
     Left to itself, torch goes back through each slice by way of a tensor of zeros as large as the whole.
     """
 
     @staticmethod
-    def forward(context: Any, x: Float[Tensor, "sample position width"], reach: int) -> Tensor:
+    def forward(context: Any, x: Float[Tensor, "sample *position width"], dim: int, reach: int, kind: Kind) -> Tensor:
         """Return ``reach`` positions more at both ends."""
-        context.reach = reach
-        return torch.cat((x[:, x.shape[1] - reach :], x, x[:, :reach]), dim=1)
+        context.dim, context.reach, context.kind = dim, reach, kind
+        points = x.shape[dim]
+        first, last = x.narrow(dim, 0, reach), x.narrow(dim, points - reach, reach)
+        match kind:
+            case "periodic":
+                return torch.cat((last, x, first), dim)
+            case "wall":
+                return torch.cat((first.flip(dim), x, last.flip(dim)), dim)
+            case "open":
+                ends = x.narrow(dim, 0, 1).expand_as(first), x.narrow(dim, points - 1, 1).expand_as(last)
+                return torch.cat((ends[0], x, ends[1]), dim)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Return what arrives at each position and at its copy."""
-        reach, positions = context.reach, gradient.shape[1] - 2 * context.reach
-        before, own, after = gradient.split((reach, positions, reach), dim=1)
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """Return what arrives at each position and at its copies."""
+        dim, reach = context.dim, context.reach
+        points = gradient.shape[dim] - 2 * reach
+        before, own, after = gradient.split((reach, points, reach), dim)
         own = own.clone()
-        own[:, positions - reach :] += before
-        own[:, :reach] += after
-        return own, None
+        match context.kind:
+            case "periodic":
+                own.narrow(dim, points - reach, reach).add_(before)
+                own.narrow(dim, 0, reach).add_(after)
+            case "wall":
+                own.narrow(dim, 0, reach).add_(before.flip(dim))
+                own.narrow(dim, points - reach, reach).add_(after.flip(dim))
+            case "open":
+                own.narrow(dim, 0, 1).add_(before.sum(dim, keepdim=True))
+                own.narrow(dim, points - 1, 1).add_(after.sum(dim, keepdim=True))
+        return own, None, None, None
 
 
-class Pointwise(nn.Conv1d):
+class Pointwise(Kernel):
     """Other channels at the same positions."""
 
-    def __init__(self, inside: int, outside: int) -> None:
-        super().__init__(inside, outside, 1)
+    def __init__(self, inside: int, outside: int, dimensions: int) -> None:
+        super().__init__((outside, inside, *[1] * dimensions), outside)
 
-    def forward(self, x: Float[Tensor, "sample position inside"]) -> Float[Tensor, "sample position outside"]:
+    def forward(self, x: Float[Tensor, "sample *position inside"]) -> Float[Tensor, "sample *position outside"]:
         """Return them."""
-        return nn.functional.linear(x, self.weight.squeeze(-1), self.bias)
+        return nn.functional.linear(x, self.weight.flatten(1), self.bias)
 
 
-class Coarsening(nn.Conv1d):
-    """One position of every ``factor``."""
+class Coarsening(Kernel):
+    """One position of every ``factor`` along each axis."""
 
-    def __init__(self, inside: int, outside: int, factor: int) -> None:
-        super().__init__(inside, outside, factor, factor)
+    def __init__(self, inside: int, outside: int, factor: int, dimensions: int) -> None:
+        super().__init__((outside, inside, *[factor] * dimensions), outside)
+        self.factor, self.dimensions = factor, dimensions
 
-    def forward(self, x: Float[Tensor, "sample fine inside"]) -> Float[Tensor, "sample coarse outside"]:
+    def forward(self, x: Float[Tensor, "sample *fine inside"]) -> Float[Tensor, "sample *coarse outside"]:
         """Return the coarse positions."""
-        together = x.unflatten(1, (-1, self.stride[0])).flatten(2)
-        return nn.functional.linear(together, self.weight.mT.flatten(1), self.bias)
+        return nn.functional.linear(together(x, self.factor), self.weight.movedim(1, -1).flatten(1), self.bias)
 
 
-class Refinement(nn.ConvTranspose1d):
-    """``factor`` positions of every one."""
+class Refinement(Kernel):
+    """``factor`` positions of every one along each axis."""
 
-    def __init__(self, inside: int, outside: int, factor: int) -> None:
-        super().__init__(inside, outside, factor, factor)
+    def __init__(self, inside: int, outside: int, factor: int, dimensions: int) -> None:
+        super().__init__((inside, outside, *[factor] * dimensions), outside)
+        self.factor, self.dimensions = factor, dimensions
 
-    def forward(  # type: ignore[override]
-        self, x: Float[Tensor, "sample coarse inside"]
-    ) -> Float[Tensor, "sample fine outside"]:
+    def forward(self, x: Float[Tensor, "sample *coarse inside"]) -> Float[Tensor, "sample *fine outside"]:
         """Return the fine positions."""
-        factor = self.stride[0]
-        apart = nn.functional.linear(x, self.weight.permute(2, 1, 0).flatten(0, 1))
-        return apart.unflatten(-1, (factor, -1)).flatten(1, 2) + self.bias
+        weight = self.weight.movedim(0, -1).movedim(0, -2).flatten(0, -2)
+        fine = apart(nn.functional.linear(x, weight), self.factor)
+        return fine + self.bias  # type: ignore[operator]
 
 
-def _channels_first(x: Float[Tensor, "sample position width"]) -> Float[Tensor, "sample width 1 position"]:
-    """Return a view that torch takes for a picture in channels-last format."""
-    return x.mT.unsqueeze(2)
+def together(x: Float[Tensor, "sample *fine width"], factor: int) -> Float[Tensor, "sample *coarse wider"]:
+    """Return the positions of every patch of ``factor`` along each axis side by side, as one position's channels."""
+    d = x.ndim - 2
+    for axis in range(d, 0, -1):
+        x = x.unflatten(axis, (-1, factor))
+    patches, inner = [1 + 2 * i for i in range(d)], [2 + 2 * i for i in range(d)]
+    return x.permute(0, *patches, *inner, 2 * d + 1).flatten(d + 1)
 
 
-def _positions_first(x: Float[Tensor, "sample width 1 position"]) -> Float[Tensor, "sample position width"]:
-    return x.squeeze(2).mT
+def apart(x: Float[Tensor, "sample *coarse wider"], factor: int) -> Float[Tensor, "sample *fine width"]:
+    """Return what ``together`` was given."""
+    d = x.ndim - 2
+    x = x.unflatten(-1, (*[factor] * d, -1))
+    pairs = [index for axis in range(1, d + 1) for index in (axis, axis + d)]
+    x = x.permute(0, *pairs, 2 * d + 1)
+    for axis in range(1, d + 1):
+        x = x.flatten(axis, axis + 1)
+    return x
+
+
+def _channels_first(x: Float[Tensor, "sample *position width"]) -> Tensor:
+    """Return a view that torch takes for a picture in channels-last format; a line is a picture of one row."""
+    return x.mT.unsqueeze(2) if x.ndim == 3 else x.movedim(-1, 1)
+
+
+def _positions_first(x: Tensor, ndim: int) -> Float[Tensor, "sample *position width"]:
+    return x.squeeze(2).mT if ndim == 3 else x.movedim(1, -1)

@@ -6,42 +6,67 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.fields.facts import scaled
 from universal_simulator.fields.statistics import Statistics
 
 
 class Conditions(nn.Module):
-    """Standardise amplitude, the equation's parameter (viscosity), and the time step. Its numbers are saved with it."""
+    """Standardise amplitudes, the problem's parameters, and the time step. Its numbers are saved with it.
+
+    ``(sample, condition)``: first one amplitude for each channel, then the parameters, the time step last.
+    """
 
     average: Tensor
     spread: Tensor
 
     def __init__(self, statistics: Statistics) -> None:
         super().__init__()
-        low, high = math.log(statistics.viscosity_minimum), math.log(statistics.viscosity_maximum)
-        average = (statistics.log_rms_average, (low + high) / 2, math.log(statistics.time_step))
-        spread = (statistics.log_rms_spread or 1.0, (high - low) / 2 or 1.0, 1.0)
-        self.register_buffer("average", torch.tensor(average))
-        self.register_buffer("spread", torch.tensor(spread))
+        self.known = tuple(one.parameter for one in statistics.parameters)
+        ranges = [_ends(one.minimum, one.maximum, one.parameter.scale) for one in statistics.parameters]
+        average = [one.log_rms_average for one in statistics.channels]
+        average += [(low + high) / 2 for low, high in ranges] + [math.log(statistics.time_step)]
+        spread = [one.log_rms_spread or 1.0 for one in statistics.channels]
+        spread += [(high - low) / 2 or 1.0 for low, high in ranges] + [1.0]
+        self.register_buffer("average", torch.tensor(average, dtype=torch.float32))
+        self.register_buffer("spread", torch.tensor(spread, dtype=torch.float32))
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.average)
 
     def forward(
         self,
-        amplitude: Float[Tensor, " sample"],
-        viscosity: Float[Tensor, " sample"],
+        amplitude: Float[Tensor, "sample channel"],
+        parameters: Float[Tensor, "sample parameter"],
         time_step: Float[Tensor, " sample"],
-    ) -> Float[Tensor, "sample 3"]:
-        """Return standardised logarithms; all three arguments are positive and in the equation's units."""
-        values = torch.stack((amplitude, viscosity, time_step), dim=-1).log()
+    ) -> Float[Tensor, "sample condition"]:
+        """Return standardised values; amplitudes and time step are positive, all in the problem's units."""
+        values = torch.cat(
+            (amplitude.log(), scaled(self.known, parameters), time_step[:, None].log()), dim=-1
+        )
         return (values - self.average) / self.spread
+
+
+def _ends(low: float, high: float, scale: str) -> tuple[float, float]:
+    return (math.log(low), math.log(high)) if scale == "log" else (low, high)
 
 
 RELATIVE_FLOOR = 2e-3
 
 
-def amplitude_floor(statistics: Statistics) -> float:
-    """Return the amplitude under which a field counts as flat: its shape is rounding, not physics."""
-    return RELATIVE_FLOOR * statistics.rms
+def amplitude_floor(statistics: Statistics) -> Float[Tensor, " channel"]:
+    """Return the amplitude under which a channel counts as flat: its shape is rounding, not physics."""
+    return torch.tensor([RELATIVE_FLOOR * one.rms for one in statistics.channels], dtype=torch.float64)
 
 
-def amplitude(v: Float[Tensor, "sample *state"], floor: float) -> Float[Tensor, " sample"]:
-    """Return ``sqrt(mean v² + floor²)``: the root mean square, never zero."""
-    return (v.flatten(1).square().mean(-1) + floor**2).sqrt()
+def amplitude(
+    v: Float[Tensor, "sample channel *space"], floor: Float[Tensor, " channel"]
+) -> Float[Tensor, "sample channel"]:
+    """Return ``sqrt(mean v² + floor²)`` of every channel: the root mean square, never zero."""
+    return (v.flatten(2).square().mean(-1) + floor.square().to(v)).sqrt()
+
+
+def wide(scalars: Float[Tensor, "sample channel"], like: Tensor) -> Float[Tensor, "sample channel *ones"]:
+    """Return numbers of each channel, ready to be combined with fields."""
+    return scalars[(..., *(None,) * (like.ndim - 2))]

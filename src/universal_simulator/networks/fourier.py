@@ -10,31 +10,42 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.configuration import FourierOperator
+from universal_simulator.networks.u_shape import Shape
 from universal_simulator.support.errors import InputError
+
+PADDING = 0.125
+"""Of the domain, added along axes that do not close: the library's layers are periodic."""
 
 
 class FourierNetwork(nn.Module):
-    """Map stacked states and scalar conditions to one state; the conditions enter as constant channels."""
+    """Map stacked states and scalar conditions to fields; the conditions enter as constant channels."""
 
-    def __init__(self, settings: FourierOperator, *, states: int, conditions: int) -> None:
+    def __init__(self, settings: FourierOperator, shape: Shape) -> None:
         super().__init__()
+        padding = [0.0 if kind == "periodic" else PADDING for kind in shape.axes]
         self.fno = _library()(
-            n_modes=(2 * (settings.modes - 1),),  # the library counts both signs of a wave number
-            in_channels=states + conditions,
-            out_channels=1,
+            n_modes=(2 * (settings.modes - 1),) * len(shape.axes),  # the library counts both signs of a wave number
+            in_channels=shape.states + shape.conditions,
+            out_channels=shape.outputs,
             hidden_channels=settings.width,
             n_layers=settings.layers,
             positional_embedding=None,  # the equation looks alike everywhere
+            **({"domain_padding": padding} if any(padding) else {}),
         )
         self.register_state_dict_post_hook(_without_metadata)
 
     def forward(
-        self, states: Float[Tensor, "sample state token dim"], conditions: Float[Tensor, "sample condition"]
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return one value per point."""
-        fields = states.flatten(-2)
-        told = conditions[..., None].expand(-1, -1, fields.shape[-1])
-        return self.fno(torch.cat((fields, told), dim=1))[:, 0].unflatten(-1, states.shape[-2:])
+        self, states: Float[Tensor, "sample state *space"], conditions: Float[Tensor, "sample condition"]
+    ) -> Float[Tensor, "sample output *space"]:
+        """Return one value per output and point."""
+        space = states.shape[2:]
+        told = conditions[(..., *(None,) * len(space))].expand(*conditions.shape, *space)
+        return self.fno(torch.cat((states, told), dim=1))
+
+
+def build(settings: FourierOperator, shape: Shape) -> nn.Module:
+    """Return it with fresh weights."""
+    return FourierNetwork(settings, shape)
 
 
 def _library() -> Any:

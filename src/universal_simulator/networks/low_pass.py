@@ -1,29 +1,32 @@
 """Between a latent state and the long waves of it that a network works on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.configuration import Latent
-from universal_simulator.fields.spectral import resample
+from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.spectral import resized
 
 
 @dataclass(frozen=True)
 class LowPass:
-    """``points`` samples of each token's ``dim`` carry its long waves; with all of them nothing is lost."""
+    """A coarser grid carries a state's long waves; on the state's own grid nothing is lost."""
 
-    latent: Latent
-    points: int
+    channels: Sequence[Channel]
+    latent: Grid
+    coarse: Grid
 
-    def of(self, z: Float[Tensor, "*batch token dim"]) -> Float[Tensor, "*batch token point"]:
+    @property
+    def share(self) -> float:
+        """Return how many points of the state there are for each one of the coarse grid."""
+        return self.latent.size / self.coarse.size
+
+    def of(self, z: Float[Tensor, "*batch channel *space"]) -> Float[Tensor, "*batch channel *coarse"]:
         """Return the state on the coarser grid."""
-        return self._resampled(z, self.points)
+        return resized(z, self.latent, self.channels, self.coarse.shape)
 
-    def state(self, w: Float[Tensor, "*batch token point"]) -> Float[Tensor, "*batch token dim"]:
+    def state(self, w: Float[Tensor, "*batch channel *coarse"]) -> Float[Tensor, "*batch channel *space"]:
         """Return the latent state that has these waves and no others."""
-        return self._resampled(w, self.latent.dim)
-
-    def _resampled(self, values: Tensor, points: int) -> Tensor:
-        tokens = self.latent.tokens
-        return resample(values.flatten(-2), tokens * points).unflatten(-1, (tokens, points))
+        return resized(w, self.coarse, self.channels, self.latent.shape)

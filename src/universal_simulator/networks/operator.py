@@ -1,30 +1,29 @@
 """One time step in latent space.
 
-``w' = w + a δ F(w/a; log a, log ν, log Δt)`` with ``w`` the long waves of the state z that the network works on, ``a``
-the state's own amplitude and ``δ`` the usual relative increment. Dividing by ``a`` makes strong and weak fields look
-alike (Burgers scales); the step adds no mean, so mass is conserved by construction. In ``flux_form`` F is the
-divergence of what the network gives, by which some networks err less (docs/design.md). Where the equation commutes
-with the reflection ``v(x) → -v(-x)``, so does a ``mirrored`` operator, exactly: its step is the mean of F's and of the
-image of F's step from the image, two calls in one batch. What the two err in opposite ways cancels (docs/design.md).
-``F`` is the U-transformer; baselines put another network in its place, which works on all of the state.
+``w' = w + a δ Δt F(w/a; log a, parameters, Δt)`` with ``w`` the long waves of the state z that the network works on,
+``a`` each channel's own amplitude and ``δ`` its usual relative rate. Dividing by ``a`` makes strong and weak fields
+look alike (Burgers scales). What F is made of follows from the facts (``increment.py``): conserved channels get no
+mean, or a flux whose divergence is the step. Where the problem has symmetries, a trained operator is averaged over some
+of them (``Averaged``). ``F`` is the U-transformer; baselines put another network in its place, which works on all of
+the state.
 """
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import CircularUNet, FourierOperator, Latent, UTransformer
-from universal_simulator.fields.spectral import divergence
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
-from universal_simulator.networks.fourier import FourierNetwork
+from universal_simulator.fields.symmetries import Motion
+from universal_simulator.networks import build as build_network
+from universal_simulator.networks.autoencoder import kinds
+from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
+from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.low_pass import LowPass
-from universal_simulator.networks.u_net import UNetwork
-from universal_simulator.networks.u_transformer import UTransformerNetwork
-
-FLUX_UNIT = 8.0
-"""Number of the waves that a flux and its divergence have equally strong: both are of order one."""
-Inner = UTransformer | CircularUNet | FourierOperator
+from universal_simulator.networks.u_shape import Shape
 
 
 class LatentOperator(nn.Module):
@@ -32,66 +31,44 @@ class LatentOperator(nn.Module):
 
     rate: Tensor
 
-    def __init__(
-        self,
-        settings: Inner,
-        latent: Latent,
-        statistics: Statistics,
-        *,
-        mirrored: bool = False,
-        flux_form: bool = False,
-    ) -> None:
+    def __init__(self, settings: object, facts: Facts, low_pass: LowPass, statistics: Statistics, *, flux_form: bool):
         super().__init__()
-        self.mirrored, self.flux_form = mirrored, flux_form
+        self.facts, self.low_pass = facts, low_pass
+        self.increment = Increment(facts, low_pass.coarse, flux_form=flux_form)
+        self.motions: Sequence[Motion] = ()
+        """Images over which steps are averaged; none while it is trained."""
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.network = _inner(settings)
-        points = settings.points_per_token if isinstance(settings, UTransformer) else latent.dim
-        self.low_pass = LowPass(latent, points)
-        rate = statistics.increment_rms / statistics.rms / statistics.time_step
-        self.register_buffer("rate", torch.tensor(rate))
+        shape = Shape(len(facts.channels), self.increment.outputs, self.conditions.count, kinds(low_pass.coarse))
+        self.network = build_network(settings, shape)
+        self.register_buffer("rate", statistics.rates())
 
     def forward(
         self,
-        z: Float[Tensor, "sample token dim"],
-        viscosity: Float[Tensor, " sample"],
+        z: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
         time_step: Float[Tensor, " sample"],
-    ) -> Float[Tensor, "sample token dim"]:
-        """Return the state one ``time_step`` later."""
-        if not self.mirrored:
-            return self._advance(z, viscosity, time_step)
-        own, other = self._advance(torch.cat((z, _image(z))), viscosity.repeat(2), time_step.repeat(2)).chunk(2)
-        return 0.5 * (own + _image(other))
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return the state one ``time_step`` later: the mean over the images of steps from all images."""
+        if len(self.motions) < 2:
+            return self._advance(z, parameters, time_step)
+        images, times = torch.cat([motion.apply(z, *self._place) for motion in self.motions]), len(self.motions)
+        steps = self._advance(images, parameters.repeat(times, 1), time_step.repeat(times)).chunk(times)
+        pairs = zip(self.motions, steps, strict=True)
+        back = (motion.inverse().apply(step, *self._place) for motion, step in pairs)
+        return sum(back, next(back)) / times
 
-    def _advance(self, z: Tensor, viscosity: Tensor, time_step: Tensor) -> Tensor:
+    @property
+    def _place(self) -> tuple[Grid, tuple]:
+        return self.low_pass.latent, self.facts.channels
+
+    def _advance(self, z: Tensor, parameters: Tensor, time_step: Tensor) -> Tensor:
         a = self.scale(z)
         w = self.low_pass.of(z)
-        out = self.network((w / _wide(a))[:, None], self.conditions(a, viscosity, time_step)).to(w)
-        increment = _divergence(out) if self.flux_form else out - out.mean((-2, -1), keepdim=True)
-        return self.low_pass.state(w + _wide(a * self.rate * time_step) * increment)
+        out = self.network(w / wide(a, w), self.conditions(a, parameters, time_step)).to(w)
+        step = wide(a * self.rate * time_step[:, None], w) * self.increment(out)
+        return self.low_pass.state(w + step)
 
-    def scale(self, z: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
-        """Return what a state is divided by, a."""
+    def scale(self, z: Float[Tensor, "sample channel *space"]) -> Float[Tensor, "sample channel"]:
+        """Return what each channel of a state is divided by, a."""
         return amplitude(z, self.floor)
-
-
-def _divergence(flux: Float[Tensor, "sample token point"]) -> Float[Tensor, "sample token point"]:
-    return divergence(flux.flatten(-2), FLUX_UNIT).view_as(flux)
-
-
-def _image(z: Float[Tensor, "sample token dim"]) -> Float[Tensor, "sample token dim"]:
-    return -z.flip((-2, -1))
-
-
-def _inner(settings: Inner) -> nn.Module:
-    match settings:
-        case UTransformer():
-            return UTransformerNetwork(settings, states=1, conditions=3)
-        case CircularUNet():
-            return UNetwork(settings, states=1, conditions=3)
-        case FourierOperator():
-            return FourierNetwork(settings, states=1, conditions=3)
-
-
-def _wide(scalar: Float[Tensor, " sample"]) -> Float[Tensor, "sample 1 1"]:
-    return scalar[:, None, None]

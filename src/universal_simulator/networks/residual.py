@@ -1,20 +1,23 @@
 """The network inside the denoiser of the operator's residual.
 
-It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitude
+It sees the noisy residual, the state the step began from and the step's result, all relative to the state's amplitudes
 and on the long waves that the network works on: there the operator errs, and short ones would be noise to remove. It
-is told amplitude, viscosity, time step and noise level. What its output means is decided by the preconditioning around
-it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
+is told amplitudes, parameters, time step and noise level. What its output means is decided by the preconditioning
+around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import Latent, UTransformer
+from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor
+from universal_simulator.networks import build as build_network
+from universal_simulator.networks.autoencoder import kinds
+from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
+from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.low_pass import LowPass
-from universal_simulator.networks.u_transformer import UTransformerNetwork
+from universal_simulator.networks.u_shape import Shape
 
 
 class ResidualNetwork(nn.Module):
@@ -24,40 +27,42 @@ class ResidualNetwork(nn.Module):
     residual_scale: Tensor
     increment_scale: Tensor
 
-    def __init__(self, settings: UTransformer, latent: Latent, statistics: Statistics) -> None:
+    def __init__(self, settings: object, facts: Facts, low_pass: LowPass, statistics: Statistics) -> None:
         super().__init__()
+        channels = len(facts.channels)
+        self.facts, self.low_pass = facts, low_pass
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
-        self.network = UTransformerNetwork(settings, states=3, conditions=4)
-        self.low_pass = LowPass(latent, settings.points_per_token)
-        rate = statistics.increment_rms / statistics.rms / statistics.time_step
-        self.register_buffer("rate", torch.tensor(rate))
-        self.register_buffer("residual_scale", torch.tensor(1.0))
-        self.register_buffer("increment_scale", torch.tensor(0.0))
-        """Parts of the residual's standard deviation that grow with the amplitude, and with how far the step went;
-        measured before training."""
+        self.increment = Increment(facts, low_pass.coarse, flux_form=False)
+        shape = Shape(3 * channels, channels, self.conditions.count + 1, kinds(low_pass.coarse))
+        self.network = build_network(settings, shape)
+        self.register_buffer("rate", statistics.rates())
+        self.register_buffer("residual_scale", torch.ones(channels, dtype=torch.float32))
+        self.register_buffer("increment_scale", torch.zeros(channels, dtype=torch.float32))
+        """Parts of each channel's residual's standard deviation that grow with the amplitude, and with how far the step
+        went; measured before training."""
 
     def scale(
-        self, before: Float[Tensor, "sample token dim"], after: Float[Tensor, "sample token dim"]
-    ) -> Float[Tensor, "sample 1 1"]:
+        self, before: Float[Tensor, "sample channel *space"], after: Float[Tensor, "sample channel *space"]
+    ) -> Float[Tensor, "sample channel *ones"]:
         """Return what the residual of the step ``before → after`` is divided by to be of order one."""
-        quiet, moving = amplitude(before, self.floor), (after - before).square().mean((-2, -1))
-        return ((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt()[:, None, None]
+        quiet, moving = amplitude(before, self.floor), (after - before).flatten(2).square().mean(-1)
+        return wide(
+            ((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt(), before
+        )
 
     def forward(
         self,
-        noisy: Float[Tensor, "sample token point"],
+        noisy: Float[Tensor, "sample channel *coarse"],
         noise: Float[Tensor, " sample"],
-        before: Float[Tensor, "sample token dim"],
-        after: Float[Tensor, "sample token dim"],
-        viscosity: Float[Tensor, " sample"],
+        before: Float[Tensor, "sample channel *space"],
+        after: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
         time_step: Float[Tensor, " sample"],
-    ) -> Float[Tensor, "sample token point"]:
-        """Return a zero-mean tensor; ``before`` and ``after`` are the operator's input and output."""
+    ) -> Float[Tensor, "sample channel *coarse"]:
+        """Return a tensor that has no mean where that is conserved; ``before`` and ``after`` are the operator's."""
         a = amplitude(before, self.floor)
-        wide = a[:, None, None]
         before, after = self.low_pass.of(before), self.low_pass.of(after)
-        increment = (after - before) / (wide * (self.rate * time_step)[:, None, None])
-        conditions = torch.cat((self.conditions(a, viscosity, time_step), noise[:, None]), dim=-1)
-        out = self.network(torch.stack((noisy, before / wide, increment), dim=1), conditions)
-        return out - out.mean((-2, -1), keepdim=True)
+        increment = (after - before) / wide(a * (self.rate * time_step[:, None]), before)
+        conditions = torch.cat((self.conditions(a, parameters, time_step), noise[:, None]), dim=-1)
+        return self.increment(self.network(torch.cat((noisy, before / wide(a, before), increment), 1), conditions))

@@ -3,23 +3,20 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import nn
 
-from universal_simulator.configuration import (
-    CircularUNet,
-    ConvolutionalAutoencoder,
-    FourierOperator,
-    Latent,
-    UTransformer,
-)
+from universal_simulator.configuration import Codec, Latent, Stepper
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.fields.symmetries import Symmetry, group
+from universal_simulator.networks import build
+from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
-from universal_simulator.support.errors import InputError
 
 Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
 
@@ -30,11 +27,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: Stage
-    settings: ConvolutionalAutoencoder | UTransformer | CircularUNet | FourierOperator
+    settings: Annotated[Codec | Stepper, Field(discriminator="kind")]
     latent: Latent
+    facts: Facts
+    grid: Grid
+    """Of the training data."""
     statistics: Statistics
-    mirrored: bool = False
-    """Whether an operator's steps are averaged with their mirror image's."""
+    averaged: tuple[Symmetry, ...] = ()
+    """Symmetries over whose images an operator's steps are averaged."""
     flux_form: bool = False
     """Whether an operator's network gives a flux, whose divergence is the step."""
 
@@ -43,18 +43,26 @@ class Recipe(BaseModel):
         """Leave out what is false: a network that was trained before there was a choice is no other for it."""
         return {name: value for name, value in content(self).items() if value is not False}
 
+    @property
+    def latent_grid(self) -> Grid:
+        """Return where latent states stand."""
+        return self.grid.resized(self.latent.shape(self.grid.dimensions))
+
     def build(self) -> nn.Module:
-        """Return the network with fresh weights."""
-        match self.stage, self.settings:
-            case "autoencoder", ConvolutionalAutoencoder():
-                return Autoencoder(self.settings, self.latent, self.statistics)
-            case ("operator", UTransformer() as shape) | ("unet" | "fno", CircularUNet() | FourierOperator() as shape):
-                form = {"mirrored": self.mirrored, "flux_form": self.flux_form}
-                return LatentOperator(shape, self.latent, self.statistics, **form)
-            case "diffusion_residual" | "consistency_distill", UTransformer():
-                return ResidualNetwork(self.settings, self.latent, self.statistics)
-        kind = type(self.settings).__name__
-        raise InputError(f"recipe.settings = {kind} does not describe a network of stage {self.stage}; retrain it")
+        """Return the network with fresh weights, in single precision whatever the process prefers."""
+        return self._built().float()
+
+    def _built(self) -> nn.Module:
+        if self.stage == "autoencoder":
+            return build(self.settings, self.facts, self.latent_grid, self.statistics)
+        points = getattr(self.settings, "points_per_token", None)
+        shape = self.latent.shape(self.grid.dimensions, points)
+        low_pass = LowPass(self.facts.channels, self.latent_grid, self.grid.resized(shape))
+        if self.stage in ("diffusion_residual", "consistency_distill"):
+            return ResidualNetwork(self.settings, self.facts, low_pass, self.statistics)
+        operator = LatentOperator(self.settings, self.facts, low_pass, self.statistics, flux_form=self.flux_form)
+        operator.motions = group(self.averaged, self.grid)
+        return operator
 
 
 N = TypeVar("N", bound=nn.Module)

@@ -1,4 +1,4 @@
-"""A U-shaped network (U-Net, arXiv 1505.04597) round the circle, steered by scalars.
+"""A U-shaped network (U-Net, arXiv 1505.04597) on a grid of any sides, steered by scalars.
 
 Blocks on levels ever coarser, and back. The U-transformer over latent tokens and the U-Net among the baselines are both
 of this shape and differ in their levels.
@@ -17,8 +17,11 @@ from universal_simulator.networks.blocks import (
     Coarsening,
     ConditionEmbedding,
     Convolution,
+    Kind,
     Pointwise,
     Refinement,
+    apart,
+    together,
 )
 
 
@@ -33,33 +36,48 @@ class Level:
     blocks: int = 1
     """On the way down, and again on the way up."""
     coarsening: int = 2
-    """Positions of this level that make one of the next."""
+    """Positions of this level, along each axis, that make one of the next."""
     heads: int = 0
-    """Of attention round the circle; 0: none."""
+    """Of attention over all positions; 0: none."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What goes into a network and comes out of it."""
+
+    states: int
+    """Fields that go in, channel by channel."""
+    outputs: int
+    conditions: int
+    axes: tuple[Kind, ...]
+    """What lies at the sides of each axis of space."""
 
 
 class UShape(nn.Module):
-    """Map stacked fields and scalar conditions to one field; exactly zero before training."""
+    """Map stacked fields and scalar conditions to fields; exactly zero before training."""
 
-    def __init__(self, levels: Sequence[Level], *, states: int, conditions: int, embedding: int) -> None:
+    def __init__(self, levels: Sequence[Level], shape: Shape, *, embedding: int, patch: int = 1) -> None:
         super().__init__()
-        first, pairs = levels[0], list(pairwise(levels))
-        self.embed = ConditionEmbedding(conditions, embedding)
-        self.enter = Convolution(states, first.width, first.kernel)
-        self.down = nn.ModuleList(_blocks(level, embedding) for level in levels)
-        self.up = nn.ModuleList(_blocks(level, embedding) for level in levels[:-1])
-        self.coarsen = nn.ModuleList(Coarsening(a.width, b.width, a.coarsening) for a, b in pairs)
-        self.refine = nn.ModuleList(Refinement(b.width, a.width, a.coarsening) for a, b in pairs)
-        self.join = nn.ModuleList(Pointwise(2 * level.width, level.width) for level in levels[:-1])
-        self.leave = Convolution(first.width, 1, first.kernel, bias=False)  # the mean is taken away again
+        first, pairs, axes = levels[0], list(pairwise(levels)), shape.axes
+        d, self.patch = len(axes), patch
+        self.embed = ConditionEmbedding(shape.conditions, embedding)
+        self.enter = Convolution(shape.states * patch**d, first.width, first.kernel, axes)
+        self.down = nn.ModuleList(_blocks(level, embedding, axes) for level in levels)
+        self.up = nn.ModuleList(_blocks(level, embedding, axes) for level in levels[:-1])
+        self.coarsen = nn.ModuleList(Coarsening(a.width, b.width, a.coarsening, d) for a, b in pairs)
+        self.refine = nn.ModuleList(Refinement(b.width, a.width, a.coarsening, d) for a, b in pairs)
+        self.join = nn.ModuleList(Pointwise(2 * level.width, level.width, d) for level in levels[:-1])
+        # without a bias: where the mean is taken away again it would learn nothing
+        self.leave = Convolution(first.width, shape.outputs * patch**d, first.kernel, axes, bias=False)
         nn.init.zeros_(self.leave.weight)
 
     def forward(
-        self, states: Float[Tensor, "sample state space"], conditions: Float[Tensor, "sample condition"]
-    ) -> Float[Tensor, "sample space"]:
-        """Return one value per point."""
+        self, states: Float[Tensor, "sample state *space"], conditions: Float[Tensor, "sample condition"]
+    ) -> Float[Tensor, "sample output *space"]:
+        """Return one value per output and point."""
         embedding = self.embed(conditions)
-        x, skips = self.enter(states.mT.contiguous()), []
+        x, skips = states.movedim(1, -1).contiguous(), []
+        x = self.enter(together(x, self.patch) if self.patch > 1 else x)
         for blocks, coarsen in zip(self.down, self.coarsen, strict=False):
             x = _apply(blocks, x, embedding)
             skips.append(x)
@@ -67,11 +85,12 @@ class UShape(nn.Module):
         x = _apply(self.down[-1], x, embedding)
         for blocks, refine, join in reversed(list(zip(self.up, self.refine, self.join, strict=True))):
             x = _apply(blocks, join(torch.cat((refine(x), skips.pop()), dim=-1)), embedding)
-        return self.leave(x).squeeze(-1)
+        x = self.leave(x)
+        return (apart(x, self.patch) if self.patch > 1 else x).movedim(-1, 1)
 
 
-def _blocks(level: Level, embedding: int) -> nn.ModuleList:
-    make = (level.width, level.kernel, level.group_size, embedding, level.heads)
+def _blocks(level: Level, embedding: int, axes: tuple[Kind, ...]) -> nn.ModuleList:
+    make = (level.width, level.kernel, level.group_size, embedding, axes, level.heads)
     return nn.ModuleList(Block(*make) for _ in range(level.blocks))
 
 

@@ -1,97 +1,127 @@
 """Does a step satisfy the equation? The balance over a whole time step, at the wave numbers it can be trusted at.
 
-For ``û' = g(û)`` the step from ``û₀`` to ``û₁`` obeys ``û₁ - û₀ = ∫ g dt``. The integral is taken by the trapezoidal
+For ``u' = g(u)`` the step from ``u₀`` to ``u₁`` obeys ``u₁ - u₀ = ∫ g dt``. The integral is taken by the trapezoidal
 rule with end correction, ``h/2 (g₀ + g₁) + h²/12 (g₀' - g₁')``, of fourth order (Euler-Maclaurin), where
-``g' = (∂g/∂û) g`` is the exact derivative along the flow. Both ends suffice; no solver runs. Long waves change little
-in one step, so there the balance is sharp; short ones are left out.
+``g' = (∂g/∂u) g`` is the derivative along the flow, which a problem's rate gives in closed form. Both ends suffice; no
+solver runs. Long waves change little in one step, so there the balance is sharp; short ones are left out. The mean of
+a channel that is conserved is no part of it.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.fields.spectral import resample, wave_numbers
-from universal_simulator.physics.equations import Equation
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import low_passed, resized
 
 LONGEST_MODES = 12
+NOTHING = 1e-9
+"""Change, relative to the field, below which there is none."""
 
 
-def integrated_residual(
-    equation: Equation,
-    before: Float[Tensor, "*batch space"],
-    after: Float[Tensor, "*batch space"],
-    time_step: float,
-    modes: int = LONGEST_MODES,
-) -> Float[Tensor, "*batch"]:
-    """Return what the equation leaves unexplained of the change over ``time_step``, relative to that change.
+@dataclass(frozen=True)
+class Balance:
+    """The equation of some fields over one time step, in double precision."""
 
-    0 is a perfect step, 1 as bad as no step at all. Computed in double precision.
-    """
-    first, last = _spectrum(before), _spectrum(after)
-    return _unexplained(first, last, _explained(equation, first, last, time_step), modes)
+    rate: Callable[[Tensor, Tensor, Grid], Tensor]
+    tangent: Callable[[Tensor, Tensor, Tensor, Grid], Tensor]
+    facts: Facts
+    grid: Grid
+    time_step: float
 
+    def residual(
+        self,
+        before: Float[Tensor, "sample channel *space"],
+        after: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
+        modes: int = LONGEST_MODES,
+    ) -> Float[Tensor, " sample"]:
+        """Return what the equation leaves unexplained of the change over a step, relative to that change.
 
-def balanced(
-    equation: Equation,
-    before: Float[Tensor, "*batch space"],
-    after: Float[Tensor, "*batch space"],
-    time_step: float,
-    modes: int,
-    iterations: int,
-) -> Float[Tensor, "*batch space"]:
-    """Return ``after`` with its ``modes`` longest waves replaced by what the balance demands of them.
+        0 is a perfect step, 1 as bad as no step at all. Channels are pooled, each relative to its own size.
+        """
+        first, last = self._even(before), self._even(after)
+        return self._unexplained(first, last, self._explained(first, last, parameters), modes)
 
-    The balance is implicit in ``after``; it is solved by fixed-point iteration from ``after`` itself, whose shorter
-    waves stay as they are. Where the iteration does not lower the residual, as for long steps of fast flow, ``after``
-    is returned unchanged. The mean is never touched.
-    """
-    first, last = _spectrum(before), _spectrum(after)
-    explained = _explained(equation, first, last, time_step)
-    best, least = last, _unexplained(first, last, explained, modes)
-    for _ in range(iterations):
-        last = torch.cat((last[..., :1], (first + explained)[..., 1 : modes + 1], last[..., modes + 1 :]), dim=-1)
-        explained = _explained(equation, first, last, time_step)
-        rest = _unexplained(first, last, explained, modes)
-        best = torch.where((rest < least)[..., None], last, best)
-        least = torch.minimum(rest, least)
-    return resample(torch.fft.irfft(best), after.shape[-1]).to(after.dtype)
+    def corrected(
+        self,
+        before: Float[Tensor, "sample channel *space"],
+        after: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
+        modes: int,
+        iterations: int,
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return ``after`` with its ``modes`` longest waves replaced by what the balance demands of them.
 
+        The balance is implicit in ``after``; it is solved by fixed-point iteration from ``after`` itself, whose shorter
+        waves stay as they are. Where the iteration does not lower the residual, as for long steps of fast flow,
+        ``after`` is returned unchanged. The mean of a conserved channel is never touched.
+        """
+        first, last = self._even(before), self._even(after)
+        explained = self._explained(first, last, parameters)
+        best, least = last, self._unexplained(first, last, explained, modes)
+        for _ in range(iterations):
+            last = last + self._long(first + explained - last, modes)
+            explained = self._explained(first, last, parameters)
+            rest = self._unexplained(first, last, explained, modes)
+            best = torch.where(_wide(rest < least, last), last, best)
+            least = torch.minimum(rest, least)
+        return resized(best, self.grid, self.facts.channels, after.shape[-self.grid.dimensions :]).to(after.dtype)
 
-def _spectrum(field: Float[Tensor, "*batch space"]) -> Complex[Tensor, "*batch mode"]:
-    """Return the spectrum on an even number of points, as whoever has only the spectrum takes it to be."""
-    points = field.shape[-1]
-    return torch.fft.rfft(resample(field.double(), points + points % 2))
+    def _even(self, field: Tensor) -> Tensor:
+        """Return the field on even numbers of points: spectra of odd ones cannot be told from those of even ones."""
+        shape = tuple(n + n % 2 for n in field.shape[-self.grid.dimensions :])
+        return resized(field.double(), self.grid, self.facts.channels, shape)
 
+    def _explained(self, first: Tensor, last: Tensor, parameters: Tensor) -> Tensor:
+        """Return the integral of the rate over the step by the end-corrected trapezoidal rule."""
+        grid, told = self.grid.resized(tuple(first.shape[-self.grid.dimensions :])), parameters.double()
+        g0, g1 = self.rate(first, told, grid), self.rate(last, told, grid)
+        slope0, slope1 = self.tangent(first, g0, told, grid), self.tangent(last, g1, told, grid)
+        return self.time_step / 2 * (g0 + g1) + self.time_step**2 / 12 * (slope0 - slope1)
 
-def _explained(
-    equation: Equation, first: Complex[Tensor, "*batch mode"], last: Complex[Tensor, "*batch mode"], time_step: float
-) -> Complex[Tensor, "*batch mode"]:
-    """Return the integral of ``g`` over the step by the end-corrected trapezoidal rule."""
-    k = wave_numbers(2 * (first.shape[-1] - 1)).to(first.device)
+    def _long(self, u: Tensor, modes: int) -> Tensor:
+        """Return the long waves, without the mean of what is conserved."""
+        waves = low_passed(u, self.grid, self.facts.channels, modes)
+        kept = torch.tensor(self.facts.conserves(), dtype=u.dtype, device=u.device)
+        return waves - self.grid.wide(self.grid.mean(waves) * kept)
 
-    def rate(spectrum: Tensor) -> Tensor:
-        return equation.linear(k) * spectrum + equation.nonlinear(spectrum, k)
-
-    g0, slope0 = torch.func.jvp(rate, (first,), (rate(first),))  # type: ignore[misc]
-    g1, slope1 = torch.func.jvp(rate, (last,), (rate(last),))  # type: ignore[misc]
-    return time_step / 2 * (g0 + g1) + time_step**2 / 12 * (slope0 - slope1)
-
-
-def _unexplained(first: Tensor, last: Tensor, explained: Tensor, modes: int) -> Float[Tensor, "*batch"]:
-    change = (last - first)[..., 1 : modes + 1]
-    rest = change - explained[..., 1 : modes + 1]
-    return torch.linalg.vector_norm(rest, dim=-1) / torch.linalg.vector_norm(change, dim=-1).clamp(min=1e-9)
+    def _unexplained(self, first: Tensor, last: Tensor, explained: Tensor, modes: int) -> Tensor:
+        size = self.grid.rms(first).clamp(min=torch.finfo(first.dtype).tiny)
+        rest, change = (
+            self.grid.rms(self._long(u, modes)) / size for u in (last - first - explained, last - first)
+        )
+        return _norm(rest) / _norm(change).clamp(min=NOTHING)
 
 
 def energy_growth(
-    before: Float[Tensor, "*batch space"], after: Float[Tensor, "*batch space"]
-) -> Float[Tensor, "*batch"]:
-    """Return by what fraction the energy ``∫(u - m)²`` grew: zero wherever it fell, as viscous flow demands."""
-    e0, e1 = ((u.double() - u.double().mean(-1, keepdim=True)).square().sum(-1) for u in (before, after))
-    return (e1 / e0.clamp(min=1e-12) - 1).clamp(min=0)
+    before: Float[Tensor, "sample channel *space"], after: Float[Tensor, "sample channel *space"], grid: Grid
+) -> Float[Tensor, " sample"]:
+    """Return by what fraction the energy ``Σ ∫(u - m)²`` grew: zero wherever it fell, as viscous flow demands."""
+    e0, e1 = ((u.double() - grid.wide(grid.mean(u.double()))).square().flatten(1).sum(-1) for u in (before, after))
+    return (e1 / e0.clamp(min=torch.finfo(e0.dtype).tiny) - 1).clamp(min=0)
 
 
-def mass_change(before: Float[Tensor, "*batch space"], after: Float[Tensor, "*batch space"]) -> Float[Tensor, "*batch"]:
-    """Return the change of the mean, relative to the mean size of the field."""
-    size = before.double().abs().mean(-1).clamp(min=1e-12)
-    return (after.double().mean(-1) - before.double().mean(-1)).abs() / size
+def mass_change(
+    before: Float[Tensor, "sample channel *space"],
+    after: Float[Tensor, "sample channel *space"],
+    facts: Facts,
+    grid: Grid,
+) -> Float[Tensor, " sample"]:
+    """Return the largest change of a conserved channel's mean, relative to the mean size of the channel."""
+    size = grid.mean(before.double().abs()).clamp(min=torch.finfo(torch.float64).tiny)
+    change = (grid.mean(after.double()) - grid.mean(before.double())).abs() / size
+    kept = torch.tensor(facts.conserves(), dtype=change.dtype, device=change.device)
+    return (change * kept).amax(1)
+
+
+def _norm(values: Float[Tensor, "sample channel"]) -> Float[Tensor, " sample"]:
+    return torch.linalg.vector_norm(values, dim=-1)
+
+
+def _wide(flags: Tensor, like: Tensor) -> Tensor:
+    return flags.view(-1, *[1] * (like.ndim - 1))

@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.fields.frame import leave_frame, spatial_mean
-from universal_simulator.fields.spectral import resample
-from universal_simulator.physics.equations import Equation
+from universal_simulator.fields.spectral import resample, shift
+from universal_simulator.physics.numerics import Clock, Coarse, Law
 from universal_simulator.physics.solver import Plan, advance
 
 MOST_STEPS = 4096
@@ -22,34 +21,30 @@ MOST_STEPS = 4096
 
 @torch.inference_mode()
 def solve_coarsely(
-    equation: Equation,
-    u: Float[Tensor, "sample space"],
-    interval: float,
-    frames: int,
-    *,
-    grid: int,
-    courant: float,
-) -> Float[Tensor, "sample {frames} space"]:
-    """Return ``frames`` snapshots, ``interval`` apart, after ``u``, on its points.
+    law: Law, u: Float[Tensor, "sample space"], clock: Clock, setting: Coarse
+) -> Float[Tensor, "sample time space"]:
+    """Return the clock's snapshots after ``u``, on its points.
 
     A step lets the fastest part of the batch cross ``courant`` of the grid's cells, in the frame of each mean.
     """
-    mean = spatial_mean(u)
-    v = resample(u - mean[:, None], grid)
-    snapshots = [resample(v, u.shape[-1]) for v in _march(equation, v, interval, frames, courant)]
-    elapsed = interval * torch.arange(1, frames + 1, device=u.device, dtype=u.dtype)
-    return leave_frame(torch.stack(snapshots, 1), mean, equation.drift(mean), elapsed)
+    mean = u.double().mean(-1).to(u.dtype)
+    v = resample(u - mean[:, None], setting.points)
+    march = _march(law, v, clock, setting.courant)
+    moving = torch.stack([resample(v, u.shape[-1]) for v in march], 1)
+    elapsed = clock.interval * torch.arange(1, clock.frames + 1, device=u.device, dtype=u.dtype)
+    resting = shift(moving, law.drift(mean)[:, None] * elapsed)
+    return resting - resting.double().mean(-1, keepdim=True).to(u.dtype) + mean[:, None, None]
 
 
 def _march(
-    equation: Equation, v: Float[Tensor, "sample grid"], interval: float, frames: int, courant: float
+    law: Law, v: Float[Tensor, "sample grid"], clock: Clock, courant: float
 ) -> Iterator[Float[Tensor, "sample grid"]]:
-    grid = v.shape[-1]
+    grid, interval = v.shape[-1], clock.interval
     kept = (grid - 1) // 3 + 1
     spectrum = torch.fft.rfft(v)[..., :kept]
-    for _ in range(frames):
+    for _ in range(clock.frames):
         crossed = interval * grid * float(v.abs().max())
         steps = math.ceil(crossed / courant) if math.isfinite(crossed) else 1
-        spectrum = advance(equation, spectrum, Plan(grid, kept, min(max(steps, 1), MOST_STEPS)), interval)
+        spectrum = advance(law, spectrum, Plan(grid, kept, min(max(steps, 1), MOST_STEPS)), interval)
         v = torch.fft.irfft(spectrum, n=grid)
         yield v

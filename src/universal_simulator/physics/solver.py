@@ -26,8 +26,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from universal_simulator.fields.spectral import cell_centres, wave_numbers
-from universal_simulator.physics.equations import Equation
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
+from universal_simulator.physics.numerics import Law, Solution
 from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
@@ -43,19 +43,6 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Solution:
-    """Snapshots, and what they cost and lost."""
-
-    values: Float[Tensor, "sample time space"]
-    discarded: float
-    """Largest share of the fluctuation's root-mean-square in the last eighth of the modes kept."""
-    grid: int
-    """Largest number of points used."""
-    steps: int
-    """Largest number of steps between two snapshots."""
-
-
-@dataclass(frozen=True)
 class Plan:
     """How to go from one snapshot to the next."""
 
@@ -64,7 +51,7 @@ class Plan:
     steps: int
 
 
-def plan(equation: Equation, spread: float, interval: float, until: float) -> Plan:
+def plan(equation: Law, spread: float, interval: float, until: float) -> Plan:
     """Choose grid and steps up to the time ``until`` for solutions of this range (maximum - minimum), by the rule."""
     width = equation.front_width(spread)
     if math.isinf(width):
@@ -76,7 +63,7 @@ def plan(equation: Equation, spread: float, interval: float, until: float) -> Pl
 
 
 def solve(
-    equation: Equation,
+    equation: Law,
     initial: Callable[[Float[Tensor, " space"]], Float[Tensor, "sample space"]],
     times: np.ndarray,
     points: int,
@@ -106,7 +93,7 @@ def solve(
         discarded = max(discarded, tail)
         most = Plan(max(grid, most.grid), now.kept, max(now.steps, most.steps))
         snapshots.append(_sample(spectrum / grid, points, mean, drift * t))
-    return Solution(torch.stack(snapshots, 1), discarded, most.grid, most.steps)
+    return Solution(torch.stack(snapshots, 1)[:, :, None], discarded, most.grid, most.steps)
 
 
 def _initial_spectrum(
@@ -134,7 +121,7 @@ def _regrid(spectrum: Tensor, grid: int, to: Plan, dtype: torch.dtype) -> Tensor
     return (kept * (to.grid / grid) if to.grid != grid else kept).to(dtype.to_complex())
 
 
-def advance(equation: Equation, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
+def advance(equation: Law, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
     """Return the spectrum one interval later; it holds the modes that the plan keeps."""
     dtype = spectrum.real.dtype
     table = _table(equation, by, interval, dtype)
@@ -150,7 +137,7 @@ def advance(equation: Equation, spectrum: Tensor, by: Plan, interval: float) -> 
 
 
 @lru_cache(maxsize=256)
-def _table(equation: Equation, by: Plan, interval: float, dtype: torch.dtype) -> Coefficients:
+def _table(equation: Law, by: Plan, interval: float, dtype: torch.dtype) -> Coefficients:
     """Return the integrator's numbers; they are as large as one spectrum and take long to make."""
     k = wave_numbers(by.grid)[: by.kept]
     return coefficients(equation.linear(k), interval / by.steps, dtype)

@@ -1,0 +1,106 @@
+"""What is known of a data set before any number is read: channels, parameters, what is conserved, symmetries.
+
+Facts carry no numerics and name no code, so that networks, statistics and cards can hold them; what a problem can *do*
+(its rate of change, a solver) stands in ``problems``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, model_validator
+from torch import Tensor
+
+from universal_simulator.fields.frame import Frame
+from universal_simulator.fields.grid import Channel
+from universal_simulator.fields.symmetries import Symmetry
+from universal_simulator.support.errors import InputError
+
+
+class Parameter(BaseModel):
+    """A number that tells one trajectory's equation from another's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    symbol: str = ""
+    """As it stands in files and on figures; by default the name."""
+    unit: str = ""
+    scale: Literal["log", "linear"] = "log"
+    """Whether factors or differences count; ``log`` demands positive numbers."""
+
+    @property
+    def label(self) -> str:
+        """Return what it is called in files and on figures."""
+        return self.symbol or self.name
+
+
+class Facts(BaseModel):
+    """A problem, as far as it can be written down."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Of the problem; ``problems.find`` knows what it can do."""
+    channels: tuple[Channel, ...]
+    parameters: tuple[Parameter, ...] = ()
+    conserved: tuple[str, ...] = ()
+    """Channels whose mean over space never changes."""
+    symmetries: tuple[Symmetry, ...] = ()
+    decays: bool = False
+    """Whether the mean square of every channel, its mean taken away, can only fall."""
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> "Facts":
+        for kind in (self.channels, self.parameters):
+            names = [one.name for one in kind]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{names} must have different names; rename one")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the channels."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def single(self) -> bool:
+        """Return whether there is one channel only, whose name then need not be said."""
+        return len(self.channels) == 1
+
+    @property
+    def frame(self) -> Frame:
+        """Return what may be taken away from its fields."""
+        return Frame(self.channels, self.symmetries)
+
+    def conserves(self) -> tuple[bool, ...]:
+        """Return for each channel whether its mean never changes."""
+        return tuple(channel.name in self.conserved for channel in self.channels)
+
+    def vector(self, given: Mapping[str, float]) -> tuple[float, ...]:
+        """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range."""
+        known = [one.name for one in self.parameters]
+        if unknown := sorted(set(given) - set(known)):
+            raise InputError(
+                f"parameters = {unknown[0]}: must be one of {', '.join(known) or 'none'} for {self.name}; drop it"
+            )
+        return tuple(self._one(one, given) for one in self.parameters)
+
+    def _one(self, parameter: Parameter, given: Mapping[str, float]) -> float:
+        if parameter.name not in given:
+            raise InputError(f"parameters.{parameter.name} = missing: {self.name} must be told it; give a number")
+        value = float(given[parameter.name])
+        if not math.isfinite(value) or (parameter.scale == "log" and value <= 0):
+            rule = "positive and finite" if parameter.scale == "log" else "finite"
+            raise InputError(f"parameters.{parameter.name} = {value:g}: must be {rule}; correct it")
+        return value
+
+
+def scaled(parameters: Sequence[Parameter], values: Float[Tensor, "sample parameter"]) -> Float[Tensor, "..."]:
+    """Return the parameters as networks are told them: logarithms where factors count."""
+    logs = [one.scale == "log" for one in parameters]
+    if all(logs):
+        return values.log()
+    return torch.stack([v.log() if log else v for v, log in zip(values.unbind(-1), logs, strict=True)], -1)

@@ -1,0 +1,98 @@
+"""What every solver is asked and answers, whatever its equation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from universal_simulator.fields.grid import Grid
+
+
+@runtime_checkable
+class Law(Protocol):
+    """``u_t = L u + N(u)`` with its constants; one number each for all fields, or one for each (``(sample, 1)``)."""
+
+    @property
+    def identity(self) -> str:
+        """Return the equation in one line, constants included; equal strings mean equal solutions."""
+        ...
+
+    def __hash__(self) -> int:
+        """Return the same for equal laws."""
+        ...
+
+    def linear(self, k: Float[Tensor, " mode"]) -> Tensor:
+        """Return the symbol of L, real or complex."""
+        ...
+
+    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
+        """Return the spectrum of N(u)."""
+        ...
+
+    def tangent(
+        self, u_hat: Complex[Tensor, "... mode"], change: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]
+    ) -> Complex[Tensor, "... mode"]:
+        """Return the derivative of N along a change."""
+        ...
+
+    def front_width(self, jump: float) -> float:
+        """Return how thin a front can become that jumps by this much; infinite where the equation forms none."""
+        ...
+
+    def drift(self, mean: Tensor) -> Tensor:
+        """Return the speed of the frame in which a field of this mean may be looked at as one of mean zero."""
+        ...
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Snapshots, and what they cost and lost."""
+
+    values: Float[Tensor, "sample time channel *space"]
+    discarded: float
+    """Largest share of the fluctuation's root-mean-square in the shortest waves kept."""
+    grid: int
+    """Largest number of points used along an axis."""
+    steps: int
+    """Largest number of steps between two snapshots."""
+
+
+Initial = Callable[[Grid], Float[Tensor, "sample channel *space"]]
+"""Initial fields wherever they are asked, in double precision."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a forecast's frames are: ``frames`` of them, ``interval`` apart."""
+
+    interval: float
+    frames: int
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """What a numerical baseline is allowed."""
+
+    points: int
+    """Along each axis."""
+    courant: float
+    """Cells that the fastest part crosses in one step; for a problem without speeds, steps per frame are its inverse."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Random initial fields; a sample depends on (seed, index) alone."""
+
+    draw: Callable[[Grid, int, int], Float[Tensor, "channel *space"]]
+    """From grid, seed and index to one field, in double precision."""
+    version: int
+    """Raised when the draws change: files of another version are not continued."""
+    text: str
+    """What is drawn, and where that departs from what is published, for the data card."""
+
+    def batch(self, grid: Grid, seed: int, indices: Sequence[int]) -> Float[Tensor, "sample channel *space"]:
+        """Return several fields."""
+        return torch.stack([self.draw(grid, seed, index) for index in indices])

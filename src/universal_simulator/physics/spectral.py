@@ -1,0 +1,86 @@
+"""Scalar equations ``u_t = L u + N(u)`` on a periodic interval, by their spectra: rate of change and solver.
+
+A *law* is such an equation with its constants; the classes here make a problem's capabilities of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import wave_numbers
+from universal_simulator.physics import solver
+from universal_simulator.physics.coarse import solve_coarsely
+from universal_simulator.physics.numerics import Clock, Coarse, Initial, Law, Solution
+
+PDEBENCH_TIMES = np.arange(201) * 0.01
+"""Two time units, a snapshot every 0.01."""
+
+
+@dataclass(frozen=True)
+class SpectralRate:
+    """The rate of change of a law, and its derivative along a change (see ``problems.problem.Rate``)."""
+
+    law: Callable[..., Law]
+
+    def __call__(self, u: Tensor, parameters: Tensor, grid: Grid) -> Tensor:
+        """Return ``L u + N(u)``."""
+        law, k, spectrum = self._law(parameters), *self._spectrum(u)
+        return self._field(law.linear(k) * spectrum + law.nonlinear(spectrum, k), u)
+
+    def tangent(self, u: Tensor, change: Tensor, parameters: Tensor, grid: Grid) -> Tensor:
+        """Return ``L δu + N'(u) δu``."""
+        law, k, spectrum = self._law(parameters), *self._spectrum(u)
+        along = torch.fft.rfft(change[:, 0])
+        return self._field(law.linear(k) * along + law.tangent(spectrum, along, k), u)
+
+    def _law(self, parameters: Tensor) -> Law:
+        return self.law(*parameters.double().split(1, -1))
+
+    def _spectrum(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        return wave_numbers(u.shape[-1]).to(u.device), torch.fft.rfft(u[:, 0])
+
+    def _field(self, spectrum: Tensor, like: Tensor) -> Tensor:
+        return torch.fft.irfft(spectrum, n=like.shape[-1])[:, None]
+
+
+@dataclass(frozen=True)
+class SpectralSolver:
+    """The pseudo-spectral solver for a law (see ``problems.problem.Solver``)."""
+
+    law: Callable[..., Law]
+
+    def identity(self, parameters: Sequence[float]) -> str:
+        """Return the equation in one line."""
+        return self.law(*parameters).identity
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return the version and the rule of the resolution."""
+        rule = {"tail": solver.TAIL, "step": solver.STEP, "transient": solver.TRANSIENT}
+        return {"solver version": solver.VERSION, "solver rule": rule}
+
+    def solve(
+        self,
+        parameters: Sequence[float],
+        initial: Initial,
+        times: np.ndarray,
+        grid: Grid,
+        dtype: torch.dtype = torch.float32,
+    ) -> Solution:
+        """Return the solution, resolved as its fronts need (``solver.py``)."""
+        def at(x: Tensor) -> Tensor:
+            return initial(grid.resized((len(x),)))[:, 0]
+
+        return solver.solve(self.law(*parameters), at, times, grid.shape[0], dtype)
+
+    def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
+        """Return frames after ``u``, all of its samples of one set of parameters after the other."""
+        frames = u.new_empty(len(u), clock.frames, *u.shape[1:])
+        for row in parameters.unique(dim=0):
+            mine = (parameters == row).all(1)
+            frames[mine, :, 0] = solve_coarsely(self.law(*row.tolist()), u[mine, 0], clock, setting)
+        return frames

@@ -1,0 +1,47 @@
+"""Problems, one file each, found lazily by name: facts, and where there are any, a rate, a solver, initial conditions.
+
+``find("burgers")`` imports this room's module of that name and returns its ``PROBLEM``; a name with a dot is a module
+of the user's own. No other room imports a problem, so adding or changing one concerns nobody else.
+"""
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import iter_modules
+
+from universal_simulator.problems.problem import Problem
+from universal_simulator.support.errors import InputError
+
+ROOM = __name__
+_NO_PROBLEMS = ("problem",)
+
+
+def names() -> tuple[str, ...]:
+    """Return the problems that come with the package."""
+    return tuple(sorted(one.name for one in iter_modules(__path__) if one.name not in _NO_PROBLEMS))
+
+
+def module_name(name: str) -> str:
+    """Return the module that holds a problem."""
+    return name if "." in name else f"{ROOM}.{name}"
+
+
+def find(name: str) -> Problem:
+    """Return the problem of this name; raises ``InputError`` where there is none."""
+    where = module_name(name)
+    if "." in name and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a user's module lies where the command is given
+    try:
+        known = "." in name or name in names()
+        problem = import_module(where).PROBLEM if known and find_spec(where) else None
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(
+            f"problem = {name}: module {where} must be importable and define PROBLEM ({error}); correct it"
+        ) from error
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"problem = {name}: must be one of {', '.join(names())}, or a module of yours, written with a dot; "
+            "choose one"
+        )
+    return problem

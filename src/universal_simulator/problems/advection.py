@@ -1,0 +1,74 @@
+"""Linear advection, ``u_t + β u_x = 0``, periodic on the unit interval: ``u(x, t) = u(x - β t, 0)``.
+
+PDEBench's convention (arXiv 2210.07182, appendix D.1); ``beta0.1`` in a file's name is the speed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from universal_simulator.fields.facts import Facts, Parameter
+from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.symmetries import Offset, Translation
+from universal_simulator.physics.initial_conditions import SINES
+from universal_simulator.physics.spectral import PDEBENCH_TIMES, SpectralRate, SpectralSolver
+from universal_simulator.problems.problem import Problem
+
+
+@dataclass(frozen=True)
+class Advection:
+    """Everything moves at one speed and keeps its shape."""
+
+    speed: float | Float[Tensor, "sample 1"]
+    """β, in domain lengths per time unit; positive moves to the right. One number, or one for each of several fields."""
+
+    @property
+    def identity(self) -> str:
+        """Return the equation in one line."""
+        return f"u_t + {self.speed!r} u_x = 0"
+
+    def linear(self, k: Float[Tensor, " mode"]) -> Complex[Tensor, "*sample mode"]:
+        """Return the symbol ``-i β k``."""
+        return -1j * self.speed * k
+
+    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
+        """Return zero: the equation is linear."""
+        return torch.zeros_like(u_hat)
+
+    def tangent(
+        self,
+        u_hat: Complex[Tensor, "... mode"],
+        change: Complex[Tensor, "... mode"],
+        k: Float[Tensor, " mode"],
+    ) -> Complex[Tensor, "... mode"]:
+        """Return zero, the derivative of nothing."""
+        return torch.zeros_like(u_hat)
+
+    def front_width(self, jump: float) -> float:
+        """Return infinity: a linear equation forms no fronts."""
+        return math.inf
+
+    def drift(self, mean: Tensor) -> Tensor:
+        """Return 0: adding a constant to u changes nothing else."""
+        return torch.zeros_like(mean)
+
+
+PROBLEM = Problem(
+    facts=Facts(
+        name="advection",
+        channels=(Channel(name="u"),),
+        parameters=(Parameter(name="beta"),),
+        conserved=("u",),
+        symmetries=(Translation(axis="x"), Offset(channel="u")),
+        decays=True,
+    ),
+    grid=Grid.interval(1024),
+    times=PDEBENCH_TIMES,
+    rate=SpectralRate(Advection),
+    solver=SpectralSolver(Advection),
+    initial_conditions=SINES,
+    title="Advection",
+)
