@@ -106,7 +106,7 @@ def made_up(fields: np.ndarray, grid: Grid) -> dict[str, torch.Tensor]:
         shape = (samples, members, 6, 1, truth.shape[2])
         phases = grid.wide(torch.rand(shape, generator=random) * 6.28)
         heights = grid.wide(torch.randn(shape, generator=random))
-        waves = grid.wide(torch.arange(1, 7)[:, None, None])
+        waves = grid.wide(torch.arange(1.0, 7.0)[:, None, None])
         return (heights * torch.sin(6.28 * waves * along + phases)).sum(2) / 2.4 * size
 
     error = wiggle(1)

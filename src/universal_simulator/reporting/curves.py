@@ -167,7 +167,7 @@ def shell_energy(
     In one dimension these are the modes of the real Fourier transform; of the two signs of a wave one is counted.
     Shells reach as far as the coarsest axis resolves them.
     """
-    spectrum = power(torch.from_numpy(np.asarray(fields, np.float64)), grid, channels)
+    spectrum = power(torch.from_numpy(np.array(fields, np.float64)), grid, channels)
     wide, number = doubled_grid(grid), torch.floor(shells(grid) + 0.5).long()
     weight = torch.full_like(spectrum[(0,) * (spectrum.ndim - grid.dimensions)], 1 / wide.size**2)
     weight[..., 0] /= 2  # waves along the other axes alone stand there with both their signs

@@ -24,8 +24,8 @@ def section(trajectories: Trajectories) -> Section:
         "falls at short waves where the grid resolves the field; and what they begin with."
     )
     maps, curves = sample_fields(trajectories), [*energy_spectra(trajectories), *initial_conditions(trajectories)]
-    large = trajectories.grid.dimensions > 1
-    groups = (Group("Sample fields", tuple(maps), large), Group("Spectrum and initial conditions", tuple(curves)))
+    size = "large" if trajectories.grid.dimensions > 1 else ""
+    groups = (Group("Sample fields", tuple(maps), size), Group("Spectrum and initial conditions", tuple(curves)))
     return Section("trajectories", "Trajectories", text, groups)
 
 

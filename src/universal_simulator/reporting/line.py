@@ -39,7 +39,7 @@ class Line:
         "is mostly a front in a slightly wrong place."
     )
     cut = "The same trajectories cut at three times; the broad grey line is the truth."
-    large = False
+    size, shown = "", 3
 
     def fields(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
         """Draw truth, forecast and error over x and t, and what the other forecasts add to it."""

@@ -65,8 +65,8 @@ class Group:
 
     heading: str
     pictures: tuple[Image, ...]
-    large: bool = False
-    """Whether they are of many parts and want more room."""
+    size: str = ""
+    """``large`` for pictures of many parts, ``wide`` for a single one that wants all the room."""
     kind = "pictures"
 
 

@@ -24,7 +24,7 @@ ROWS = 4
 """Times of a figure of snapshots."""
 PANEL, AROUND = 1.37, 1.1
 """Inches: width of a panel, and of what stands around all of them."""
-LETTERS = 20
+LETTERS = 16
 """Of a title that a panel has room for in one line."""
 
 
@@ -45,7 +45,7 @@ class Plane:
         "colours, the errors one of their own."
     )
     cut = "The same trajectories on the line through the middle of the domain; the broad grey line is the truth."
-    large = True
+    size, shown = "large", 2
 
     def fields(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
         """Draw truth, forecast and error at a few times, and the errors of all other forecasts and their spread."""
@@ -173,8 +173,11 @@ def _snapshots(examples: Examples, columns: Sequence[Panel], name: str, alt: str
 def _figure(grid: Grid, rows: int, columns: int, bars: float = 0.0) -> tuple[Figure, np.ndarray]:
     """Return an empty figure whose panels have the domain's shape; ``bars`` is room on their right, in inches."""
     up, across = (grid.axes[axis].length for axis in (_upward(grid), 1 - _upward(grid)))
-    size = (PANEL * columns + AROUND + bars, rows * (PANEL * min(up / across, 3.0) + 0.12 + 0.2 * bars) + AROUND)
-    figure = Figure(figsize=size)
+    size = (
+        PANEL * columns + AROUND + bars,
+        rows * (PANEL * min(up / across, 3.0) + 0.12 + 0.15 * bars) + AROUND - 0.4 * bars,
+    )
+    figure = Figure(figsize=size, layout="compressed")  # panels of fixed shape, bars as long as they are
     return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
 
 
@@ -216,5 +219,5 @@ def _bars(figure: Figure, axes: np.ndarray, columns: Sequence[Panel], side: str)
         label = fill(columns[first].shades.label, 26 * (end - first))
         bar = figure.colorbar(axes[0, first].images[0], ax=axes[:, first:end], location=side, label=label, **shape)
         bar.outline.set_visible(False)
-        bar.locator = MaxNLocator(4 * (end - first) if side == "bottom" else 5)
+        bar.locator = MaxNLocator(1 + 2 * (end - first) if side == "bottom" else 5)
         bar.update_ticks()

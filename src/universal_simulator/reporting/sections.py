@@ -11,8 +11,8 @@ from universal_simulator.reporting.verdict import conditioning
 from universal_simulator.reporting.verdict import uncertainty as judged
 from universal_simulator.reporting.views import View, view_of
 
-SHOWN, CUT = 3, 2
-"""Example trajectories with maps, and with profiles."""
+CUT = 2
+"""Example trajectories with profiles."""
 NOTHING = "No example trajectories were kept."
 
 Draw = Callable[[Examples, int, int], list]
@@ -36,13 +36,13 @@ def forecasts(results: Results) -> Section:
     if results.examples is None:
         return Section("forecasts", "Forecasts", NOTHING)
     view, examples = view_of(results.examples)
-    groups = []
-    for sample in range(min(SHOWN, len(examples))):
-        drawn: list[Image] = [*view.movies(examples, sample)] if sample == 0 else []
-        for channel in range(len(examples.facts.channels)):
-            drawn += view.fields(examples, sample, channel)
-        groups.append(Group(_label(examples, sample), tuple(drawn), view.large))
-    return Section("forecasts", "Forecasts", view.overview, tuple(groups))
+    movies = tuple(view.movies(examples, 0))
+    moving = [Group(f"{_label(examples, 0)}, in motion", movies, "wide")] if movies else []
+    groups = [
+        Group(_label(examples, sample), _of_channels(view.fields, examples, sample), view.size)
+        for sample in range(min(view.shown, len(examples)))
+    ]
+    return Section("forecasts", "Forecasts", view.overview, (*moving, *groups))
 
 
 def profiles(results: Results) -> Section:
@@ -134,13 +134,15 @@ def _members(view: View, examples: Examples) -> list[Group]:
     groups = [Group(heading, _of_channels(view.fans, examples, 0))]
     if "deterministic" in examples.forecasts:
         heading = "Samples beside the truth: what each departs from the deterministic forecast by"
-        groups.append(Group(heading, _of_channels(view.departures, examples, 0), view.large))
+        groups.append(Group(heading, _of_channels(view.departures, examples, 0), view.size))
     return groups
 
 
 def _of_channels(draw: Draw, examples: Examples, sample: int) -> tuple[Image, ...]:
-    channels = range(len(examples.facts.channels))
-    return tuple(picture for channel in channels for picture in draw(examples, sample, channel))
+    drawn = [draw(examples, sample, channel) for channel in range(len(examples.facts.channels))]
+    if examples.grid.dimensions > 1 and len({len(pictures) for pictures in drawn}) == 1:
+        drawn = [list(alike) for alike in zip(*drawn, strict=True)]  # channels beside each other
+    return tuple(picture for pictures in drawn for picture in pictures)
 
 
 def _label(examples: Examples, sample: int) -> str:

@@ -17,8 +17,10 @@ class View(Protocol):
     """What ``fields`` shows, in a sentence."""
     cut: str
     """What ``profiles`` shows, in a sentence."""
-    large: bool
-    """Whether the maps want more room than curves."""
+    size: str
+    """Of the room that its maps want, as ``Group`` has it."""
+    shown: int
+    """Of how many examples there are maps."""
 
     def fields(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
         """Draw truth, forecast and error over space and time, and what the other forecasts add to it."""
