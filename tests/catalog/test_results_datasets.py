@@ -15,6 +15,7 @@ from universal_simulator.catalog.references import FinishedScoresDataset
 from universal_simulator.catalog.scores import ScoresDataset
 
 PNG = b"\x89PNG\r\n\x1a\n"
+WEBP = b"RIFF....WEBP"
 
 
 def test_figures_are_stored_bit_by_bit(tmp_path):
@@ -30,6 +31,16 @@ def test_a_figure_that_is_not_drawn_any_more_goes(tmp_path):
     figures.save({"old": PNG, "kept": PNG})
     figures.save({"kept": PNG})
     assert set(figures.load()) == {"kept"}
+
+
+def test_what_moves_is_stored_beside_the_others_and_goes_like_them(tmp_path):
+    figures = FiguresDataset(str(tmp_path))
+    figures.save({"a": WEBP, "b": PNG})
+    assert {path.name for path in tmp_path.iterdir()} == {"a.webp", "b.png"}
+    assert figures.load() == {"a": WEBP, "b": PNG}
+    assert base64.b64decode(figures.preview()) == PNG
+    figures.save({"a": PNG})
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png"}
 
 
 def test_what_is_no_picture_is_refused_and_named(tmp_path):

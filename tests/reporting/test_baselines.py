@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from universal_simulator.evaluation.summary import AVERAGED
-from universal_simulator.reporting.baselines import Field, named, pictures, render, sentences
+from universal_simulator.reporting.baselines import Field, named, pictures, render, sentences, table
 
 COSTS = {"deterministic": (1e6, 900.0, 0.010), "ttc": (1.5e6, 1200.0, 0.8), "unet": (3e5, 880.0, 0.05)}
 COSTS |= {"fno": (2.8e5, 890.0, 0.09), "persistence": (0, 0.0, 1e-5), "solver_128_c1": (0, 0.0, 0.002)}
@@ -121,3 +121,18 @@ def test_the_solver_is_a_cloud_of_points_against_inference_and_lines_against_tra
 
 def test_every_axis_tells_its_unit(unnamed):
     assert unnamed(pictures(field())) == []
+
+
+def test_trivial_forecasts_stand_in_the_table_without_a_cost():
+    found = field(mean=0.9, nearest=1.1)
+    rows = {row.heading: row for row in table(found).rows}
+    assert list(rows)[-3:] == ["Training mean", "Nearest training sample", "Persistence"]
+    assert [cell.text for cell in rows["Training mean"].cells] == ["–", "–", "0.9", "–"]
+
+
+def test_without_a_solver_the_page_says_so():
+    one = field()
+    plain = replace(one, costs=one.costs[~one.costs["name"].str.startswith("solver")])
+    assert sentences(plain, "rollout")[-1] == (
+        "No numerical solver was tried; of all networks Latent chain, guided has the lowest error."
+    )

@@ -12,9 +12,10 @@ from kedro_datasets.text import TextDataset
 
 from finished_experiment import FRONTS, arrays, fronts, made_up, training_data
 from universal_simulator.configuration import Experiment, Gates
-from universal_simulator.pipelines.reporting import create_pipeline
-from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates
+from universal_simulator.pipelines.reporting import create_pipeline, nodes
+from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates, left_out
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
+from universal_simulator.problems.problem import Problem
 from universal_simulator.reporting.verdict import number
 from universal_simulator.support.errors import InputError
 
@@ -97,3 +98,13 @@ def test_a_missed_ambition_or_a_passed_gate_does_not_end_the_run(results, change
 
 def test_gates_are_not_enforced_unless_asked(results):
     enforce_gates(judged(results), "page", Gates(), Experiment(name="sota_v1"))
+
+
+def test_what_a_problem_without_rate_or_solver_cannot_have_is_said_once(monkeypatch):
+    asked = {"evaluation": {"variants": ["ensemble", "ttc", "persistence"], "outside": {"trajectories": 4}}}
+    assert left_out(asked, FRONTS) == ()
+    monkeypatch.setattr(nodes, "find", lambda name: Problem(FRONTS))
+    forecasts, cases = left_out(asked, FRONTS)
+    assert forecasts.startswith("Left out: test-time conditioned. It needs the equation's rate of change, and burgers")
+    assert "They need a solver and new initial fields" in cases
+    assert left_out({"evaluation": {"variants": ["deterministic"]}}, FRONTS) == ()

@@ -136,6 +136,7 @@ def test_the_spectrum_of_two_dimensions_has_the_error_too(plane_sections):
     (spectrum,) = (p for section in plane_sections for p in section.pictures if p.name == "spectrum-t011-u")
     labels = [line.get_label() for line in spectrum.figure.axes[0].lines]
     assert labels == ["Truth", "Deterministic", "Ensemble", "Test-time conditioned", "Error: deterministic"]
+    assert spectrum.figure.axes[0].get_ylabel() == "energy |û|² ((mol/m³)²)"
 
 
 def test_the_page_holds_the_movie_and_its_still_and_fetches_nothing(plane_page):

@@ -41,8 +41,8 @@ class FiguresDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
 
     def preview(self) -> ImagePreview:
         """Return the one figure that Kedro-Viz shows."""
-        figures = self.load()
-        chosen = figures.get(SHOWN) or next(iter(figures.values()))
+        figures = {path.stem: path for path in self._files() if path.suffix == ".png"}
+        chosen = (figures.get(SHOWN) or next(iter(figures.values()))).read_bytes()
         return ImagePreview(base64.b64encode(chosen).decode())
 
     def _exists(self) -> bool:

@@ -137,8 +137,9 @@ def labelled(channel: Channel) -> str:
 
 
 def unit(channel: Channel, power: str = "") -> str:
-    """Return what a channel is measured in."""
-    return (channel.unit or DATA_UNITS) + power
+    """Return what a channel is measured in, or a power of it."""
+    compound = power and re.search(r"[^A-Za-z]", channel.unit)
+    return (f"({channel.unit})" if compound else channel.unit or DATA_UNITS) + power
 
 
 def position(axis: Axis) -> str:
