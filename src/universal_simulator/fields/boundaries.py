@@ -16,7 +16,7 @@ from universal_simulator.fields.grid import Axis, Channel, Grid
 
 
 def extend(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int, reach: int
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int, reach: int
 ) -> Float[Tensor, "..."]:
     """Return the field with ``reach`` more cells beyond both sides of an axis, as each side and channel demands.
 
@@ -39,7 +39,7 @@ def signs(grid: Grid, channels: Sequence[Channel], axis: int, like: Tensor) -> F
 
 
 def doubled(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int
 ) -> Float[Tensor, "..."]:
     """Return the field on a periodic axis of twice the length: itself and its mirror image; periodic axes stay.
 
@@ -77,7 +77,7 @@ def doubled_grid(grid: Grid) -> Grid:
 
 
 def doubled_everywhere(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel]
 ) -> Float[Tensor, "..."]:
     """Return the field doubled along every axis that does not close."""
     for axis in range(grid.dimensions):

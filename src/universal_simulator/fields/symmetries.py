@@ -86,7 +86,7 @@ class Motion:
         return Motion(order, tuple(self.flipped[i] for i in order), self.sign)
 
     def apply(
-        self, u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]
+        self, u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel]
     ) -> Float[Tensor, "..."]:
         """Return the moved field."""
         d = grid.dimensions

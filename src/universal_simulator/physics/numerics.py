@@ -79,7 +79,7 @@ class Coarse:
     points: int
     """Along each axis."""
     courant: float
-    """Cells that the fastest part crosses in one step; for a problem without speeds, steps per frame are its inverse."""
+    """Cells that the fastest part crosses in one step; what it means where nothing moves, the solver says."""
 
 
 @dataclass(frozen=True)

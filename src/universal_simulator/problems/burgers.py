@@ -68,7 +68,7 @@ PROBLEM = Problem(
     facts=Facts(
         name="burgers",
         channels=(Channel(name="u"),),
-        parameters=(Parameter(name="nu", symbol="Nu"),),
+        parameters=(Parameter(name="nu", symbol="Nu", default=0.01),),
         conserved=("u",),
         symmetries=(Translation(axis="x"), Reflection(axis="x", sign=-1), Galilean(channel="u", axis="x")),
         decays=True,

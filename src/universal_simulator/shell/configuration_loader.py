@@ -185,7 +185,6 @@ class ExperimentLoader(OmegaConfigLoader):
             "params": lambda path: select(self["parameters"], path),
             "experiment": self.folder,
             "resume": self._resume,
-            "trusted": lambda: not self["parameters"]["force"],
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():

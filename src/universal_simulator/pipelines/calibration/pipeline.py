@@ -11,7 +11,6 @@ TRAINED = [
     "consistency_distill",
     "params:diffusion_residual",
     "params:consistency_distillation",
-    "params:data",
     "params:compute",
 ]
 """What an emulator is assembled from, in the order of ``assemble``'s arguments."""
@@ -30,9 +29,8 @@ def create_pipeline() -> Pipeline:
                     "params:calibration",
                     "params:evaluation",
                     "params:ttc",
-                    "params:data",
+                    "params:data.time_stride",
                     "params:seed",
-                    "params:compute",
                 ],
                 "ensemble_calibration",
             ),
