@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.pdebench import Layout, read_layout
 from universal_simulator.fields.trajectories import Source, Trajectories
 from universal_simulator.physics.equations import Equation, file_name
@@ -53,7 +54,7 @@ class Selection(BaseModel):
 
     def open(self) -> Trajectories:
         """Return the trajectories; refuse files that no longer hold what was selected."""
-        sources, times = [], np.empty(0)
+        sources, axes = [], []
         for one in self.parts:
             layout = read_layout(Path(one.file), one.symbol, one.parameter)
             if max(one.rows) >= layout.shape[0]:
@@ -62,8 +63,9 @@ class Selection(BaseModel):
                     "to; run the data_engineering pipeline again"
                 )
             sources.append(Source(layout.values, np.asarray(one.rows), one.parameter))
-            times = layout.times
-        found = Trajectories(sources, times)
+            axes.append((layout.path, layout.times, layout.shape[2]))
+        demand_alike(axes)
+        found = Trajectories(sources, axes[0][1])
         if self.fingerprint not in ("", found.fingerprint):
             raise InputError(
                 f"{self.parts[0].file}: fingerprint = {found.fingerprint} must be {self.fingerprint}, as when it was "
