@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from universal_simulator.acquisition.container import demand
+from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
 TOLERANCE = 0.02
@@ -32,6 +33,20 @@ def are_cell_centres(x: np.ndarray) -> bool:
     return bool(np.abs(x.astype(np.float64) - centres).max() <= TOLERANCE / len(x))
 
 
+def uniform_axis(path: Path, name: str, x: np.ndarray, n: int) -> tuple[float, float]:
+    """Return the ends of the domain whose ``n`` cell centres these are: half a step before the first, and after the last."""
+    demand(path, x.shape == (n,), f"{name} has shape {x.shape}", f"have one entry for each of {n} points")
+    demand(path, n > 1 and np.isfinite(x).all(), f"{name} = {n} points", "be two finite ones or more")
+    x = x.astype(np.float64)
+    steps = np.diff(x)
+    step = (x[-1] - x[0]) / (n - 1)
+    even = step > 0 and np.ptp(steps) <= 4 * TOLERANCE * step
+    demand(path, bool(even), f"{name} has steps {steps.min():g} … {steps.max():g}", "ascend uniformly; resample")
+    ends = x[0] - step / 2, x[-1] + step / 2
+    digits = max(0, 5 - int(np.floor(np.log10(ends[1] - ends[0]))))
+    return round(float(ends[0]), digits), round(float(ends[1]), digits)  # 1, not the sum of its nearest singles
+
+
 def uniform_times(path: Path, name: str, t: np.ndarray, count: int) -> np.ndarray:
     """Return the times of ``count`` snapshots, uniform from 0; one surplus entry is dropped."""
     demand(
@@ -56,8 +71,8 @@ def uniform_times(path: Path, name: str, t: np.ndarray, count: int) -> np.ndarra
     return np.round(t[0] + float(f"{step:.{digits}g}") * np.arange(count), 12)  # 0.01, not its nearest single
 
 
-def demand_alike(axes: Sequence[tuple[Path, np.ndarray, int]]) -> None:
-    """Refuse files that are not on one time axis and one grid; each is given by its path, times and points."""
+def demand_alike(axes: Sequence[tuple[Path, np.ndarray, Grid]]) -> None:
+    """Refuse files that are not on one time axis and one grid; each is given by its path, times and grid."""
     first, times, points = axes[0]
     for path, others, n in axes[1:]:
         alike = len(times) == len(others) and n == points
@@ -69,6 +84,7 @@ def demand_alike(axes: Sequence[tuple[Path, np.ndarray, int]]) -> None:
             )
 
 
-def _said(times: np.ndarray, points: int) -> str:
+def _said(times: np.ndarray, grid: Grid) -> str:
     step = f" {times[1] - times[0]:.6g} apart" if len(times) > 1 else ""
-    return f"{len(times)} snapshots{step} on {points} points"
+    axes = ", ".join(f"{a.name} in ({a.lower:g}, {a.upper:g})" for a in grid.axes)
+    return f"{len(times)} snapshots{step} on {' × '.join(map(str, grid.shape))} points, {axes}"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from universal_simulator.acquisition import dead
 from universal_simulator.acquisition.declared import refuse_unusable
-from universal_simulator.acquisition.pdebench import Layout, blocks
+from universal_simulator.acquisition.layout import Layout, blocks
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
 
@@ -21,6 +21,19 @@ class DamagedError(InputError):
     """A file is not what was written."""
 
 
+class Span(BaseModel):
+    """What the numbers of one channel are like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minimum: float
+    maximum: float
+    mass_drift: float
+    """Largest change of a sample's spatial mean between its first and last snapshot."""
+    energy_growth: float
+    """Largest increase of a sample's mean square over that time, relative to the first; below zero it fell for all."""
+
+
 class Findings(BaseModel):
     """What a file holds, all of it finite and as its checksums say."""
 
@@ -28,13 +41,9 @@ class Findings(BaseModel):
 
     samples: int
     snapshots: int
-    points: int
-    minimum: float
-    maximum: float
-    mass_drift: float
-    """Largest change of a sample's spatial mean between its first and last snapshot."""
-    energy_growth: float
-    """Largest increase of a sample's mean square over that time, relative to the first; below zero it fell for all."""
+    shape: tuple[int, ...]
+    """Of the grid."""
+    channels: dict[str, Span]
     checksums: str
     """How many trajectories have a checksum in the file, all of which agreed."""
     content: str
@@ -56,44 +65,53 @@ def check(layout: Layout) -> Findings:
     if layout.slowness:
         log.warning("%s: %s", layout.path, layout.slowness)
     found, content, search = [], 0, dead.Search()
-    with progress(f"check {layout.path.name}", layout.shape[0]) as advance:
+    places = ("point",) if layout.grid.dimensions == 1 else layout.grid.names
+    axes = ("sample", "time", "channel", *places)
+    with progress(f"check {layout.path.name}", layout.samples) as advance:
         for start, values in blocks(layout, SAMPLES_AT_ONCE):
             _refuse_altered(layout, start, values)
-            refuse_unusable(layout.path, values, ("sample", "time", "point"), layout.declared, start)
+            refuse_unusable(layout.path, values, axes, layout.declared, start)
             search.look(start, values)
             found.append(_summary(values))
             content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
     _tell(layout, search)
-    lowest, highest, drift, growth = np.array(found).T
     some = 0 if layout.checksums is None else int((layout.checksums != 0).sum())
     return Findings(
-        samples=layout.shape[0],
-        snapshots=layout.shape[1],
-        points=layout.shape[2],
-        minimum=lowest.min(),
-        maximum=highest.max(),
-        mass_drift=drift.max(),
-        energy_growth=growth.max(),
-        checksums=f"{some} of {layout.shape[0]}",
+        samples=layout.samples,
+        snapshots=len(layout.times),
+        shape=layout.grid.shape,
+        channels=_spans(layout, np.stack(found)),
+        checksums=f"{some} of {layout.samples}",
         content=f"{content:08x}",
         dead={why: tuple(samples) for why, samples in search.found.items()},
     )
 
 
 def _tell(layout: Layout, search: dead.Search) -> None:
-    lines = list(dead.told(search.found, layout.shape[0]))
-    if len(search.samples) == layout.shape[0]:
+    lines = list(dead.told(search.found, layout.samples))
+    if len(search.samples) == layout.samples:
         raise InputError(f"{layout.path}: {'; '.join(lines)}, must change in time; there is nothing to learn from them")
     for line in lines:
         log.warning("%s: %s: left out of every split, as any forecast of them would be perfect", layout.path, line)
 
 
-def _summary(values: np.ndarray) -> tuple[float, float, float, float]:
-    first, last = values[:, 0].astype(np.float64), values[:, -1].astype(np.float64)
-    drift = np.abs(last.mean(-1) - first.mean(-1)).max()
+def _summary(values: np.ndarray) -> np.ndarray:
+    """Return ``(4, channel)``: lowest, highest, drift of the mean, growth of the mean square."""
+    flat = values.reshape(*values.shape[:3], -1)
+    first, last = flat[:, 0].astype(np.float64), flat[:, -1].astype(np.float64)
+    drift = np.abs(last.mean(-1) - first.mean(-1)).max(0)
     before = np.maximum((first**2).mean(-1), np.finfo(np.float32).tiny)
-    return float(values.min()), float(values.max()), float(drift), float(((last**2).mean(-1) / before - 1).max())
+    growth = ((last**2).mean(-1) / before - 1).max(0)
+    return np.stack([flat.min((0, 1, 3)), flat.max((0, 1, 3)), drift, growth])
+
+
+def _spans(layout: Layout, found: np.ndarray) -> dict[str, Span]:
+    lowest, highest, drift, growth = found[:, 0].min(0), found[:, 1].max(0), found[:, 2].max(0), found[:, 3].max(0)
+    columns = zip(layout.facts.names, lowest, highest, drift, growth, strict=True)
+    return {
+        name: Span(minimum=low, maximum=high, mass_drift=d, energy_growth=g) for name, low, high, d, g in columns
+    }
 
 
 def _refuse_altered(layout: Layout, start: int, values: np.ndarray) -> None:

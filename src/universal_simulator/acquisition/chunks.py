@@ -14,11 +14,15 @@ WASTE = 4
 """Times that everything is unpacked; a layout that costs less than this is not to blame."""
 
 
-def slowness(data: h5py.Dataset) -> str | None:
-    """Say, with its remedy, what the chunks of a tensor ``(sample, time, …)`` make slow; None where they are fine."""
+def slowness(data: h5py.Dataset, *, trajectories: bool = True) -> str | None:
+    """Say, with its remedy, what the chunks of a tensor ``(sample, time, …)`` make slow; None where they are fine.
+
+    Without ``trajectories`` it is that of one sample, ``(time, …)``.
+    """
     if data.chunks is None:
         return None
-    seconds, waste = cost(data.shape, data.chunks, data.dtype.itemsize)
+    shape, chunks = (data.shape, data.chunks) if trajectories else ((1, *data.shape), (1, *data.chunks))
+    seconds, waste = cost(shape, chunks, data.dtype.itemsize)
     if seconds < LONG or waste < WASTE:
         return None
     return (

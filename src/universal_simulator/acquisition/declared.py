@@ -85,7 +85,7 @@ def _refused(
     place = np.argwhere(hit)[0]
     numbered = place + np.array([first, *[0] * (len(place) - 1)])
     where = ", ".join(f"{name} {i}" for name, i in zip(axes, numbered, strict=True))
-    return InputError(f"{path}: u = {values[tuple(place)]} at {where} must be {rule}")
+    return InputError(f"{path}: value = {values[tuple(place)]} at {where} must be {rule}")
 
 
 def _one(said: list[float], default: float) -> str:

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from universal_simulator.acquisition.pdebench import Layout
+from universal_simulator.acquisition.layout import Layout
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator
 from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE
 from universal_simulator.support.errors import InputError
@@ -27,16 +27,18 @@ def demand_enough(
         "diffusion_residual.time_strides": max(residual.time_strides),
     }
     if "pdebench" in evaluation.protocols:
-        reaches["the protocol pdebench in evaluation.protocols"] = PDEBENCH_GIVEN * PDEBENCH_STRIDE
+        line = layout.grid.dimensions == 1
+        reach = PDEBENCH_GIVEN * PDEBENCH_STRIDE if line else PDEBENCH_GIVEN - 1 + data.time_stride
+        reaches["the protocol pdebench in evaluation.protocols"] = reach
     for name, reach in reaches.items():
-        demand_snapshots(layout.path, layout.shape[1], name, reach)
-    numbers = latent.tokens * latent.dim
-    if numbers > layout.shape[2]:
-        log.warning(
-            "%s: points = %d are fewer than latent.tokens × latent.dim = %d, which cost time and can say no more; "
-            "lower latent.dim for these data",
-            *(layout.path, layout.shape[2], numbers),
-        )
+        demand_snapshots(layout.path, len(layout.times), name, reach)
+    for axis, numbers in zip(layout.grid.axes, latent.shape(layout.grid.dimensions), strict=True):
+        if numbers > axis.points:
+            log.warning(
+                "%s: points = %d along %s are fewer than latent.tokens × latent.dim = %d, which cost time and can say "
+                "no more; lower latent.dim for these data",
+                *(layout.path, axis.points, axis.name, numbers),
+            )
 
 
 def demand_snapshots(path: Path, there: int, name: str, reach: int) -> None:

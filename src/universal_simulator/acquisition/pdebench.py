@@ -9,7 +9,7 @@
 | `crc32`        | sample (optional)   | checksum of each trajectory's bytes; our solver writes it, and 0 is none |
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,40 +19,14 @@ import numpy as np
 
 from universal_simulator.acquisition.axes import demand_cell_centres, uniform_times
 from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import as_mapped, attribute, dataset, demand, numbers, opened
-from universal_simulator.acquisition.declared import Declared, declared
-from universal_simulator.fields.trajectories import Snapshots
+from universal_simulator.acquisition.container import as_mapped, attribute, dataset, demand, numbers
+from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, Stored
+from universal_simulator.fields.facts import Facts, Parameter
+from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.support.errors import InputError
 
-TENSOR, SPACE, TIME, CHECKSUMS = "tensor", "x-coordinate", "t-coordinate", "crc32"
-SETTINGS = "settings"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a file's header says, checked; no snapshot has been read."""
-
-    path: Path
-    shape: tuple[int, int, int]
-    dtype: np.dtype
-    times: np.ndarray
-    parameter: float
-    offset: int | None
-    """Where the trajectories begin in the file, if they lie there in one piece."""
-    settings: str | None
-    """How the file was made, if it says so."""
-    checksums: np.ndarray | None
-    declared: Declared
-    """What the file says of its values."""
-    slowness: str | None = None
-    """Why reading it will take long, if it will, and what to do."""
-
-    @property
-    def values(self) -> Snapshots:
-        """Return the trajectories, to be read when indexed."""
-        if self.offset is None:
-            return StoredTensor(self.path, self.shape)
-        return MappedTensor(self.path, self.shape, self.dtype, self.offset)
+TENSOR, SPACE, TIME = "tensor", "x-coordinate", "t-coordinate"
 
 
 @dataclass(frozen=True)
@@ -60,60 +34,32 @@ class MappedTensor:
     """Trajectories lying in a file in one piece, mapped only while they are read, so that they never fill memory."""
 
     path: Path
-    shape: tuple[int, int, int]
+    stored: tuple[int, int, int]
     dtype: np.dtype
     offset: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return ``(sample, time, channel, space)``; there is one channel."""
+        return (*self.stored[:2], 1, self.stored[2])
 
     def __getitem__(self, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Return the snapshots at these pairs (row, time)."""
         rows, times = np.broadcast_arrays(*key)
         try:
-            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.stored)
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path} = changed since it was checked ({error}), must stay; put it back") from error
-        return np.asarray(mapped[rows, times])
+        return np.asarray(mapped[rows, times])[..., None, :]
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """Trajectories that HDF5 itself must unpack or convert."""
-
-    path: Path
-    shape: tuple[int, int, int]
-
-    def __getitem__(self, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Return the snapshots at these pairs (row, time), row after row."""
-        rows, times = np.broadcast_arrays(*key)
-        out = np.empty((rows.size, self.shape[2]), np.float32)
-        with opened(self.path) as file:
-            tensor = file[TENSOR]
-            for row in np.unique(rows):
-                mine = rows.ravel() == row
-                needed, place = np.unique(times.ravel()[mine], return_inverse=True)
-                out[mine] = tensor[int(row), needed.tolist()][place]
-        return out.reshape(*rows.shape, self.shape[2])
+def recognises(file: h5py.File) -> bool:
+    """Tell whether this is the layout."""
+    return TENSOR in file
 
 
-def read_layout(path: Path, symbol: str, parameter: float | None = None) -> Layout:
-    """Check a file's header against the layout; ``parameter`` is what the attribute ``symbol`` should say."""
-    with opened(path) as file:
-        return _layout(path, file, symbol, parameter)
-
-
-def blocks(layout: Layout, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Read everything, ``size`` samples at once: (first sample, values as stored)."""
-    with opened(layout.path) as file:
-        for start in range(0, layout.shape[0], size):
-            try:
-                yield start, file[TENSOR][start : start + size]
-            except Exception as error:
-                said = " ".join(str(error).split())[:200]
-                raise InputError(
-                    f"{layout.path}: samples {start} … cannot be read ({said}); the file is damaged: get it again"
-                ) from None
-
-
-def _layout(path: Path, file: h5py.File, symbol: str, parameter: float | None) -> Layout:
+def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
+    """Check the header."""
     tensor, space, time = (dataset(path, file, name) for name in (TENSOR, SPACE, TIME))
     if tensor.ndim != 3 or 0 in tensor.shape:
         raise InputError(f"{path}: tensor has shape {tensor.shape}, must be (sample, time, space), none of them empty")
@@ -123,18 +69,43 @@ def _layout(path: Path, file: h5py.File, symbol: str, parameter: float | None) -
     checksums = _checksums(path, file, len(tensor))
     _in_one_piece(path, [tensor, space, time, *([] if checksums is None else [checksums])])
     demand_cell_centres(path, SPACE, _entries(path, space, tensor.shape[2]), tensor.shape[2])
+    facts, offset = _facts(path, file, asked), as_mapped(tensor)
+    shape = (*tensor.shape[:2], 1, tensor.shape[2])
     return Layout(
         path=path,
-        shape=tensor.shape,
-        dtype=tensor.dtype,
+        samples=tensor.shape[0],
         times=uniform_times(path, TIME, _entries(path, time, tensor.shape[1]), tensor.shape[1]),
-        parameter=_parameter(path, file, symbol, parameter),
-        offset=as_mapped(tensor),
+        facts=facts,
+        grid=Grid.interval(tensor.shape[2]),
+        parameters=np.array([_parameters(path, file, facts, asked)]).reshape(1, -1),
+        values=Stored(path, shape, _row) if offset is None else MappedTensor(path, tensor.shape, tensor.dtype, offset),
         settings=str(attribute(path, file, SETTINGS)[0]) if SETTINGS in file.attrs else None,
         checksums=None if checksums is None else checksums[()],
         declared=says,
         slowness=slowness(tensor),
     )
+
+
+def _row(file: h5py.File, row: int, times: list[int]) -> np.ndarray:
+    return file[TENSOR][row, times][:, None]
+
+
+def _facts(path: Path, file: h5py.File, asked: Asked) -> Facts:
+    """Return the problem's facts; refuse a problem that this layout cannot hold. Open ones take the file's numbers."""
+    if asked.open_facts:
+        names = [name for name in file.attrs if name != SETTINGS and np.ravel(file.attrs[name]).dtype.kind in "fiu"]
+        channels = (Channel(name="u"),)
+        parameters = tuple(Parameter(name=name, scale="linear") for name in names)
+        return asked.facts.model_copy(update={"channels": channels, "parameters": parameters})
+    held = len(asked.facts.channels) == 1 and (asked.grid is None or asked.grid.dimensions == 1)
+    what = f"one channel in one dimension; {asked.facts.name} has {', '.join(asked.facts.names)}"
+    demand(path, held, f"a file of {what}", "have a layout that holds them; use The Well's (docs/data.md)")
+    return asked.facts
+
+
+def _parameters(path: Path, file: h5py.File, facts: Facts, asked: Asked) -> list[float]:
+    expected = asked.parameters or [None] * len(facts.parameters)
+    return [_parameter(path, file, one, value) for one, value in zip(facts.parameters, expected, strict=True)]
 
 
 def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
@@ -173,14 +144,16 @@ def _in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
     demand(path, fits and (not used or used[-1][1] <= whole), f"its {whole} bytes", "hold all it says; get it again")
 
 
-def _parameter(path: Path, file: h5py.File, symbol: str, expected: float | None) -> float:
-    said = said_of(path, file, (symbol,))
+def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: float | None) -> float:
+    symbol, positive = parameter.label, parameter.scale == "log"
+    said = said_of(path, file, (symbol, parameter.name))
     if not said:
         raise InputError(f"{path}: attribute {symbol!r} is missing, must give the parameter; set it on the file")
     first = next(iter(said.values()))
     for place, values in said.items():
         demand(path, values.size == 1, f"{place} = {values.size} numbers", "be one number")
-        demand(path, np.isfinite(values[0]) and values[0] > 0, f"{place} = {values[0]:g}", "be positive")
+        good = np.isfinite(values[0]) and (values[0] > 0 or not positive)
+        demand(path, good, f"{place} = {values[0]:g}", "be positive" if positive else "be finite")
         demand(path, np.isclose(values[0], first[0], rtol=1e-5), f"{place} = {values[0]:g}", f"be {first[0]:g} as well")
     number = float(first[0])
     if expected is None:

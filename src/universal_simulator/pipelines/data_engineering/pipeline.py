@@ -28,6 +28,12 @@ def create_pipeline() -> Pipeline:
             node(
                 measure_statistics, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"
             ),
-            node(describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="data_card", tags="data"),
+            node(
+                describe,
+                ["params:problem", "params:data", "raw_manifest", "statistics"],
+                "data_card",
+                name="data_card",
+                tags="data",
+            ),
         ]
     )
