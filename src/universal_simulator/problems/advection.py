@@ -23,7 +23,7 @@ class Advection:
     """Everything moves at one speed and keeps its shape."""
 
     speed: float | Float[Tensor, "sample 1"]
-    """β, in domain lengths per time unit; positive moves to the right. One number, or one for each of several fields."""
+    """β, in domain lengths per time unit; positive moves to the right. One number, or one for each of many fields."""
 
     @property
     def identity(self) -> str:
