@@ -50,9 +50,7 @@ def resized(
     return u
 
 
-def shift(
-    u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]
-) -> Float[Tensor, "*batch space"]:
+def shift(u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch space"]:
     """Return ``u(x - distance)``: the field moved along its last, periodic axis; exact for band-limited fields."""
     n = u.shape[-1]
     mode = torch.arange(n // 2 + 1, device=u.device, dtype=u.dtype)
@@ -60,9 +58,7 @@ def shift(
     return torch.fft.irfft(torch.fft.rfft(u) * phase, n=n)
 
 
-def divergence(
-    flux: Float[Tensor, "*field"], walls: Sequence[bool], unit: float
-) -> Float[Tensor, "..."]:
+def divergence(flux: Float[Tensor, "*field"], walls: Sequence[bool], unit: float) -> Float[Tensor, "..."]:
     """Return the sum of each component's derivative along its own axis, periodic or between walls without flux.
 
     In units that leave waves of number ``unit`` as strong as they are. It has no mean, and no Nyquist mode.
@@ -98,9 +94,7 @@ def derivative(
     return halved(torch.fft.irfft(spectrum, n=n).movedim(-1, dim), grid, axis)
 
 
-def low_passed(
-    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], waves: int
-) -> Float[Tensor, "..."]:
+def low_passed(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], waves: int) -> Float[Tensor, "..."]:
     """Return the part of a field that has at most so many waves per domain along every axis."""
     whole = doubled_everywhere(u, grid, channels)
     kept = _within(doubled_grid(grid), grid, waves, u.device)

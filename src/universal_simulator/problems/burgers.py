@@ -57,7 +57,7 @@ class Burgers:
 
     def front_width(self, jump: float) -> float:
         """Return the width w of the steady front ``-jump/2 · tanh(x/w)``: ``4 D/jump``."""
-        return 4 * self.diffusivity / jump if jump > 0 else math.inf
+        return float(4 * self.diffusivity / jump) if jump > 0 else math.inf
 
     def drift(self, mean: Tensor) -> Tensor:
         """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
