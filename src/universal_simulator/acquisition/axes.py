@@ -34,7 +34,7 @@ def are_cell_centres(x: np.ndarray) -> bool:
 
 
 def uniform_axis(path: Path, name: str, x: np.ndarray, n: int) -> tuple[float, float]:
-    """Return the ends of the domain whose ``n`` cell centres these are: half a step before the first, and after the last."""
+    """Return the ends of the domain whose ``n`` cell centres these are: half a step outside of the first and last."""
     demand(path, x.shape == (n,), f"{name} has shape {x.shape}", f"have one entry for each of {n} points")
     demand(path, n > 1 and np.isfinite(x).all(), f"{name} = {n} points", "be two finite ones or more")
     x = x.astype(np.float64)

@@ -31,7 +31,7 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         "",
         "## Files",
         "",
-        "| file | samples × snapshots × points | channel | range | mass drift | checksums | CRC-32 of all | how it came |",
+        "| file | samples × snapshots × points | channel | range | mass drift | checksums | CRC-32 of all | origin |",
         "|---|---|---|---|---|---|---|---|",
         *(row for name, entry in files.items() for row in _rows(name, entry)),
         "",

@@ -109,9 +109,7 @@ def _summary(values: np.ndarray) -> np.ndarray:
 def _spans(layout: Layout, found: np.ndarray) -> dict[str, Span]:
     lowest, highest, drift, growth = found[:, 0].min(0), found[:, 1].max(0), found[:, 2].max(0), found[:, 3].max(0)
     columns = zip(layout.facts.names, lowest, highest, drift, growth, strict=True)
-    return {
-        name: Span(minimum=low, maximum=high, mass_drift=d, energy_growth=g) for name, low, high, d, g in columns
-    }
+    return {name: Span(minimum=low, maximum=high, mass_drift=d, energy_growth=g) for name, low, high, d, g in columns}
 
 
 def _refuse_altered(layout: Layout, start: int, values: np.ndarray) -> None:

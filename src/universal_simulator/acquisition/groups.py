@@ -1,4 +1,4 @@
-"""PDEBench's layout with one group per sample, as its diffusion-reaction, diffusion-sorption and shallow-water files have.
+"""PDEBench's layout with one group per sample: diffusion-reaction, diffusion-sorption, shallow water.
 
 | name                 | shape                   | meaning                                                    |
 |----------------------|-------------------------|------------------------------------------------------------|

@@ -10,7 +10,7 @@ A reader checks the header, reads no snapshot, and refuses every departure in on
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -57,7 +57,7 @@ class Layout:
     settings: str | None = None
     """How the file was made, if it says so."""
     checksums: np.ndarray | None = None
-    declared: Declared = Declared()
+    declared: Declared = field(default_factory=Declared)
     """What the file says of its values."""
     slowness: str | None = None
     """Why reading it will take long, if it will, and what to do."""

@@ -58,9 +58,7 @@ def _available(layouts: Sequence[Layout], data: Data, left_out: Collection[int])
 def _needed(data: Data, files: int) -> int:
     for name in SPLITS:
         if getattr(data, name) % files:
-            raise InputError(
-                f"data.{name} = {getattr(data, name)}: must be a multiple of the {files} files; change it"
-            )
+            raise InputError(f"data.{name} = {getattr(data, name)}: must be a multiple of the {files} files; change it")
     return (data.train + data.validation + data.test) // files
 
 

@@ -2,16 +2,16 @@
 
 | node | content |
 |---|---|
-| attributes | ``n_trajectories``, ``n_spatial_dims``, ``grid_type`` ("cartesian"), ``simulation_parameters``, one number each |
+| attributes | ``n_trajectories``, ``n_spatial_dims``, ``grid_type`` ("cartesian"), ``simulation_parameters`` |
 | ``dimensions`` | attribute ``spatial_dims``; ``time`` and one dataset for each axis, uniform |
-| ``boundary_conditions`` | groups with ``bc_type`` PERIODIC, WALL or OPEN and ``associated_dims``; what is not listed is open |
+| ``boundary_conditions`` | groups with ``bc_type`` PERIODIC, WALL or OPEN and ``associated_dims``; all else is open |
 | ``t0_fields`` | scalars ``(sample, time, *space)``, listed in ``field_names`` |
 | ``t1_fields``, ``t2_fields`` | the same with one or two more axes, of components along the axes of space |
 | ``scalars`` | numbers of each sample, which become parameters |
 
-A field that does not vary along an axis lacks it (``dim_varying``) and is broadcast. Fields that do not vary in time are
-coefficients, which no model here is told: such files are refused. What ``writing`` saves is this layout, with a checksum
-of each trajectory and the walls of each channel (``walls``) added.
+A field that does not vary along an axis lacks it (``dim_varying``) and is broadcast. Fields that do not vary in time
+are coefficients, which no model here is told: such files are refused. What ``writing`` saves is this layout, with a
+checksum of each trajectory and the walls of each channel (``walls``) added.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from universal_simulator.acquisition.container import attribute, dataset, demand
 from universal_simulator.acquisition.declared import declared
 from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, Stored
 from universal_simulator.fields.facts import Facts, Parameter
-from universal_simulator.fields.grid import Axis, Channel, Grid, Side
+from universal_simulator.fields.grid import Axis, Channel, Continuation, Grid, Side
 from universal_simulator.support.errors import InputError
 
 ORDERS = ("t0_fields", "t1_fields", "t2_fields")
@@ -108,6 +108,13 @@ def _names(path: Path, of: h5py.Group, name: str) -> tuple[str, ...]:
     return tuple(str(one) for one in attribute(path, of, name, most=64))
 
 
+def _listed(path: Path, of: h5py.Group, name: str) -> list[str]:
+    """Return the names that an attribute lists; none where it is missing or empty."""
+    if name not in of.attrs or not np.size(of.attrs[name]):
+        return []
+    return [str(one) for one in attribute(path, of, name, most=256) if str(one)]
+
+
 def _flag(of: h5py.Dataset, name: str, default: bool = True) -> bool:
     return bool(np.all(of.attrs[name])) if name in of.attrs else default
 
@@ -117,8 +124,7 @@ def _pieces(path: Path, file: h5py.File, names: tuple[str, ...]) -> Iterator[Pie
     for rank, order in enumerate(ORDERS):
         if order not in file:
             continue
-        listed = attribute(path, file[order], "field_names", most=256) if "field_names" in file[order].attrs else []
-        for field in map(str, listed):
+        for field in _listed(path, file[order], "field_names"):
             data = dataset(path, file, f"{order}/{field}")
             demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point")
             demand(
@@ -128,7 +134,9 @@ def _pieces(path: Path, file: h5py.File, names: tuple[str, ...]) -> Iterator[Pie
                 "vary; drop it, coefficients are not read",
             )
             varying = np.ravel(data.attrs.get("dim_varying", np.ones(len(names), bool))).astype(bool)
-            demand(path, len(varying) == len(names), f"dim_varying of {data.name} = {varying}", "have one flag per axis")
+            demand(
+                path, len(varying) == len(names), f"dim_varying of {data.name} = {varying}", "have one flag per axis"
+            )
             missing = tuple(np.flatnonzero(~varying).tolist())
             for component in product(range(len(names)), repeat=rank):
                 suffix = "".join(names[i] for i in component)
@@ -175,17 +183,18 @@ def _facts(path: Path, file: h5py.File, pieces: tuple[Piece, ...], asked: Asked)
     return asked.facts.model_copy(update=update)
 
 
-def _walls(data: h5py.Dataset, dimensions: int) -> tuple[str, ...]:
+def _walls(data: h5py.Dataset, dimensions: int) -> tuple[Continuation, ...]:
     """Return how a channel goes on behind walls, where our own files say it."""
     said = [one.decode() if isinstance(one, bytes) else str(one) for one in np.ravel(data.attrs.get("walls", []))]
-    return tuple(said) if len(said) == dimensions and set(said) <= {"even", "odd", "free"} else ()
+    known: dict[str, Continuation] = {"even": "even", "odd": "odd", "free": "free"}
+    return tuple(known[one] for one in said) if len(said) == dimensions and set(said) <= set(known) else ()
 
 
 def _parameter_names(path: Path, file: h5py.File) -> list[str]:
-    listed = attribute(path, file, "simulation_parameters", most=64) if "simulation_parameters" in file.attrs else []
+    listed = _listed(path, file, "simulation_parameters")
     scalars = file.get("scalars")
     varying = [name for name in scalars if _flag(scalars[name], "sample_varying")] if scalars else []
-    return list(dict.fromkeys([*(str(name) for name in listed if str(name)), *varying]))
+    return list(dict.fromkeys([*listed, *varying]))
 
 
 def _parameters(path: Path, file: h5py.File, facts: Facts, samples: int, asked: Asked) -> np.ndarray:
@@ -193,7 +202,9 @@ def _parameters(path: Path, file: h5py.File, facts: Facts, samples: int, asked: 
     for one in facts.parameters:
         place = next((n for n in (one.name, one.label) if f"scalars/{n}" in file or n in file.attrs), None)
         if place is None:
-            raise InputError(f"{path}: parameter {one.name} = missing, must be an attribute, or stand in scalars; add it")
+            raise InputError(
+                f"{path}: parameter {one.name} = missing, must be an attribute, or stand in scalars; add it"
+            )
         scalar = dataset(path, file, f"scalars/{place}") if f"scalars/{place}" in file else None
         value = np.ravel(scalar[()] if scalar is not None else attribute(path, file, place))
         demand(path, value.size in (1, samples), f"{place} has {value.size} numbers", f"have one, or {samples}")

@@ -140,7 +140,7 @@ def _solving(p: Parameters) -> float:
 
 def _block(name: str, parameters: tuple[float, ...], source: SolveSource) -> float:
     started = time.monotonic()
-    solve.solve_block(solve.Order.of(find(name), parameters, source), 0)
+    solve.Order.of(find(name), parameters, source).block(0)
     return time.monotonic() - started
 
 
@@ -168,7 +168,12 @@ def _untrained(p: Parameters, invented: Trajectories, statistics: Statistics) ->
         "diffusion_residual": p.diffusion_residual.network,
         "consistency_distill": p.diffusion_residual.network,
     }
-    common = {"latent": p.latent, "facts": invented.facts, "grid": invented.grid, "statistics": statistics}
+    common: dict[str, Any] = {
+        "latent": p.latent,
+        "facts": invented.facts,
+        "grid": invented.grid,
+        "statistics": statistics,
+    }
     recipes = {stage: Recipe(stage=stage, settings=shape, **common) for stage, shape in settings.items()}
     averaged = averaged_over(recipes["operator"], p.operator)
     form = {"flux_form": p.operator.flux_form, "averaged": averaged}

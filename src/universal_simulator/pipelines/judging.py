@@ -22,7 +22,7 @@ def rollout_error(emulator: Emulator, judged: Trajectories, stride: int, device:
     """Return nRMSE of decoded fields, rolled out from the first snapshot without what corrects and conditions."""
     board, forecaster = Scoreboard(), Rollout(emulator, "deterministic")
     for network in (emulator.codec, emulator.operator):
-        network.to(device)  # type: ignore[attr-defined]
+        network.to(device)  # type: ignore[union-attr]
     for first in range(0, len(judged), ROLLOUT.batch_size):
         part = judged.subset(slice(first, first + ROLLOUT.batch_size))
         for task in make_tasks(part, ROLLOUT, stride, device):

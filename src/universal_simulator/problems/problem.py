@@ -97,7 +97,7 @@ class Problem:
         """Return what it is found by."""
         return self.facts.name
 
-    def family(self, name: str = "") -> Family:
+    def family(self, name: str | None = None) -> Family:
         """Return the initial conditions of this name, without one those that data start from unless told otherwise."""
         if (found := self.families.get(name) if name else self.initial_conditions) is None:
             known = ", ".join(self.families) or "left out"

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from universal_simulator.configuration import Variant
 from universal_simulator.emulation import emulator as emulation
-from universal_simulator.emulation.forecast import states
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.bundle import Bundle, Card

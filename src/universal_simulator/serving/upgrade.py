@@ -42,7 +42,7 @@ def weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _recipe(stage: str, old: dict[str, Any], facts: dict[str, Any], grid: dict[str, Any]) -> dict[str, Any]:
     settings = {"kind": KINDS.get(stage, "u_transformer"), **old["settings"]}
     reflections = [one for one in facts["symmetries"] if one["kind"] == "reflection"]
-    kept = {name: old[name] for name in ("stage", "latent", "flux_form") if name in old}
+    kept: dict[str, Any] = {name: old[name] for name in ("stage", "latent", "flux_form") if name in old}
     statistics = _statistics(old["statistics"], facts)
     averaged = reflections if old.get("mirrored") else []
     return {

@@ -76,9 +76,10 @@ def prepare_fields(trajectories: Trajectories, baselines: Baselines, compute: Co
         encode(trajectories.subset(slice(i, i + CHUNK)), codec, device, fingerprint)
         for i in range(0, len(trajectories), CHUNK)
     ]
-    names = ("values", "mean", "parameters")
-    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return replace(parts[0], **whole)
+    values, mean, told = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "mean", "parameters")
+    )
+    return replace(parts[0], values=values, mean=mean, parameters=told)
 
 
 def _plan(

@@ -1,6 +1,7 @@
 """Fields and a time in; trained baselines, their scores, costs and a page out."""
 
 from kedro.pipeline import Pipeline, node
+from kedro.pipeline.node import Node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.baselines.nodes import plan_fno, plan_unet, prepare_fields
@@ -17,7 +18,7 @@ def create_pipeline() -> Pipeline:
     return sum(_training(), Pipeline([*_fields(), *_scoring(), _page()]))
 
 
-def _fields() -> list:
+def _fields() -> list[Node]:
     settings = ["params:baselines", "params:compute"]
     return [
         node(prepare_fields, [f"{split}_trajectories", *settings], f"{split}_fields", name=f"prepare_{split}_fields")
@@ -31,7 +32,7 @@ def _training() -> list[Pipeline]:
     return [training_stage(name, plan, inputs, name) for name, plan in NETWORKS.items()]
 
 
-def _scoring() -> list:
+def _scoring() -> list[Node]:
     settings = ["params:evaluation", "params:ttc", "params:data.time_stride"]
     entering = ["unet", "fno", "train_trajectories", "params:evaluation", "params:baselines", "params:ttc"]
     judged = ["test_trajectories", "params:evaluation", "params:baselines", "params:data.time_stride"]
@@ -47,7 +48,7 @@ def _scoring() -> list:
     ]
 
 
-def _page():  # noqa: ANN202
+def _page() -> Node:
     return node(
         draw_baselines,
         {

@@ -76,16 +76,18 @@ def _forecast(rollout: Rollout, task: Task, generator: torch.Generator) -> Membe
     start = emulator.start(task.initial, task.parameters, task.time_step)
     path = rollout.states(start, task.frames, shape, generator)
     fields = decoded(emulator, path, start, shape, every=THINNING)
-    return fields[(..., *_points(task))]
+    return _thinned(fields, task)
 
 
 def _thin(truth: Tensor, task: Task) -> Tensor:
     """Return the same frames and points of the truth."""
-    return truth[:, ::THINNING][(..., *_points(task))]
+    return _thinned(truth[:, ::THINNING], task)
 
 
-def _points(task: Task) -> list[slice]:
-    return [slice(None, None, THINNING)] * task.grid.dimensions
+def _thinned(fields: Tensor, task: Task) -> Tensor:
+    for dim in task.grid.space:
+        fields = fields.index_select(dim, torch.arange(0, fields.shape[dim], THINNING, device=fields.device))
+    return fields
 
 
 def fit(

@@ -60,7 +60,9 @@ def _equation(store: RawStore, one: RawFile) -> str:
 
 
 def _domain(grid: Grid) -> str:
-    return ", ".join(f"{a.name} in ({a.lower:g}, {a.upper:g}), {' and '.join(dict.fromkeys(a.sides))}" for a in grid.axes)
+    return ", ".join(
+        f"{a.name} in ({a.lower:g}, {a.upper:g}), {' and '.join(dict.fromkeys(a.sides))}" for a in grid.axes
+    )
 
 
 def _refuse_copies(store: RawStore, files: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Forecast the test split and score decoded fields against the truth."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, forecasters
 from universal_simulator.emulation.halving import in_halves
 from universal_simulator.emulation.protocols import Sample, Task, make_task
-from universal_simulator.evaluation.scoreboard import Scoreboard, Truth
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.evaluation.truth import Truth
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
@@ -63,7 +65,7 @@ def evaluate(
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 
 
-def _seeded(forecaster: Forecaster, variant: str, seed: int):  # noqa: ANN202
+def _seeded(forecaster: Forecaster, variant: str, seed: int) -> Callable[[Task, int], torch.Tensor]:
     """Return what forecasts a task whose first trajectory has a number, with the noise that belongs to it."""
 
     def make(task: Task, first: int) -> torch.Tensor:
