@@ -49,8 +49,9 @@ class Gate(Section):
     """What is demanded, in words."""
     experiments: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Whom it binds."""
-    metric: Annotated[str, text(r"[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+", "be protocol/variant/metric")]
-    """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several viscosities ``…_at_<viscosity>``."""
+    metric: Annotated[str, text(r"[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+(/[\w.\- ]+)?", "be protocol/variant/metric")]
+    """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several sets of parameters ``…_at_<values>``,
+    for one of several channels ``…/<channel>``."""
     direction: Literal["at_most", "below", "at_least", "above"] = "at_most"
     bound: float | None = None
     """The bound itself, or:"""
