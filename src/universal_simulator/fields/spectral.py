@@ -97,7 +97,7 @@ def derivative(
 def low_passed(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], waves: int) -> Float[Tensor, "..."]:
     """Return the part of a field that has at most so many waves per domain along every axis."""
     whole = doubled_everywhere(u, grid, channels)
-    kept = _within(doubled_grid(grid), grid, waves, u.device)
+    kept = _within(whole.shape[-grid.dimensions :], grid, waves, u.device)
     spectrum = torch.fft.rfftn(whole, dim=grid.space) * kept
     return halved_everywhere(torch.fft.irfftn(spectrum, s=whole.shape[-grid.dimensions :], dim=grid.space), grid)
 
@@ -112,9 +112,7 @@ def shells(grid: Grid, device: torch.device | None = None) -> Float[Tensor, "*mo
     wide, shortest = doubled_grid(grid), min(axis.length for axis in grid.axes)
     squares = []
     for i, axis in enumerate(wide.axes):
-        last = i == wide.dimensions - 1
-        n = axis.points
-        k = torch.arange(n // 2 + 1, dtype=torch.float64) if last else torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
+        k = _numbers(axis.points, i == wide.dimensions - 1)
         squares.append((k * shortest / axis.length) ** 2)
     mesh = torch.meshgrid(*squares, indexing="ij")
     return torch.stack(mesh).sum(0).sqrt().to(device)
@@ -125,12 +123,16 @@ def wave_numbers(n: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, " 
     return 2 * math.pi * torch.arange(n // 2 + 1, dtype=dtype)
 
 
-def _within(wide: Grid, grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
-    """Return which entries of ``rfftn`` on the doubled grid have at most so many waves along every axis."""
+def _numbers(n: int, last: bool) -> Float[Tensor, " mode"]:
+    """Return |k| of an axis of ``rfftn``, exactly; its last axis holds one half of them."""
+    half = torch.arange(n // 2 + 1, dtype=torch.float64)
+    return half if last else torch.cat((half, half[1 : (n + 1) // 2].flip(0)))
+
+
+def _within(shape: Sequence[int], grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
+    """Return which entries of ``rfftn`` of a doubled field of that shape have at most so many waves along every axis."""
     inside = []
-    for i, (axis, own) in enumerate(zip(wide.axes, grid.axes, strict=True)):
-        n = axis.points
-        k = torch.arange(n // 2 + 1) if i == wide.dimensions - 1 else torch.fft.fftfreq(n, 1 / n).abs()
-        inside.append(k <= waves * (1 if own.periodic else 2))
+    for i, (n, axis) in enumerate(zip(shape, grid.axes, strict=True)):
+        inside.append(_numbers(n, i == grid.dimensions - 1) <= waves * (1 if axis.periodic else 2))
     mesh = torch.meshgrid(*inside, indexing="ij")
     return torch.stack(mesh).all(0).to(device)

@@ -12,7 +12,7 @@ falls as ``exp(-π² j w/2L)`` with the number j of half waves on a domain of le
 
 What the choice discards is checked: where the last eighth of the waves along an axis holds more than
 ``DISCARDED_LIMIT`` of the root mean square, we refuse. For the patterns of FitzHugh-Nagumo the points leave a relative
-error of 3e-6, the step one of 4e-8 (3e-7 from white noise), single precision one of 1e-6.
+error of 3e-6, the step one of 2e-8 (2e-7 from white noise), single precision one of 1e-6.
 
 Differences on given cells, instead of Δ, are a system of their own: it has as many points as cells, and only the step
 is chosen.
@@ -37,7 +37,7 @@ from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
 """Decades (natural) by which a front's spectrum has fallen at the last wave."""
-STEP = 0.4
+STEP = 0.2
 TRANSIENT = 8
 COARSEST = 32
 DISCARDED_LIMIT = 1e-3
