@@ -15,7 +15,12 @@ log = logging.getLogger(__name__)
 
 def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed: int) -> Forecasts:
     """Return the forecast; what is outside of the model's training is told in the log."""
-    viscosity = fields.viscosity if fields.viscosity is not None else predict.viscosity
+    viscosity, asked = fields.viscosity if fields.viscosity is not None else predict.viscosity, predict.viscosity
+    if asked is not None and not np.allclose(viscosity, asked, rtol=1e-5):
+        said = ", ".join(f"{one:g}" for one in np.unique(viscosity)[:4])
+        raise InputError(
+            f"predict.viscosity = {asked:g}: must be the file's own {said}; leave it out, or correct the file"
+        )
     if viscosity is None:
         raise InputError(
             "predict.viscosity = null: must be given, the file does not say it; add predict.viscosity=0.01"
