@@ -12,6 +12,7 @@ from universal_simulator.acquisition import chunks, container
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.fields.trajectories import Source, Trajectories
+from universal_simulator.serving import files
 from universal_simulator.support.errors import InputError
 
 NOWHERE = 9.969209968386869e36
@@ -22,11 +23,17 @@ def values(path: Path) -> np.ndarray:
         return file["tensor"][()]
 
 
-def refused(path: Path) -> str:
-    """Return what is said of a file that must be refused, wherever that happens."""
+def refused(path: Path, predict: bool = True) -> str:
+    """Return what is said of a file that must be refused, as a data set and, but for times, as initial fields."""
     with pytest.raises(InputError) as said:
         check(read_layout(path, "Nu", 0.01))
     assert "\n" not in str(said.value)
+    if predict:
+        with pytest.raises(InputError, match=r"^predict\.input = ") as again:
+            files.read(path)
+        assert "\n" not in str(again.value)
+        if "at sample" not in str(said.value):
+            assert str(said.value) in str(again.value), "one reader, one line"
     return str(said.value)
 
 
@@ -38,7 +45,7 @@ def changed(raw_file):
         path = raw_file()
         u = values(path)
         if value is not None:
-            u[3, 2, 7] = value
+            u[3, 0, 7] = value
         with h5py.File(path, "r+") as file:
             del file["tensor"]
             file.create_dataset("tensor", data=u, **storage)
@@ -63,7 +70,7 @@ def changed(raw_file):
 )
 def test_what_the_file_calls_missing_is_refused_with_its_place(changed, attributes, value, storage):
     said = refused(changed(attributes, value, **storage))
-    assert "at sample 3, time 2, point 7 must be a value; the file itself calls this number missing" in said
+    assert "at sample 3, time 0, point 7 must be a value; the file itself calls this number missing" in said
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_what_the_file_calls_missing_is_refused_with_its_place(changed, attribut
 )
 def test_what_the_file_calls_invalid_is_refused(changed, range_):
     assert check(read_layout(changed(range_), "Nu")).samples == 8
-    assert "u = 10.0 at sample 3, time 2, point 7 must be within" in refused(changed(range_, 10.0))
+    assert "u = 10.0 at sample 3, time 0, point 7 must be within" in refused(changed(range_, 10.0))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_packed_axes_are_refused(raw_file, axis):
     path = raw_file()
     with h5py.File(path, "r+") as file:
         file[axis].attrs["scale_factor"] = 2.0
-    assert f"/{axis} is packed" in refused(path)
+    assert f"/{axis} is packed" in refused(path, predict=axis == "x-coordinate")
 
 
 def test_a_declaration_that_is_no_number_is_refused(changed):
@@ -188,6 +195,28 @@ def test_floats_that_numpy_does_not_have_are_converted_not_mapped(tmp_path, raw_
     assert (layout.values[np.arange(8), np.full(8, 4)] == u[:, 4]).all()
 
 
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (2 * (np.arange(32) + 0.5) / 32 - 1, r"files on (-1, 1) are outdated"),
+        (np.linspace(0, 1, 32), "must be the cell centres"),
+        (np.arange(31) / 31, "x-coordinate has shape (31,)"),
+    ],
+)
+def test_other_points_are_refused_at_every_entrance(raw_file, x, said):
+    assert said in refused(raw_file(x_coordinate=x))
+
+
+@pytest.mark.parametrize("kind", ["i4", "S4", "c8", "?"])
+def test_what_is_not_floating_point_is_refused_at_every_entrance(raw_file, kind):
+    assert "must be floating point; convert it" in refused(raw_file(tensor=np.ones((8, 5, 32), kind)))
+
+
+@pytest.mark.parametrize("shape", [(5, 32), (8, 5, 2, 32), (0, 5, 32)])
+def test_another_rank_is_refused_at_every_entrance(raw_file, shape):
+    assert "must be (sample, time, space), none of them empty" in refused(raw_file(tensor=np.ones(shape, "f4")))
+
+
 @pytest.mark.parametrize("place", ["text", "bytes", "array", "tensor", "dataset", "small letters"])
 def test_the_parameter_is_found_wherever_the_file_says_it(raw_file, place):
     path = raw_file(Nu=...)
@@ -197,6 +226,7 @@ def test_the_parameter_is_found_wherever_the_file_says_it(raw_file, place):
         of["nu" if place == "small letters" else "Nu"] = said.get(place, 0.01)
     assert read_layout(path, "Nu").parameter == pytest.approx(0.01)
     assert read_layout(path, "Nu", 0.01).parameter == 0.01
+    assert files.read(path).viscosity == pytest.approx([0.01])
 
 
 def test_two_places_that_disagree_are_refused(raw_file):
@@ -276,7 +306,7 @@ def test_each_cause_has_its_remedy(tmp_path, error, said):
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):
-    assert "= a folder, must be a file" in refused(tmp_path)
+    assert "= a folder, must be a file" in refused(tmp_path, predict=False)
 
 
 def test_a_file_that_shrinks_under_way_is_told_in_one_line(raw_file):

@@ -2,10 +2,10 @@
 
 | format | initial fields | forecast |
 |---|---|---|
-| ``.h5``, ``.hdf5`` | ``u0``, or the first snapshot of ``tensor``; ``nu`` | ``tensor``, ``nu``, axes |
-| ``.npz`` | ``u0``, ``viscosity`` | ``u``, ``times``, ``x``, ``viscosity`` |
+| ``.h5``, ``.hdf5`` | ``u0``, or the first snapshot of PDEBench's ``tensor``; ``nu`` | ``tensor``, ``nu``, axes |
+| ``.npz`` | ``u0``, ``viscosity``, ``x`` | ``u``, ``times``, ``x``, ``viscosity`` |
 | ``.npy`` | the fields | the forecast |
-| ``.csv`` | a field in each row, without a header | columns ``sample, member, time, x…`` |
+| ``.csv`` | a field in each row | columns ``sample, member, time, x…`` |
 
 A forecast is ``(sample, time, space)``, an ensemble ``(sample, member, time, space)``.
 """
@@ -20,6 +20,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from universal_simulator.acquisition.axes import demand_cell_centres
+from universal_simulator.acquisition.container import demand
+from universal_simulator.acquisition.initial import INITIAL, SYMBOLS, agreed, demand_fields, read_initial
+from universal_simulator.acquisition.pdebench import SPACE
+from universal_simulator.serving.field_tables import read_table
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
@@ -58,22 +63,23 @@ def kind(path: Path) -> str:
 
 
 def read(path: Path) -> InitialFields:
-    """Return the initial fields in a file."""
+    """Return the initial fields in a file, after the checks that data sets go through."""
     ending = kind(path)
     if not path.is_file():
         raise InputError(f"predict.input = {path}: must be a file; check its name")
     try:
         match ending:
             case ".csv":
-                u0, viscosity = pd.read_csv(path, header=None).to_numpy(np.float64), None
+                u0, viscosity = demand_fields(path, read_table(path)), None
             case ".npy":
-                u0, viscosity = np.load(path, allow_pickle=False), None
+                u0, viscosity = demand_fields(path, np.load(path, allow_pickle=False)), None
             case ".npz":
-                with np.load(path, allow_pickle=False) as stored:
-                    u0, viscosity = stored["u0"], stored.get("viscosity")
+                u0, viscosity = _read_archive(path)
             case _:
-                u0, viscosity = _read_hdf5(path)
-        return InitialFields(np.atleast_2d(u0), None if viscosity is None else np.asarray(viscosity, np.float64))
+                u0, viscosity = read_initial(path)
+        return InitialFields(u0, viscosity)
+    except InputError as error:
+        raise InputError(f"predict.input = {error}") from error
     except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -102,14 +108,22 @@ def _fill(ending: str, made: Forecasts, part: Path) -> None:
                 file["nu"] = made.viscosity
 
 
-def _read_hdf5(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    with h5py.File(path) as file:
-        if "u0" not in file and "tensor" not in file:
-            raise KeyError(f"neither tensor nor u0, but {', '.join(file) or 'nothing'}")
-        stored = file["u0"] if "u0" in file else file["tensor"]
-        u0 = stored[:, 0] if stored.ndim == 3 else stored[()]
-        nu = file["nu"][()] if "nu" in file else file.attrs.get("nu")
-        return u0, None if nu is None else np.asarray(nu)
+def _read_archive(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    with np.load(path, allow_pickle=False) as stored:
+        if INITIAL not in stored:
+            raise InputError(
+                f"{path}: u0 = missing, must be there; there is {', '.join(stored) or 'nothing'}: rename it"
+            )
+        u0 = demand_fields(path, stored[INITIAL])
+        for name in ("x", SPACE):
+            if name in stored:
+                demand_cell_centres(path, name, stored[name], u0.shape[1])
+        said = {name: np.ravel(stored[name]) for name in stored if name.lower() in SYMBOLS}
+    for name, values in said.items():
+        demand(
+            path, values.dtype.kind in "fiuUS" and values.size > 0, f"{name} is of type {values.dtype}", "be numbers"
+        )
+    return u0, agreed(path, {name: values.astype(np.float64) for name, values in said.items()}, len(u0))
 
 
 def _table(made: Forecasts) -> pd.DataFrame:
