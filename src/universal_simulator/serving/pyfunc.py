@@ -4,22 +4,50 @@
 {"inputs": {"u0": [[…], …], "viscosity": [0.01, …]}, "params": {"times": [0.5, 1.0], "members": 0, "guided": false}}
 ```
 
-``predictions`` are ``(sample, member, time, space)``, with one member where ``members`` is 0.
+``predictions`` are ``{"u": (sample, member, time, space), "warnings": ["…", …]}``, with one member where ``members`` is
+0. Instead of ``inputs`` also ``instances``, ``dataframe_split`` and ``dataframe_records`` are taken: rows of a field
+``u0``, a list, and its ``viscosity``. What cannot be forecast is refused with status 400 and one line in ``message``.
 """
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from universal_simulator.serving.bundle import Card
-from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.emulator import Emulator, diverged
+from universal_simulator.serving.limits import LARGEST_SERVED
+from universal_simulator.serving.request import ask
 from universal_simulator.support.errors import InputError
 
 EXAMPLE_POINTS = 64
+INPUTS, PARAMS = ("u0", "viscosity"), ("times", "members", "guided", "seed")
+
+
+class RefusedError(MlflowException, InputError):
+    """A refusal that MLflow's server passes on to the client, as the one line that it is."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+        super().__init__(line, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """Return the line: MLflow would put all of the data before it."""
+        return self._line
+
+    @message.setter
+    def message(self, longer: str) -> None:
+        """Keep the line."""
 
 
 class Served:
@@ -28,22 +56,54 @@ class Served:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    def predict(self, model_input: Mapping[str, np.ndarray], params: Mapping[str, Any] | None = None) -> np.ndarray:
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Forecast the fields ``u0``, as the module's text says."""
-        given, told = dict(model_input), dict(params or {})
-        missing = {"u0", "viscosity"} - given.keys()
-        if missing:
-            raise InputError(f"{sorted(missing)[0]} = missing: must be in the inputs; give u0 and viscosity")
-        members = int(told.get("members") or 0)
-        answer = self._emulator.rollout(
-            np.atleast_2d(np.asarray(given["u0"], np.float32)),
-            np.asarray(given["viscosity"], np.float32),
-            told.get("times") or self._emulator.card.horizon,
-            members=members or None,
-            guided=bool(told.get("guided")),
-            seed=int(told.get("seed") or 0),
-        )
-        return np.asarray(answer if members else answer[:, None])
+        try:
+            return self._answer(_inputs(model_input), _params(params, inspect.currentframe()))
+        except InputError as refused:
+            raise RefusedError(str(refused)) from refused
+
+    def _answer(self, given: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+        times = told["times"] if told.get("times") is not None else self._emulator.card.horizon
+        members, step = told.get("members") or None, self._emulator.statistics.time_step
+        guided, seed = told.get("guided") or False, told.get("seed") or 0
+        request = ask(given["u0"], given["viscosity"], times, step, members, guided, seed)
+        request.refuse_beyond(LARGEST_SERVED)
+        answer = self._emulator.answer(request)
+        if lost := diverged(answer):
+            names = ", ".join(map(str, lost[:10])) + (" …" if len(lost) > 10 else "")
+            raise InputError(
+                f"u0 = fields {names} of {len(answer)}, counted from 0: their forecasts left all bounds, must stay "
+                "finite; ask for earlier times, or leave them out"
+            )
+        return {"u": answer.numpy(), "warnings": [str(warning) for warning in self._emulator.unknown(request)]}
+
+
+def _inputs(given: Any) -> dict[str, Any]:
+    """Return what is forecast by its name; a row of a table is a field."""
+    columns = given.to_dict("list") if isinstance(given, pd.DataFrame) else given
+    if not isinstance(columns, Mapping):
+        raise InputError(f"inputs = {type(given).__name__}: must be u0 and viscosity by name; give both, as an object")
+    if strange := sorted(map(str, columns.keys() - set(INPUTS))):
+        raise InputError(f"{strange[0]} = unknown: must be one of {', '.join(INPUTS)}; leave it out, or rename it")
+    if missing := sorted(set(INPUTS) - columns.keys()):
+        raise InputError(f"{missing[0]} = missing: must be in the inputs; give u0 and viscosity")
+    return {str(name): value for name, value in columns.items()}
+
+
+def _params(given: Mapping[str, Any] | None, frame: FrameType | None) -> dict[str, Any]:
+    """Return the parameters, or refuse one that there is not.
+
+    MLflow drops those and only logs it. What the client asked for is still there where MLflow was called.
+    """
+    asked, caller = set(given or {}), frame and frame.f_back
+    while caller is not None and isinstance(caller.f_locals.get("self"), PyFuncModel):
+        params = caller.f_locals.get("params")
+        asked |= params.keys() if isinstance(params, Mapping) else set()
+        caller = caller.f_back
+    if strange := sorted(map(str, asked - set(PARAMS))):
+        raise InputError(f"{strange[0]} = unknown: must be one of {', '.join(PARAMS)}; leave it out, or rename it")
+    return dict(given or {})
 
 
 def _load_pyfunc(path: str) -> Served:
@@ -52,11 +112,10 @@ def _load_pyfunc(path: str) -> Served:
 
 
 def signature(card: Card) -> ModelSignature:
-    """Return what goes in and comes out."""
-    inputs = Schema(
-        [TensorSpec(np.dtype(np.float32), (-1, -1), "u0"), TensorSpec(np.dtype(np.float32), (-1,), "viscosity")]
+    """Return what comes out, and the parameters; of inputs, MLflow would drop what it does not know without a word."""
+    outputs = Schema(
+        [TensorSpec(np.dtype(np.float32), (-1, -1, -1, -1), "u"), TensorSpec(np.dtype(np.str_), (-1,), "warnings")]
     )
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, -1, -1, -1))])
     params = ParamSchema(
         [
             ParamSpec("times", DataType.double, [card.horizon], (-1,)),
@@ -65,7 +124,7 @@ def signature(card: Card) -> ModelSignature:
             ParamSpec("seed", DataType.long, 0),
         ]
     )
-    return ModelSignature(inputs, outputs, params)
+    return ModelSignature(outputs=outputs, params=params)
 
 
 def example(card: Card) -> dict[str, np.ndarray]:
