@@ -92,18 +92,25 @@ def _inputs(given: Any) -> dict[str, Any]:
 
 
 def _params(given: Mapping[str, Any] | None, frame: FrameType | None) -> dict[str, Any]:
-    """Return the parameters, or refuse one that there is not.
-
-    MLflow drops those and only logs it. What the client asked for is still there where MLflow was called.
-    """
-    asked, caller = set(given or {}), frame and frame.f_back
-    while caller is not None and isinstance(caller.f_locals.get("self"), PyFuncModel):
-        params = caller.f_locals.get("params")
-        asked |= params.keys() if isinstance(params, Mapping) else set()
-        caller = caller.f_back
-    if strange := sorted(map(str, asked - set(PARAMS))):
+    """Return the parameters, or refuse one that there is not, also where MLflow has dropped it before the frame."""
+    if strange := sorted(map(str, {*(given or {}), *_dropped(frame)} - set(PARAMS))):
         raise InputError(f"{strange[0]} = unknown: must be one of {', '.join(PARAMS)}; leave it out, or rename it")
     return dict(given or {})
+
+
+def _dropped(frame: FrameType | None) -> set[Any]:
+    """Return the names that MLflow was given: it says what it drops in its log only, where no client reads it.
+
+    Those are the arguments of its own call, the nearest one around the frame.
+    """
+    names: set[Any] = set()
+    while frame is not None and not isinstance(frame.f_locals.get("self"), PyFuncModel):
+        frame = frame.f_back
+    while frame is not None and isinstance(frame.f_locals.get("self"), PyFuncModel):
+        params = frame.f_locals.get("params")
+        names |= params.keys() if isinstance(params, Mapping) else set()
+        frame = frame.f_back
+    return names
 
 
 def _load_pyfunc(path: str) -> Served:
