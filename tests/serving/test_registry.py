@@ -119,8 +119,8 @@ def test_mlflow_serves_it_without_code_in_the_model(first, emulator):
     fields = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)[None].astype(np.float32)
     inputs = {"u0": fields, "viscosity": np.array([0.05], np.float32)}
     one = model.predict(inputs, params={"times": [0.1]})
-    np.testing.assert_allclose(one, emulator.rollout(fields, 0.05, [0.1])[:, None], atol=1e-6)
-    assert model.predict(inputs, params={"times": [0.02, 0.1], "members": 3}).shape == (1, 3, 2, 64)
+    np.testing.assert_allclose(one["u"], emulator.rollout(fields, 0.05, [0.1])[:, None], atol=1e-6)
+    assert model.predict(inputs, params={"times": [0.02, 0.1], "members": 3})["u"].shape == (1, 3, 2, 64)
     kept = {file.suffix for file in Path(download_artifacts(f"models:/{MODEL}@{ALIAS}")).rglob("*") if file.is_file()}
     assert not kept & {".py", ".pkl", ".pickle", ".pt"}
 

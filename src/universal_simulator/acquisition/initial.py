@@ -9,25 +9,44 @@ import numpy as np
 from universal_simulator.acquisition.axes import demand_cell_centres
 from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared, declared, refuse_unusable
+from universal_simulator.acquisition.layout import Asked, read_layout
 from universal_simulator.acquisition.pdebench import SPACE, TENSOR, said_of
+from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
 INITIAL = "u0"
+MOST_AXES = 5
+"""Samples, channels, and three of space."""
 SYMBOLS = ("nu", "beta", "viscosity")
 """What the equations' parameter is called, in capitals or not."""
 
 
-def read_initial(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return ``u0`` of an HDF5 file, or the first snapshots of ``tensor``, and the parameter where the file says it."""
+def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return initial fields of an HDF5 file, and its parameters by name in small letters.
+
+    They are ``u0``, or the first snapshots of trajectories in any layout that data sets may have.
+    """
     with opened(path) as file:
-        stored, says = _stored(path, file)
-        u0 = demand_fields(path, stored[:, 0] if stored.ndim == 3 else stored[()], says)
-        if SPACE in file:
-            axis = dataset(path, file, SPACE)
-            declared(path, axis)
-            demand(path, axis.ndim == 1, f"{SPACE} has shape {axis.shape}", f"have {u0.shape[1]} entries")
-            demand_cell_centres(path, SPACE, axis[: u0.shape[1] + 1], u0.shape[1])
-        return u0, agreed(path, said_of(path, file, SYMBOLS, len(u0)), len(u0))
+        if INITIAL in file or TENSOR in file:
+            return _read_plain(path, file)
+    asked = Asked(find("data_only").facts, open_facts=True)
+    layout = read_layout(path, asked)
+    first = layout.values[np.arange(layout.samples), np.zeros(layout.samples, int)]
+    rows = layout.rows(range(layout.samples))
+    named = {one.name.lower(): rows[:, i] for i, one in enumerate(layout.facts.parameters)}
+    return demand_fields(path, first, layout.declared), named
+
+
+def _read_plain(path: Path, file: h5py.File) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    stored, says = _stored(path, file)
+    first = stored[:, 0] if stored.name == f"/{TENSOR}" else stored[()]
+    u0 = demand_fields(path, first, says)
+    if SPACE in file and u0.ndim == 2:
+        axis = dataset(path, file, SPACE)
+        declared(path, axis)
+        demand(path, axis.ndim == 1, f"{SPACE} has shape {axis.shape}", f"have {u0.shape[1]} entries")
+        demand_cell_centres(path, SPACE, axis[: u0.shape[1] + 1], u0.shape[1])
+    return u0, agreed(path, said_of(path, file, SYMBOLS, len(u0)), len(u0))
 
 
 def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None) -> np.ndarray:
@@ -35,23 +54,27 @@ def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None) 
     demand(path, values.dtype.kind in "fiu", f"u0 is of type {values.dtype}", "be real numbers; convert it")
     demand(
         path,
-        values.ndim in (1, 2) and values.size > 0,
+        1 <= values.ndim <= MOST_AXES and values.size > 0,
         f"u0 has shape {values.shape}",
-        "be (sample, space), none of them empty; give one snapshot of each trajectory",
+        "be (sample, space) or (sample, channel, *space), none of them empty; give one snapshot of each trajectory",
     )
     fields = np.atleast_2d(values if values.dtype.kind == "f" else values.astype(np.float64))
-    refuse_unusable(path, fields, ("sample", "point"), says)
+    axes = ("sample", "point") if fields.ndim == 2 else ("sample", *(f"axis {i}" for i in range(1, fields.ndim)))
+    refuse_unusable(path, fields, axes, says)
     return fields
 
 
-def agreed(path: Path, said: Mapping[str, np.ndarray], samples: int) -> np.ndarray | None:
-    """Return the parameter, one number or one per sample; refuse places that say different things of it."""
-    found: np.ndarray | None = None
+def agreed(path: Path, said: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
+    """Return the parameters by name, one number or one per sample; refuse places that say different things of one."""
+    found: dict[str, np.ndarray] = {}
     for place, values in said.items():
+        name = place.removeprefix("dataset ").partition(" of ")[0].lower()
         demand(path, values.size in (1, samples), f"{place} = {values.size} numbers", f"be one, or {samples}")
-        demand(path, bool((np.isfinite(values) & (values > 0)).all()), f"{place} = {values.min():g}", "be positive")
-        found = values if found is None else found
-        demand(path, np.allclose(values, found, rtol=1e-5), f"{place} = {values[0]:g}", f"be {found[0]:g} as well")
+        demand(path, bool(np.isfinite(values).all()), f"{place} = {values.min():g}", "be finite")
+        if name in SYMBOLS:
+            demand(path, bool((values > 0).all()), f"{place} = {values.min():g}", "be positive")
+        known = found.setdefault(name, values)
+        demand(path, np.allclose(values, known, rtol=1e-5), f"{place} = {values[0]:g}", f"be {known[0]:g} as well")
     return found
 
 
@@ -63,7 +86,8 @@ def _stored(path: Path, file: h5py.File) -> tuple[h5py.Dataset, Declared]:
     found = dataset(path, file, name)
     says = declared(path, found)
     demand(path, found.dtype.kind == "f", f"{found.name} is of type {found.dtype}", "be floating point; convert it")
-    ranks, axes = {INITIAL: ((1, 2), "(sample, space)"), TENSOR: ((3,), "(sample, time, space)")}[name]
+    several = tuple(range(1, MOST_AXES + 1))
+    ranks, axes = {INITIAL: (several, "(sample, *space)"), TENSOR: ((3,), "(sample, time, space)")}[name]
     value = f"{name} has shape {found.shape}"
     demand(path, found.ndim in ranks and 0 not in found.shape, value, f"be {axes}, none of them empty")
     return found, says

@@ -19,7 +19,7 @@ import numpy as np
 
 from universal_simulator.acquisition.axes import demand_cell_centres, uniform_times
 from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import as_mapped, attribute, dataset, demand, numbers
+from universal_simulator.acquisition.container import as_mapped, attribute, dataset, demand, numbers, opened
 from universal_simulator.acquisition.declared import declared
 from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, Stored
 from universal_simulator.fields.facts import Facts, Parameter
@@ -84,6 +84,13 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
         declared=says,
         slowness=slowness(tensor),
     )
+
+
+def read_layout(path: Path, symbol: str, parameter: float | None = None) -> Layout:
+    """Check the header of a file of one scalar whose parameter is called ``symbol``, whatever its equation."""
+    facts = Facts(name="data_only", channels=(Channel(name="u"),), parameters=(Parameter(name=symbol),))
+    with opened(path) as file:
+        return read(path, file, Asked(facts, None, None if parameter is None else (parameter,)))
 
 
 def _row(file: h5py.File, row: int, times: list[int]) -> np.ndarray:

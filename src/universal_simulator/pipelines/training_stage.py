@@ -182,7 +182,8 @@ def _checkpoints(plan: Plan, seed: int, compute: Compute, continued: State | Non
     settings, name = plan.settings, plan.recipe.stage
     network = _network(plan, seed).to(choose(compute.device)).train()
     if not any(True for _ in network.parameters()):
-        yield Checkpoint(_untrained(network, settings))
+        nothing = dict.fromkeys(("step", "train_loss", "validation_loss", "grad_norm", "learning_rate", "seconds"), 0.0)
+        yield Checkpoint(_untrained(network, settings), {**nothing, "epoch": settings.epochs})
         return
     average = deepcopy(network).requires_grad_(False)
     if compute.compile:

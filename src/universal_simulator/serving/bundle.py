@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from universal_simulator.compute.apart import apart
 from universal_simulator.configuration import (
     Compute,
     ConsistencyDistillation,
@@ -141,10 +142,7 @@ class Bundle:
                 f"{folder / WEIGHTS} = other bytes than {CARD} names: must be whole; copy or make it again"
             )
         try:
-            parts = {
-                name: Trained.rebuild(recipe, upgrade.weights(tensors.get(name, {})), card.origins[name])
-                for name, recipe in card.recipes.items()
-            }
+            parts = apart(lambda: _rebuilt(card, tensors), threads=1, drawing=False)
         except (KeyError, RuntimeError) as error:
             raise InputError(f"{folder} = not weights of this version ({_line(error)}); make it again") from error
         return cls(card.fitted_to(parts), parts)
@@ -161,6 +159,13 @@ def read_card(folder: Path) -> Card:
         place = error.errors()[0]
         reason = f"{'.'.join(map(str, place['loc']))}: {place['msg']}"
         raise InputError(f"{path} = not a model of this version ({reason}); make it again") from error
+
+
+def _rebuilt(card: Card, tensors: dict[str, dict[str, Tensor]]) -> dict[str, Trained[Any]]:
+    return {
+        name: Trained.rebuild(recipe, upgrade.weights(tensors.get(name, {})), card.origins[name])
+        for name, recipe in card.recipes.items()
+    }
 
 
 def _tensors(path: Path) -> dict[str, dict[str, Tensor]]:

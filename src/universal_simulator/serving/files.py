@@ -10,7 +10,7 @@
 A forecast is ``(sample, time, space)``, an ensemble ``(sample, member, time, space)``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
@@ -22,12 +22,15 @@ from jaxtyping import Float
 
 from universal_simulator.acquisition.axes import demand_cell_centres
 from universal_simulator.acquisition.container import demand
-from universal_simulator.acquisition.initial import INITIAL, SYMBOLS, agreed, demand_fields, read_initial
+from universal_simulator.acquisition.initial import INITIAL, agreed, demand_fields, read_initial
 from universal_simulator.acquisition.pdebench import SPACE
+from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.field_tables import read_table
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
+AXES = ("x", "y", "z", "t", "times", SPACE)
+"""Arrays of an archive that are no parameters."""
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 
 
@@ -35,24 +38,34 @@ FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 class InitialFields:
     """What a file says of where forecasts begin."""
 
-    u0: Float[np.ndarray, "sample space"]
-    viscosity: np.ndarray | None
-    """One number, or one per sample, where the file says it."""
+    u0: Float[np.ndarray, "sample *rest"]
+    """``(sample, *space)`` or ``(sample, channel, *space)``."""
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)
+    """What the file says of them, by name in small letters: one number, or one per sample."""
+
+    @property
+    def viscosity(self) -> np.ndarray | None:
+        """Return the only parameter, where the file says one."""
+        return next(iter(self.parameters.values()), None)
 
 
 @dataclass(frozen=True)
 class Forecasts:
     """Fields at times after the initial ones."""
 
-    u: Float[np.ndarray, "sample *member time space"]
+    u: Float[np.ndarray, "sample *rest"]
+    """``(sample, [member,] time, [channel,] *space)``."""
     times: Float[np.ndarray, " time"]
-    viscosity: Float[np.ndarray, " sample"]
+    parameters: dict[str, np.ndarray]
+    """One number for each sample, by name."""
+    grid: Grid
+    channels: tuple[str, ...] = ("u",)
 
     @property
-    def x(self) -> Float[np.ndarray, " space"]:
-        """Return the cell centres."""
-        points = self.u.shape[-1]
-        return (np.arange(points) + 0.5) / points
+    def axes(self) -> dict[str, np.ndarray]:
+        """Return the cell centres by name."""
+        shape = self.u.shape[self.u.ndim - self.grid.dimensions :]
+        return {axis.name: axis.centres().numpy() for axis in self.grid.resized(shape).axes}
 
 
 def kind(path: Path) -> str:
@@ -70,14 +83,13 @@ def read(path: Path) -> InitialFields:
     try:
         match ending:
             case ".csv":
-                u0, viscosity = demand_fields(path, read_table(path)), None
+                return InitialFields(demand_fields(path, read_table(path)))
             case ".npy":
-                u0, viscosity = demand_fields(path, np.load(path, allow_pickle=False)), None
+                return InitialFields(demand_fields(path, np.load(path, allow_pickle=False)))
             case ".npz":
-                u0, viscosity = _read_archive(path)
+                return InitialFields(*_read_archive(path))
             case _:
-                u0, viscosity = read_initial(path)
-        return InitialFields(u0, viscosity)
+                return InitialFields(*read_initial(path))
     except InputError as error:
         raise InputError(f"predict.input = {error}") from error
     except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
@@ -101,14 +113,19 @@ def _fill(ending: str, made: Forecasts, part: Path) -> None:
                 np.save(opened, made.u)
         case ".npz":
             with part.open("wb") as opened:
-                np.savez(opened, u=made.u, times=made.times, x=made.x, viscosity=made.viscosity)
+                arrays = {"u": made.u, "times": made.times, "channels": np.array(made.channels)}
+                np.savez(opened, **arrays, **made.axes, **made.parameters)  # type: ignore[arg-type]
         case _:
             with h5py.File(part, "w") as file:
-                file["tensor"], file["t-coordinate"], file["x-coordinate"] = made.u, made.times, made.x
-                file["nu"] = made.viscosity
+                file["tensor"], file["t-coordinate"] = made.u, made.times
+                file["tensor"].attrs["channels"] = list(made.channels)
+                for name, values in made.axes.items():
+                    file[f"{name}-coordinate"] = values
+                for name, values in made.parameters.items():
+                    file[name] = values
 
 
-def _read_archive(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_archive(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     with np.load(path, allow_pickle=False) as stored:
         if INITIAL not in stored:
             raise InputError(
@@ -116,9 +133,9 @@ def _read_archive(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             )
         u0 = demand_fields(path, stored[INITIAL])
         for name in ("x", SPACE):
-            if name in stored:
+            if name in stored and u0.ndim == 2:
                 demand_cell_centres(path, name, stored[name], u0.shape[1])
-        said = {name: np.ravel(stored[name]) for name in stored if name.lower() in SYMBOLS}
+        said = {name: np.ravel(stored[name]) for name in stored if name not in (INITIAL, *AXES)}
     for name, values in said.items():
         demand(
             path, values.dtype.kind in "fiuUS" and values.size > 0, f"{name} is of type {values.dtype}", "be numbers"
@@ -128,11 +145,13 @@ def _read_archive(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _table(made: Forecasts) -> pd.DataFrame:
     """Return one row for every field."""
+    if made.grid.dimensions > 1 or len(made.channels) > 1:
+        raise InputError("predict.output = .csv: is for one channel in one dimension; name a .npz or .hdf5")
     u = made.u if made.u.ndim == 4 else made.u[:, None]
     samples, members, times = (
         axis.ravel() for axis in np.meshgrid(*(np.arange(n) for n in u.shape[:3]), indexing="ij")
     )
-    frame = pd.DataFrame(u.reshape(-1, u.shape[-1]), columns=[f"{x:.6g}" for x in made.x])
+    frame = pd.DataFrame(u.reshape(-1, u.shape[-1]), columns=[f"{x:.6g}" for x in made.axes[made.grid.names[0]]])
     frame.insert(0, "time", made.times[times])
     frame.insert(0, "member", members)
     frame.insert(0, "sample", samples)
