@@ -32,11 +32,11 @@ twice. Mass drift is the largest change of a spatial mean from the first snapsho
 def data_card(data: Data, manifest: dict[str, Any], statistics: Statistics) -> str:
     """Write the card in Markdown."""
     ours = [name for name, entry in manifest["files"].items() if _is_ours(entry)]
+    stated = "- equation and periodicity are what the parameters state; the numbers were not held against them"
     lines = [f"# Data card: {data.equation}", "", "## Equation and conventions", ""]
-    lines += [f"- {of.identity}, periodic on x in (0, 1)" for of in equations(data)]
-    if len(ours) < len(manifest["files"]):
-        lines.append("- equation and periodicity are what the parameters state; the numbers were not held against them")
     lines += [
+        *(f"- {of.identity}, periodic on x in (0, 1)" for of in equations(data)),
+        *([] if len(ours) == len(manifest["files"]) else [stated]),
         f"- {statistics.points} cell centres (i + ½)/{statistics.points}; the models' time step is "
         f"{statistics.time_step:g}, every {data.time_stride} snapshots",
         f"- source: {data.source.model_dump_json()}",
@@ -52,18 +52,24 @@ def data_card(data: Data, manifest: dict[str, Any], statistics: Statistics) -> s
         CHECKED,
         "",
         *([DEPARTURES] if ours else []),
-        "## Splits",
-        "",
-        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
-        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
-        "trajectory was drawn that repeats another one of its file.",
-        "",
+        *_splits(data),
         "## Statistics of the training split",
         "",
         *(f"- {name}: {value}" for name, value in statistics.model_dump().items()),
         "",
     ]
     return "\n".join(lines)
+
+
+def _splits(data: Data) -> list[str]:
+    return [
+        "## Splits",
+        "",
+        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
+        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
+        "trajectory was drawn that repeats another one of its file.",
+        "",
+    ]
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:
