@@ -23,6 +23,7 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["autoencoder_state", "autoencoder_history"],
                 tags="shared",
+                name="train_autoencoder",
             ),
             node(
                 select_autoencoder,
@@ -34,6 +35,7 @@ def create_pipeline() -> Pipeline:
                     "params:latent",
                 ],
                 "autoencoder",
+                name="select_autoencoder",
             ),
         ]
     )

@@ -25,7 +25,12 @@ def create_pipeline() -> Pipeline:
 
 
 def _plan() -> Node:
-    return node(plan_baselines, ["timings", "statistics", "params:baselines", "params:operator"], "planned")
+    return node(
+        plan_baselines,
+        ["timings", "statistics", "params:baselines", "params:operator"],
+        "planned",
+        name="plan_baselines",
+    )
 
 
 def _fields() -> list[Node]:
@@ -42,8 +47,8 @@ def _training() -> list[Node]:
         part
         for name, (train, select) in NETWORKS.items()
         for part in (
-            node(train, [*shared, f"{name}_previous"], [f"{name}_state", f"{name}_history"]),
-            node(select, ["planned", f"{name}_state", "params:data"], name),
+            node(train, [*shared, f"{name}_previous"], [f"{name}_state", f"{name}_history"], name=f"train_{name}"),
+            node(select, ["planned", f"{name}_state", "params:data"], name, name=f"select_{name}"),
         )
     ]
 
@@ -51,11 +56,12 @@ def _training() -> list[Node]:
 def _scoring() -> list[Node]:
     judged = ["unet", "fno", "test_trajectories", "params:evaluation", "params:baselines"]
     return [
-        node(assemble, TRAINED, "emulator"),
+        node(assemble, TRAINED, "emulator", name="assemble_emulator"),
         node(
             score_baselines,
             [*judged, "params:ttc", "params:data", "params:compute"],
             ["baseline_scores", "baseline_trajectory_scores", "baseline_error_growth"],
+            name="score_baselines",
         ),
         node(
             clock,
@@ -72,6 +78,7 @@ def _scoring() -> list[Node]:
                 "timings": "timings",
             },
             "baseline_costs",
+            name="measure_costs",
         ),
     ]
 
@@ -90,4 +97,5 @@ def _page() -> Node:
             "fno": "fno_history",
         },
         ["baseline_figures", "baseline_report"],
+        name="draw_baselines",
     )

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
     """Return: join the trained parts, fit."""
     return Pipeline(
         [
-            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated"),
+            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated_emulator"),
             node(
                 calibrate_ensemble,
                 [
@@ -35,6 +35,7 @@ def create_pipeline() -> Pipeline:
                     "params:compute",
                 ],
                 "ensemble_calibration",
+                name="calibrate_ensemble",
             ),
         ]
     )

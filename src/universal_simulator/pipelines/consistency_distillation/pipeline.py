@@ -28,11 +28,13 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["consistency_distillation_state", "consistency_distillation_history"],
                 tags="shared",
+                name="train_consistency_student",
             ),
             node(
                 select_consistency_student,
                 ["consistency_distillation_state", "diffusion_residual"],
                 "consistency_distill",
+                name="select_consistency_student",
             ),
         ]
     )

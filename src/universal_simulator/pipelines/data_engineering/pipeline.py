@@ -17,13 +17,33 @@ def create_pipeline() -> Pipeline:
     splits = ["train_trajectories", "validation_trajectories", "test_trajectories"]
     return Pipeline(
         [
-            node(solve, ["raw_store", "params:data"], "raw_solved", name="solve", tags=["data", "shared"]),
-            node(acquire, ["raw_store", "params:data", "raw_solved"], "raw_origins", name="acquire", tags="data"),
-            node(validate, ["raw_store", "raw_origins", "params:data"], "raw_manifest", name="validate", tags="data"),
-            node(split_trajectories, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
+            node(solve, ["raw_store", "params:data"], "raw_solved", name="solve_trajectories", tags=["data", "shared"]),
             node(
-                measure_statistics, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"
+                acquire, ["raw_store", "params:data", "raw_solved"], "raw_origins", name="acquire_raw_data", tags="data"
             ),
-            node(describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="data_card", tags="data"),
+            node(
+                validate,
+                ["raw_store", "raw_origins", "params:data"],
+                "raw_manifest",
+                name="validate_raw_data",
+                tags="data",
+            ),
+            node(
+                split_trajectories,
+                ["raw_store", "raw_manifest", "params:data"],
+                splits,
+                name="split_trajectories",
+                tags="data",
+            ),
+            node(
+                measure_statistics,
+                ["train_trajectories", "params:data"],
+                "statistics",
+                name="measure_statistics",
+                tags="data",
+            ),
+            node(
+                describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="describe_data", tags="data"
+            ),
         ]
     )

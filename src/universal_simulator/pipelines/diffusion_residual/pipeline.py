@@ -23,11 +23,13 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["diffusion_residual_state", "diffusion_residual_history"],
                 tags="shared",
+                name="train_diffusion_residual",
             ),
             node(
                 select_diffusion_residual,
                 ["diffusion_residual_state", "operator", "params:diffusion_residual"],
                 "diffusion_residual",
+                name="select_diffusion_residual",
             ),
         ]
     )

@@ -31,6 +31,7 @@ BUNDLE = node(
         "provenance",
     ],
     "bundle",
+    name="bundle_model",
 )
 """Gathers what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
 
@@ -39,10 +40,16 @@ def create_pipeline() -> Pipeline:
     """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
     return Pipeline(
         [
-            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator"),
-            node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"], tags="shared"),
-            node(keep_examples, _FORECAST, "examples"),
-            node(evaluate_outside, _FORECAST, "outside"),
+            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
+            node(
+                evaluate,
+                _FORECAST,
+                ["scores", "trajectory_scores", "error_growth", "calibration"],
+                tags="shared",
+                name="evaluate_test_split",
+            ),
+            node(keep_examples, _FORECAST, "examples", name="select_examples"),
+            node(evaluate_outside, _FORECAST, "outside", name="evaluate_out_of_distribution"),
             BUNDLE,
         ]
     )

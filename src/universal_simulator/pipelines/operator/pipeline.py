@@ -24,7 +24,13 @@ def create_pipeline() -> Pipeline:
                 ],
                 ["operator_state", "operator_history"],
                 tags="shared",
+                name="train_operator",
             ),
-            node(select_operator, ["operator_state", "autoencoder", "params:operator", "params:data"], "operator"),
+            node(
+                select_operator,
+                ["operator_state", "autoencoder", "params:operator", "params:data"],
+                "operator",
+                name="select_operator",
+            ),
         ]
     )
