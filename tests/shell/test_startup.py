@@ -8,7 +8,7 @@ import pytest
 from benchmarks import startup
 
 PROJECT = Path(__file__).parents[2]
-HEAVY = ("torch", "mlflow", "pandas", "scipy", "matplotlib", "plotly", "kedro_mlflow", "numpy")
+HEAVY = ("torch", "mlflow", "pandas", "scipy", "matplotlib", "plotly", "kedro_mlflow.mlflow", "numpy")
 
 
 @pytest.mark.parametrize("words", startup.COMMANDS.values(), ids=startup.COMMANDS)

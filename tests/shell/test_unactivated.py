@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
+from markdown_it import MarkdownIt
 from mlflow import MlflowClient
 
 from browsing import needs_browser, opened, serving
@@ -25,15 +26,13 @@ TARGETS = re.findall(r"^([a-z]+):.*##", (PROJECT / "Makefile").read_text(encodin
 
 
 def commands(text: str) -> list[str]:
-    """Return what a reader is told to type: code in tables and sentences, and the lines of blocks without a language."""
-    blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Return what a reader is told to type: code in sentences and tables, and the lines of blocks in no language."""
+    parts = MarkdownIt("commonmark").enable("table").parse(text)
+    blocks = [part.content for part in parts if part.type == "fence" and not part.info]
     lines = [line.partition(" # ")[0].strip() for block in blocks for line in block.splitlines()]
-    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    typed = [part for line in lines for part in line.split(" && ")]
-    return [
-        *filter(None, typed),
-        *(span for span in spans if re.search(r"^\S*(kedro|python|mlflow|pytest|pip)\b.* ", span)),
-    ]
+    spans = [inner.content for part in parts for inner in part.children or () if inner.type == "code_inline"]
+    called = [span for span in spans if re.search(r"\b(kedro|python|mlflow|pytest|pip) ", span)]
+    return [typed for line in lines for typed in line.split(" && ") if typed] + called
 
 
 TYPED = commands(README)

@@ -40,6 +40,7 @@ class StandIn(ModuleType):
 
 def put_off() -> None:
     """Keep the plugin's module from being imported until one of its commands is typed."""
+    import_module(PLUGIN.rpartition(".")[0])  # which imports nothing
     sys.modules.setdefault(PLUGIN, StandIn(PLUGIN))
 
 
