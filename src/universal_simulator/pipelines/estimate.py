@@ -1,9 +1,9 @@
 """What an experiment takes on this machine: a few real steps of every stage, timed on invented data.
 
 The very training nodes and forecasts run, with the experiment's own networks and batches, so whatever makes them slow
-is in the estimate. Early stopping may make the truth shorter. Test-time conditioning is counted without its search,
-which a trained network seldom needs and an untrained one always. Of data only solving is estimated: how fast a
-download will be, nobody knows before.
+is in the estimate; what is slow only once, as fonts are, is done before it is timed. Early stopping may make the truth
+shorter. Test-time conditioning is counted with its search where the caller says so: a trained network seldom needs it,
+one of a single epoch always. Of data only solving is estimated: how fast a download will be, nobody knows before.
 """
 
 import time
@@ -35,6 +35,7 @@ from universal_simulator.pipelines.calibration.nodes import KINDS
 from universal_simulator.pipelines.consistency_distillation.nodes import train_consistency_student
 from universal_simulator.pipelines.diffusion_residual.nodes import train_diffusion_residual
 from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED
+from universal_simulator.pipelines.evaluation.outside import cases
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import train_operator
 from universal_simulator.pipelines.stages import mirrored
@@ -50,14 +51,21 @@ FRAMES = 3
 """Frames forecast of every protocol."""
 TRAJECTORIES = {"cpu": 8, "cuda": 50}
 """Forecast at once; a GPU would be idle with few."""
-FIGURES = 45
-"""In a report, roughly."""
+SELECTED = 512
+"""Snapshots on which the chosen autoencoder is looked at."""
+FIGURES = 110
+"""What a report takes, in figures of the kind that is timed: it has some 54, and most show more."""
 
 Trainer = Callable[[Any], Iterator[Any]]
 
 
-def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Return seconds per stage; ``left`` says which share of a stage is still to be done, all of it by default."""
+def estimate(
+    parameters: Parameters, left: Mapping[str, float] | None = None, searching: bool = False
+) -> dict[str, float]:
+    """Return seconds per stage; ``left`` says which share of a stage is still to be done, all of it by default.
+
+    ``searching`` tells that the networks will be in doubt at every step, until the budget of the search is spent.
+    """
     p, shares = parameters, left or {}
     with torch.random.fork_rng(devices=[]):  # whatever follows must not depend on whether this was asked
         invented = _invented(p)
@@ -66,7 +74,10 @@ def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) ->
         latents, per_trajectory = _encode(p, invented, trained["autoencoder"])
         whole: dict[str, Callable[[], float]] = {
             "data_engineering": lambda: _solving(p),
-            "autoencoder": partial(_training, p, "autoencoder", _autoencoder(p, invented, statistics)),
+            "autoencoder": lambda: (
+                _training(p, "autoencoder", _autoencoder(p, invented, statistics))
+                + SELECTED * _reconstruction(p, invented, trained["autoencoder"].network)
+            ),
             "latents": lambda: per_trajectory * (p.data.train + p.data.validation),
             "operator": partial(_training, p, "operator", _operator(p, latents, trained)),
             "diffusion_residual": partial(_training, p, "diffusion_residual", _residual(p, latents, trained)),
@@ -74,13 +85,12 @@ def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) ->
                 _training, p, "consistency_distillation", _student(p, latents, trained)
             ),
             "calibration": lambda: _calibration(p, invented, trained),
-            "evaluation": lambda: _evaluation(p, invented, trained),
+            "evaluation": lambda: _evaluation(p, invented, trained, searching),
             "reporting": _reporting,
         }
         return {stage: share * whole[stage]() if (share := shares.get(stage, 1.0)) else 0.0 for stage in whole}
 
 
-# --- training --------------------------------------------------------------------------------------------------------
 def _training(p: Parameters, stage: str, run: Trainer) -> float:
     """Time a few short epochs, and scale up to the planned steps."""
     section, validating = getattr(p, stage), VALIDATING.get(stage, 1 / 3)
@@ -128,7 +138,6 @@ def _student(p: Parameters, latents: Latents, trained: Mapping[str, Trained[Any]
     )
 
 
-# --- everything else -------------------------------------------------------------------------------------------------
 def _solving(p: Parameters) -> float:
     """Time one block of each viscosity; a download is not estimated."""
     source = p.data.source
@@ -192,46 +201,70 @@ def _calibration(p: Parameters, invented: Trajectories, trained: Mapping[str, Tr
     """Time a few frames of the ensembles, and scale up to all that are forecast to fit them."""
     kinds = tuple(kind for kind in KINDS if kind in p.evaluation.variants)
     only = p.model_copy(update={"evaluation": p.evaluation.model_copy(update={"variants": kinds})})
-    parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
-    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.data, p.compute)
+    emulator = assembled(p, trained)
     forecasts = (len(p.calibration.memories) + 1) * min(p.calibration.trajectories, p.data.validation)
     return forecasts * _forecasts(only, emulator, invented, "rollout")
 
 
-def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]]) -> float:
-    """Time a few frames of every protocol and variant, and scale up to all frames of all test trajectories."""
+def assembled(p: Parameters, trained: Mapping[str, Trained[Any]]) -> Emulator:
+    """Join the parts."""
     parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
-    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.data, p.compute)
+    return assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.data, p.compute)
+
+
+def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]], searching: bool) -> float:
+    """Time a few frames of every protocol and variant, and scale up to all frames of all test trajectories."""
+    emulator = assembled(p, trained)
     _forecasts(p, emulator, invented.subset([0]), "rollout")  # to warm up
-    seconds = {name: _forecasts(p, emulator, invented, name) for name in {*p.evaluation.protocols, "rollout"}}
+    protocols: set[Protocol] = {*p.evaluation.protocols, "rollout"}
+    seconds = {name: _forecasts(p, emulator, invented, name, searching) for name in protocols}
     kept = min(p.evaluation.examples, p.data.test)
+    lost = RECONSTRUCTED * _reconstruction(p, invented, emulator.autoencoder)
+    tested = p.data.test * sum(seconds[name] for name in p.evaluation.protocols)
+    return lost + kept * seconds["rollout"] + tested + _outside(p, emulator, invented)
+
+
+def _reconstruction(p: Parameters, invented: Trajectories, autoencoder: Any) -> float:
+    """Return the time to see what one snapshot loses in the autoencoder."""
     batch = draw_snapshots(invented, 50, choose(p.compute.device), torch.Generator().manual_seed(0))
     started = time.monotonic()
-    reconstruction_errors(emulator.autoencoder, batch)
-    lost = (time.monotonic() - started) / 50 * RECONSTRUCTED
-    return lost + kept * seconds["rollout"] + p.data.test * sum(seconds[name] for name in p.evaluation.protocols)
+    reconstruction_errors(autoencoder, batch)
+    return (time.monotonic() - started) / 50
 
 
-def _forecasts(p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol) -> float:
-    """Return the time to forecast and score one trajectory in all its frames, in every variant."""
-    board, guided = Scoreboard(), p.ttc.model_copy(update={"budget": 0})
-    task = _task(p, invented, protocol, _snapshots(p, protocol))
-    started = time.monotonic()
+def _outside(p: Parameters, emulator: Emulator, invented: Trajectories) -> float:
+    """Return the time to forecast, by the ensemble alone, what training held nothing like."""
+    if "ensemble" not in p.evaluation.variants:
+        return 0.0
+    only = p.model_copy(update={"evaluation": p.evaluation.model_copy(update={"variants": ("ensemble",)})})
+    count = len(list(cases(p.evaluation, p.data))) * p.evaluation.outside.trajectories
+    return count * _forecasts(only, emulator, invented, "rollout")
+
+
+def _forecasts(
+    p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol, searching: bool = False
+) -> float:
+    """Return the time to forecast and score one trajectory in all its frames, in every variant.
+
+    A search steps every beam, and an alternative that it tries costs as much as a frame.
+    """
+    board, guided, total = Scoreboard(), p.ttc.model_copy(update={"budget": 0}), 0.0
+    task, frames = _task(p, invented, protocol, _snapshots(p, protocol)), _frames(p, protocol)
     for variant in p.evaluation.variants:
+        started = time.monotonic()
         generator = torch.Generator().manual_seed(0)
         fields = forecast(emulator, task, variant, p.evaluation.ensemble.members, guided, generator)
         truth, initial, viscosity = (value.cpu() for value in (task.truth, task.initial, task.viscosity))
         board.add(protocol, variant, truth, fields.cpu(), initial, task.times, viscosity)
-    per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
-    frames = make_task(
-        protocol,
-        torch.zeros(1, len(solve.TIMES), 4),
-        torch.ones(1),
-        solve.TIMES,
-        p.data.time_stride,
-        p.evaluation.one_step_every,
-    ).times
-    return per_frame * len(frames)
+        per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
+        total += per_frame * (frames * p.ttc.beam + p.ttc.budget if searching and variant == "ttc" else frames)
+    return total
+
+
+def _frames(p: Parameters, protocol: Protocol) -> int:
+    """Return how many frames are forecast of a trajectory of full length."""
+    of = (torch.zeros(1, len(solve.TIMES), 4), torch.ones(1), solve.TIMES)
+    return len(make_task(protocol, *of, p.data.time_stride, p.evaluation.one_step_every).times)
 
 
 def _task(p: Parameters, invented: Trajectories, protocol: Protocol, snapshots: int) -> Task:
@@ -255,11 +288,12 @@ def _snapshots(p: Parameters, protocol: Protocol) -> int:
 
 
 def _reporting() -> float:
-    """Time one figure, drawn twice as for a report."""
+    """Time one figure, drawn twice as for a report, once the fonts are found."""
     epochs = np.arange(1.0, 11.0)
     picture = learning(
         "operator", pd.DataFrame({"epoch": epochs, "train_loss": 1 / epochs, "validation_loss": 2 / epochs})
     )
+    picture.png()
     started = time.monotonic()
     picture.png()
     picture.svg  # noqa: B018
