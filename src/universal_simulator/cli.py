@@ -24,8 +24,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from universal_simulator.pipeline_registry import PIPELINES, plain_name
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.shell.runner import plain_name
+from universal_simulator.shell.mlflow_command import mlflow
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.refusals import machine_refusal, suggestion, user_mistake
 
@@ -144,7 +145,7 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
 
 
 def _complete(given: list[str], nodes: list[Node]) -> list[str]:
-    """Return full names of nodes: ``judge_gates`` and ``train_operator`` are enough, the stage before is added."""
+    """Return full names of nodes: ``check_gates`` and ``train_operator`` are enough, the stage before is added."""
     known: dict[str, list[str]] = {}
     for node in nodes:
         for name in {plain_name(node), node.func.__name__}:
@@ -154,8 +155,6 @@ def _complete(given: list[str], nodes: list[Node]) -> list[str]:
 
 def _check(params: dict[str, Any], pipelines: list[str], options: dict[str, Any]) -> None:
     """Refuse every mistyped name or value before anything is opened or written."""
-    from universal_simulator.pipeline_registry import PIPELINES
-
     for name in pipelines:
         if name not in PIPELINES:
             known = ", ".join(PIPELINES)
@@ -210,3 +209,4 @@ run = RunCommand(
     help="Run pipelines with an experiment's parameters; every run is one run in MLflow.",
 )
 cli.add_command(run)
+cli.add_command(mlflow)

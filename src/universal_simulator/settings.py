@@ -12,6 +12,9 @@ from universal_simulator.shell.hooks import (
     TrackingHooks,
     WeightsHooks,
 )
+from universal_simulator.shell.mlflow_command import put_off
+
+put_off()  # Kedro imports this file before it imports its plugins' commands
 
 CONFIG_LOADER_CLASS = ExperimentLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

@@ -19,6 +19,14 @@ def test_interval_of_a_mean_is_two_standard_errors_wide_on_each_side():
     assert interval.low < interval.value < interval.high
 
 
+def test_an_interval_ends_at_the_percentiles_that_leave_two_and_a_half_per_cent_on_each_side():
+    numbers = np.random.default_rng(0).permutation(np.arange(1001.0))
+    interval = bootstrap.interval(500.0, numbers)
+    assert (interval.low, interval.value, interval.high) == pytest.approx((25.0, 500.0, 975.0))
+    narrow = bootstrap.interval(500.0, numbers, confidence=0.9)
+    assert (narrow.low, narrow.high) == pytest.approx((50.0, 950.0))
+
+
 def test_ninety_five_intervals_in_a_hundred_contain_the_truth():
     random = np.random.default_rng(1)
     draws = random.exponential(size=(300, 100))

@@ -81,6 +81,44 @@ def test_an_estimate_of_processor_time_is_near_the_truth(parameters, monkeypatch
     assert estimate._training(p, "autoencoder", run) == pytest.approx(truth["seconds"].sum(), rel=0.5)
 
 
+def test_an_evaluation_is_estimated_with_all_its_nodes(parameters, monkeypatch):
+    """Each forecast of one trajectory takes a second here, and each of 1000 reconstructed snapshots a thousandth."""
+    monkeypatch.setattr(estimate, "_forecasts", lambda *_: 1.0)
+    monkeypatch.setattr(estimate, "_reconstruction", lambda *_: 1e-3)
+    invented = estimate._invented(parameters)
+    trained = estimate._untrained(parameters, estimate.measure(invented, 2))
+    tested, kept, outside = 8 * 3, 2, 3 * 2  # three protocols; what training held, another parameter, another amplitude
+    found = estimate._evaluation(parameters, invented, trained, searching=True)
+    assert found == pytest.approx(tested + kept + outside + 1.0)
+
+
+def test_a_search_is_counted_until_its_budget_is_spent(parameters, monkeypatch):
+    now = iter(range(1000))  # whatever is timed takes a second
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    only = parameters.model_copy(update={"evaluation": parameters.evaluation.model_copy(update={"variants": ("ttc",)})})
+    invented = estimate._invented(only).subset([0])
+    emulator = estimate.assembled(only, estimate._untrained(only, estimate.measure(invented, 2)))
+    plain, searching = (estimate._forecasts(only, emulator, invented, "rollout", asked) for asked in (False, True))
+    assert plain == pytest.approx(100 / 3)  # of 100 frames, three were forecast
+    assert searching == pytest.approx((2 * 100 + 20) / 3)  # two beams, and a budget of 20
+
+
+def test_what_is_slow_once_is_not_taken_for_a_habit(monkeypatch):
+    now, costs = [0.0], [60.0, 0.1, 0.1]  # fonts are looked for with the first figure
+
+    class Picture:
+        def png(self):
+            now[0] += costs.pop(0)
+
+        @property
+        def svg(self):
+            self.png()
+
+    monkeypatch.setattr(estimate, "learning", lambda *_: Picture())
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert estimate._reporting() == pytest.approx(estimate.FIGURES * 0.2)
+
+
 def test_downloads_are_not_estimated(parameters):
     local = parameters.data.model_copy(update={"source": {"kind": "local"}})
     p = Parameters.model_validate(parameters.model_dump() | {"data": local.model_dump(warnings=False)})

@@ -1,5 +1,6 @@
 """A tracking store that is away costs nothing but time: records wait in a file, and a later run sends them."""
 
+import json
 import logging
 import os
 import subprocess
@@ -11,10 +12,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking import data_sets, offline_queue
 from universal_simulator.tracking.runs import Run
 
 PROJECT = Path(__file__).parents[2]
+DATA = {"equation": "burgers", "viscosities": [0.01], "source": {"kind": "solve"}, "train": 48, "test": 8}
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,14 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
         away.setattr(mlflow, "end_run", Away().end_run)
         run.tag("operator.retried", "step 3")
         run.document({"a": 1}, "configuration/parameters.yml")
+        run.reads(data_sets.describe(DATA, "0123abcd", ["train_latents", "test_trajectories"]))
         run.artifact(tmp_path / "scores.json", "results")
         run.artifact(tmp_path / "weights", "models")
         run.metrics.add("operator/train_loss", 0.5, 7)
         run.end("FINISHED")
     mlflow.end_run("FAILED")  # what the store believes without us
     assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").glob("*.json"))
-    assert "6 records wait in" in caplog.text
+    assert "7 records wait in" in caplog.text
     for replaced in ("scores.json", "weights/operator.txt"):
         (tmp_path / replaced).write_text("of the run after it")
     assert offline_queue.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
@@ -65,6 +68,10 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     assert found.info.status == "FINISHED"
     assert found.data.tags["operator.retried"] == "step 3"
     assert found.data.metrics["operator/train_loss"] == 0.5
+    assert [(one.tags[0].value, one.dataset.name, one.dataset.digest) for one in found.inputs.dataset_inputs] == [
+        ("training", "burgers-train", "0123abcd"), ("testing", "burgers-test", "0123abcd")
+    ]  # fmt: skip
+    assert json.loads(found.inputs.dataset_inputs[0].dataset.profile) == {"trajectories": 48, "viscosities": [0.01]}
     place = Path(found.info.artifact_uri.removeprefix("file://"))
     assert (place / "results/scores.json").read_text() == "of this run"
     assert (place / "models/weights/operator.txt").read_text() == "of this run"

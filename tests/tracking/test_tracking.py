@@ -14,12 +14,12 @@ from kedro.pipeline import Pipeline, node
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from universal_simulator.shell.hooks.recording import TrackingHooks, _make_store, flatten
+from universal_simulator.shell.hooks.recording import TrackingHooks, flatten
 from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.interruption import deferred
 from universal_simulator.tracking import provenance
-from universal_simulator.tracking.runs import MetricBuffer, reachable
+from universal_simulator.tracking.runs import MetricBuffer, make_store, reachable
 
 
 class Store:
@@ -218,10 +218,10 @@ def test_a_local_store_is_created_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as killed:
         killed.setattr("mlflow.MlflowClient.__init__", die)
         with pytest.raises(KeyboardInterrupt):
-            _make_store(f"sqlite:///{place}")
+            make_store(f"sqlite:///{place}")
     assert list(place.parent.iterdir()) == []
-    _make_store(f"sqlite:///{place}")
+    make_store(f"sqlite:///{place}")
     assert [path.name for path in place.parent.iterdir()] == ["mlflow.db"]
     content = place.read_bytes()
-    _make_store(f"sqlite:///{place}")
+    make_store(f"sqlite:///{place}")
     assert place.read_bytes() == content

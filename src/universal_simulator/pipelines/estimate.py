@@ -1,9 +1,10 @@
 """What an experiment takes on this machine: a few real steps of every stage, timed on invented data.
 
 The very training nodes and forecasts run, with the experiment's own networks and batches, so whatever makes them slow
-is in the estimate. Early stopping may make the truth shorter. Test-time conditioning is counted without its search,
-which a trained network seldom needs and an untrained one always. Of data only solving is estimated: how fast a
-download will be, nobody knows before. Data whose size only files know are not estimated.
+is in the estimate; what is slow only once, as fonts are, is done before it is timed. Early stopping may make the truth
+shorter. Test-time conditioning is counted with its search where the caller says so: a trained network seldom needs it,
+one of a single epoch always. Of data only solving is estimated: how fast a download will be, nobody knows before, nor
+how large the data are that only files describe.
 """
 
 import time
@@ -22,7 +23,7 @@ from universal_simulator.configuration import Parameters, Protocol, SolveSource
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import forecasters
-from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Sample, make_task
+from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Sample, Task, make_task
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics, measure
@@ -33,6 +34,7 @@ from universal_simulator.pipelines.calibration.nodes import KINDS
 from universal_simulator.pipelines.consistency_distillation.nodes import plan_consistency_distillation
 from universal_simulator.pipelines.diffusion_residual.nodes import plan_diffusion_residual
 from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED, add_forecast
+from universal_simulator.pipelines.evaluation.out_of_distribution import cases
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import averaged_over, plan_operator
 from universal_simulator.pipelines.training_stage import Plan, train_stage
@@ -50,14 +52,21 @@ FRAMES = 3
 """Frames forecast of every protocol."""
 TRAJECTORIES = {"cpu": 8, "cuda": 50}
 """Forecast at once; a GPU would be idle with few."""
-FIGURES = 45
-"""In a report, roughly."""
+SELECTED = 512
+"""Snapshots on which the chosen autoencoder is looked at."""
+FIGURES = 110
+"""What a report takes, in figures of the kind that is timed: it has some 54, and most show more."""
 
 Planner = Callable[[Any], Plan]
 
 
-def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) -> dict[str, float]:
-    """Return seconds per stage; ``left`` says which share of a stage is still to be done, all of it by default."""
+def estimate(
+    parameters: Parameters, left: Mapping[str, float] | None = None, searching: bool = False
+) -> dict[str, float]:
+    """Return seconds per stage; ``left`` says which share of a stage is still to be done, all of it by default.
+
+    ``searching`` tells that the networks will be in doubt at every step, until the budget of the search is spent.
+    """
     p, shares = parameters, left or {}
     with torch.random.fork_rng(devices=[]):  # whatever follows must not depend on whether this was asked
         invented = _invented(p)
@@ -66,7 +75,10 @@ def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) ->
         latents, per_trajectory = _encode(p, invented, trained["autoencoder"])
         whole: dict[str, Callable[[], float]] = {
             "data_engineering": lambda: _solving(p),
-            "autoencoder": partial(_training, p, "autoencoder", _autoencoder(p, invented, statistics)),
+            "autoencoder": lambda: (
+                _training(p, "autoencoder", _autoencoder(p, invented, statistics))
+                + SELECTED * _reconstruction(p, invented, trained["autoencoder"].network)
+            ),
             "latents": lambda: per_trajectory * (p.data.train + p.data.validation),
             "operator": partial(_training, p, "operator", _operator(p, latents, trained)),
             "diffusion_residual": partial(_training, p, "diffusion_residual", _residual(p, latents, trained)),
@@ -74,13 +86,12 @@ def estimate(parameters: Parameters, left: Mapping[str, float] | None = None) ->
                 _training, p, "consistency_distillation", _student(p, latents, trained)
             ),
             "calibration": lambda: _calibration(p, invented, trained),
-            "evaluation": lambda: _evaluation(p, invented, trained),
+            "evaluation": lambda: _evaluation(p, invented, trained, searching),
             "reporting": _reporting,
         }
         return {stage: share * whole[stage]() if (share := shares.get(stage, 1.0)) else 0.0 for stage in whole}
 
 
-# --- training --------------------------------------------------------------------------------------------------------
 def _training(p: Parameters, stage: str, planner: Planner) -> float:
     """Time a few short epochs, and scale up to the planned steps."""
     section, validating = getattr(p, stage), VALIDATING.get(stage, 1 / 3)
@@ -125,7 +136,6 @@ def _student(p: Parameters, latents: Latents, trained: Mapping[str, Trained[Any]
     return lambda section: plan_consistency_distillation(latents, latents, *networks, section, diffusion, p.compute)
 
 
-# --- everything else -------------------------------------------------------------------------------------------------
 def _solving(p: Parameters) -> float:
     """Time one block of each set of parameters; a download is not estimated."""
     source = p.data.source
@@ -197,45 +207,77 @@ def _calibration(p: Parameters, invented: Trajectories, trained: Mapping[str, Tr
     """Time a few frames of the ensembles, and scale up to all that are forecast to fit them."""
     kinds = tuple(kind for kind in KINDS if kind in p.evaluation.variants)
     only = p.model_copy(update={"evaluation": p.evaluation.model_copy(update={"variants": kinds})})
-    parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
-    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.compute)
+    emulator = assembled(p, trained)
     forecasts = (len(p.calibration.memories) + 1) * min(p.calibration.trajectories, p.data.validation)
     return forecasts * _forecasts(only, emulator, invented, "rollout")
 
 
-def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]]) -> float:
-    """Time a few frames of every protocol and variant, and scale up to all frames of all test trajectories."""
+def assembled(p: Parameters, trained: Mapping[str, Trained[Any]]) -> Emulator:
+    """Join the parts."""
     parts = (trained["autoencoder"], trained["operator"], trained["consistency_distill"])
-    emulator = assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.compute)
+    return assemble(*parts, p.diffusion_residual, p.consistency_distillation, p.compute)
+
+
+def _evaluation(p: Parameters, invented: Trajectories, trained: Mapping[str, Trained[Any]], searching: bool) -> float:
+    """Time a few frames of every protocol and variant, and scale up to all frames of all test trajectories."""
+    emulator = assembled(p, trained)
     _forecasts(p, emulator, invented.subset([0]), "rollout")  # to warm up
-    seconds = {name: _forecasts(p, emulator, invented, name) for name in {*p.evaluation.protocols, "rollout"}}
+    protocols: set[Protocol] = {*p.evaluation.protocols, "rollout"}
+    seconds = {name: _forecasts(p, emulator, invented, name, searching) for name in protocols}
     kept = min(p.evaluation.examples, p.data.test)
+    lost = RECONSTRUCTED * _reconstruction(p, invented, emulator.codec)
+    tested = p.data.test * sum(seconds[name] for name in p.evaluation.protocols)
+    return lost + kept * seconds["rollout"] + tested + _outside(p, emulator, invented)
+
+
+def _reconstruction(p: Parameters, invented: Trajectories, autoencoder: Any) -> float:
+    """Return the time to see what one snapshot loses in the autoencoder."""
     batch = draw_snapshots(invented, 50, choose(p.compute.device), torch.Generator().manual_seed(0))
     started = time.monotonic()
-    reconstruction_errors(emulator.codec, batch)
-    lost = (time.monotonic() - started) / 50 * RECONSTRUCTED
-    return lost + kept * seconds["rollout"] + p.data.test * sum(seconds[name] for name in p.evaluation.protocols)
+    reconstruction_errors(autoencoder, batch)
+    return (time.monotonic() - started) / 50
 
 
-def _forecasts(p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol) -> float:
-    """Return the time to forecast and score one trajectory in all its frames, in every variant."""
-    board, limited = Scoreboard(), p.ttc.model_copy(update={"budget": 0})
+def _outside(p: Parameters, emulator: Emulator, invented: Trajectories) -> float:
+    """Return the time to forecast, by the ensemble alone, what training held nothing like."""
+    only = p.model_copy(update={"evaluation": p.evaluation.model_copy(update={"variants": ("ensemble",)})})
+    count = len(list(cases(p.evaluation, invented))) * p.evaluation.outside.trajectories
+    return count * _forecasts(only, emulator, invented, "rollout") if count else 0.0
+
+
+def _forecasts(
+    p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol, searching: bool = False
+) -> float:
+    """Return the time to forecast and score one trajectory in all its frames, in every variant.
+
+    A search steps every beam, and an alternative that it tries costs as much as a frame.
+    """
+    board, limited, total = Scoreboard(), p.ttc.model_copy(update={"budget": 0}), 0.0
+    task, frames = _task(p, emulator, invented, protocol), _frames(p, invented, protocol)
+    entered = forecasters(p.evaluation.variants, emulator, invented, p.evaluation.ensemble.members, limited)
+    for variant, forecaster in entered.items():
+        started = time.monotonic()
+        fields = forecaster(task, torch.Generator().manual_seed(0))
+        add_forecast(board, task, variant, fields, invented)
+        per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
+        total += per_frame * (frames * p.ttc.beam + p.ttc.budget if searching and variant == "ttc" else frames)
+    return total
+
+
+def _task(p: Parameters, emulator: Emulator, invented: Trajectories, protocol: Protocol) -> Task:
     snapshots = _snapshots(p, protocol)
     u = invented.read(slice(None), slice(snapshots)).to(emulator.device)
     told = torch.as_tensor(invented.parameters, dtype=u.dtype, device=u.device)
-    strides = (p.data.time_stride, p.evaluation.one_step_every)
-    task = make_task(protocol, Sample(u, told, invented.times[:snapshots], invented.grid), *strides)
-    entered = forecasters(p.evaluation.variants, emulator, invented, p.evaluation.ensemble.members, limited)
-    started = time.monotonic()
-    for variant, forecaster in entered.items():
-        fields = forecaster(task, torch.Generator().manual_seed(0))
-        add_forecast(board, task, variant, fields, invented)
-    per_frame = (time.monotonic() - started) / len(invented) / len(task.times)
-    tiny = invented.grid.resized((4,) * invented.grid.dimensions)
-    times = find(p.problem).times
+    whole = Sample(u, told, invented.times[:snapshots], invented.grid)
+    return make_task(protocol, whole, p.data.time_stride, p.evaluation.one_step_every)
+
+
+def _frames(p: Parameters, invented: Trajectories, protocol: Protocol) -> int:
+    """Return how many frames are forecast of a trajectory of full length."""
+    tiny, times = invented.grid.resized((4,) * invented.grid.dimensions), find(p.problem).times
     assert times is not None
     whole = Sample(torch.zeros(1, len(times), 1, *tiny.shape), torch.ones(1, 0), times, tiny)
-    return per_frame * len(make_task(protocol, whole, *strides).times)
+    return len(make_task(protocol, whole, p.data.time_stride, p.evaluation.one_step_every).times)
 
 
 def _all_snapshots(p: Parameters) -> int:
@@ -251,16 +293,19 @@ def _snapshots(p: Parameters, protocol: Protocol) -> int:
             return 1 + FRAMES * p.data.time_stride
         case "one_step":
             return 1 + p.data.time_stride * (1 + (FRAMES - 1) * p.evaluation.one_step_every)
-        case "pdebench":
+        case "pdebench" if find(p.problem).facts.single:
             return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
+        case "pdebench":
+            return PDEBENCH_GIVEN + FRAMES * p.data.time_stride
 
 
 def _reporting() -> float:
-    """Time one figure, drawn twice as for a report."""
+    """Time one figure, drawn twice as for a report, once the fonts are found."""
     epochs = np.arange(1.0, 11.0)
     picture = learning(
         "operator", pd.DataFrame({"epoch": epochs, "train_loss": 1 / epochs, "validation_loss": 2 / epochs})
     )
+    picture.png()
     started = time.monotonic()
     picture.png()
     picture.svg  # noqa: B018

@@ -21,6 +21,7 @@ from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.digests import digest
 from universal_simulator.configuration import Compute, semantic_only
+from universal_simulator.pipeline_registry import plain_name
 from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
 from universal_simulator.support.errors import InputError
@@ -37,6 +38,11 @@ RECORDS = ("timings", "provenance", "estimates")
 
 class SequentialRunner(runner.SequentialRunner):
     """Kedro's sequential runner, which leaves out what is there already."""
+
+    def __str__(self) -> str:
+        """Name Kedro's runner: Kedro-Viz keeps the status of nodes where it reads this name."""
+        kind = runner.SequentialRunner
+        return f"<{kind.__module__}.{kind.__name__} object that leaves out what is there already>"
 
     def _run(
         self,
@@ -73,7 +79,7 @@ class SequentialRunner(runner.SequentialRunner):
                 else:
                     execute(node)
         if kept:
-            names = ", ".join(node.func.__name__.replace("_", " ") for node in kept)
+            names = ", ".join(plain_name(node).replace("_", " ") for node in kept)
             log.info("There already, of the same parameters, inputs and code: %s", names)
         if kept and not made:
             log.info("Finished before, and nothing it depends on has changed; force=true makes everything again")
@@ -190,11 +196,6 @@ class Artefacts:
 
     def _entry(self, name: str) -> dict[str, Any]:
         return self._catalog.config_resolver.resolve_pattern(name) if name in self._catalog else {}  # type: ignore[attr-defined]
-
-
-def plain_name(node: Node) -> str:
-    """Return a node's name without its namespace, which says where it is drawn and nothing of what it makes."""
-    return node.name.removeprefix(f"{node.namespace}.")
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from universal_simulator.support.writing import replace
+from universal_simulator.tracking import data_sets
 from universal_simulator.tracking.provenance import without_credentials
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def send(folder: Path, uri: str) -> int:
             if left["uri"] != without_credentials(uri):
                 continue
             for method, *arguments in left["calls"]:
-                _say(client, path.stem, method, arguments)
+                say(client, path.stem, method, arguments)
         except Exception as error:  # whatever the store raises: it waits for the run after this one
             log.warning(
                 "Not sent yet: %s (%s)", path, without_credentials(str(error).splitlines()[0] if str(error) else "")
@@ -80,12 +81,15 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, OSError) or (isinstance(error, MlflowException) and error.get_http_status_code() >= 500)
 
 
-def _say(client: Any, run_id: str, method: str, arguments: list[Any]) -> None:
+def say(client: Any, run_id: str, method: str, arguments: Call) -> None:
+    """Tell the store something of a run, in the words that a file can keep."""
     from mlflow.entities import Metric
 
     if method == "log_batch":
         metrics = [Metric(name, value, time_ms, step) for name, value, step, time_ms in arguments[0]]
         client.log_batch(run_id, metrics=metrics, synchronous=True)
+    elif method == "log_inputs":
+        client.log_inputs(run_id, data_sets.inputs(arguments[0]))
     elif method in UPLOADS and not Path(arguments[0]).exists():
         log.warning("Run %s: %s is gone, and not recorded", run_id, arguments[0])
     elif method in (*UPLOADS, "set_tag", "log_dict", "set_terminated"):

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.interruption import obeyed
+from universal_simulator.support.writing import replace
 from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking.data_sets import Described
 from universal_simulator.tracking.offline_queue import Call
 from universal_simulator.tracking.provenance import is_alive, process_identity, without_credentials
 
@@ -129,6 +131,11 @@ class Run:
         elif path.exists():
             self._record(path.name, "log_artifact", str(path), folder or None)
 
+    def reads(self, data: list[Described]) -> None:
+        """Say which data sets the run is made of."""
+        if data:
+            self._record("data sets", "log_inputs", data)
+
     def child(self, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], status: str) -> None:
         """Record a finished part of this run as a run inside it; a store that is away loses it."""
         from mlflow.entities import Metric, Param
@@ -184,7 +191,7 @@ class Run:
             if self._refusals >= REFUSALS:
                 raise ConnectionError("the store is away")
             with obeyed():
-                getattr(self._client, method)(self.run_id, *arguments)
+                offline_queue.say(self._client, self.run_id, method, list(arguments))
             self._refusals = 0
         except Exception as error:
             self._left.append([method, *arguments])
@@ -213,6 +220,15 @@ def reachable(uri: str) -> Iterator[None]:
         remedy = "check MLFLOW_TRACKING_URI, or unset it to record in a local file"
         shown = without_credentials(uri)
         raise InputError(f"tracking uri = {shown}: must answer ({_first_line(error)}); {remedy}") from error
+
+
+def make_store(uri: str) -> None:
+    """Create a local store beside its place and move it there whole: half of one would never open again."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.exists():
+        from mlflow import MlflowClient
+
+        replace(path, lambda part: MlflowClient(f"sqlite:///{part}").search_experiments())
 
 
 def sweep(experiment_id: str) -> int:

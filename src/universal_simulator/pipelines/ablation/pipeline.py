@@ -22,7 +22,8 @@ def create_pipeline() -> Pipeline:
                     "params:compute",
                 ],
                 "ablation",
+                name="train_ablation",
             ),
-            node(tabulate, ["ablation", "params:ablation"], "ablation_table"),
+            node(tabulate, ["ablation", "params:ablation"], "ablation_table", name="tabulate_ablation"),
         ]
     )

@@ -37,14 +37,20 @@ def _scoring() -> list[Node]:
     entering = ["unet", "fno", "train_trajectories", "params:evaluation", "params:baselines", "params:ttc"]
     judged = ["test_trajectories", "params:evaluation", "params:baselines", "params:data.time_stride"]
     return [
-        node(assemble, TRAINED, "emulator"),
-        node(enter_baselines, entering, "entered"),
+        node(assemble, TRAINED, "emulator", name="assemble_emulator"),
+        node(enter_baselines, entering, "entered", name="enter_baselines"),
         node(
             score_baselines,
             ["entered", *judged],
             ["baseline_scores", "baseline_trajectory_scores", "baseline_error_growth"],
+            name="score_baselines",
         ),
-        node(clock, ["entered", "emulator", "test_trajectories", *settings, "timings"], "baseline_costs"),
+        node(
+            clock,
+            ["entered", "emulator", "test_trajectories", *settings, "timings"],
+            "baseline_costs",
+            name="clock_forecasts",
+        ),
     ]
 
 
@@ -62,4 +68,5 @@ def _page() -> Node:
             "fno": "fno_history",
         },
         ["baseline_figures", "baseline_report"],
+        name="draw_baselines",
     )

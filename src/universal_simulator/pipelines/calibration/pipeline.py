@@ -20,7 +20,7 @@ def create_pipeline() -> Pipeline:
     """Return: join the trained parts, fit."""
     return Pipeline(
         [
-            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated"),
+            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated_emulator"),
             node(
                 calibrate_ensemble,
                 [
@@ -33,6 +33,7 @@ def create_pipeline() -> Pipeline:
                     "params:seed",
                 ],
                 "ensemble_calibration",
+                name="calibrate_ensemble",
             ),
         ]
     )

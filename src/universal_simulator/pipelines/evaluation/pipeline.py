@@ -14,8 +14,9 @@ BUNDLE = [
         write_card,
         ["parameters", "scores", "ensemble_calibration", "test_trajectories", "timings", "provenance"],
         "card",
+        name="write_card",
     ),
-    node(make_bundle, ["card", "autoencoder", "operator", "consistency_distill"], "bundle"),
+    node(make_bundle, ["card", "autoencoder", "operator", "consistency_distill"], "bundle", name="bundle_model"),
 ]
 """Gather what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
 
@@ -24,15 +25,18 @@ def create_pipeline() -> Pipeline:
     """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
     return Pipeline(
         [
-            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator"),
+            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
             node(
                 evaluate,
                 ["emulator", "train_trajectories", *_FORECAST],
                 ["scores", "trajectory_scores", "error_growth", "calibration"],
                 tags="shared",
+                name="evaluate_test_split",
             ),
-            node(keep_examples, ["emulator", *_FORECAST], "examples"),
-            node(evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside"),
+            node(keep_examples, ["emulator", *_FORECAST], "examples", name="select_examples"),
+            node(
+                evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
+            ),
             *BUNDLE,
         ]
     )

@@ -23,7 +23,7 @@ from universal_simulator.support.progress import progress
 log = logging.getLogger(__name__)
 
 
-def judge_gates(
+def check_gates(
     scores: dict[str, float],
     trajectory_scores: pd.DataFrame,
     finished_scores: dict[str, dict[str, float]],

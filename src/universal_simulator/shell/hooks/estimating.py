@@ -62,7 +62,7 @@ class EstimateHooks:
         try:
             with _quietly():
                 left = outstanding(pipeline, catalog, parameters)
-                seconds = estimate(parameters, left)
+                seconds = estimate(parameters, left, searching=DRY_RUN in parameters.experiment.tags)
         except Exception as error:  # the run itself will say what is wrong, if anything is
             log.warning("No estimate of this run: %s", (str(error).splitlines() or [type(error).__name__])[0])
             return

@@ -50,8 +50,8 @@ def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
     """Name the first artefact that some pipeline makes and that is not there, and the pipeline."""
     artefacts = {name for name in names if not is_parameter(name)}
     missing = {name for name in artefacts if not catalog.exists(name)}
-    for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
-        for name in sorted(missing & made):
+    for maker in pipelines if missing else ():
+        for name in sorted(missing & pipelines[maker].all_outputs()):
             remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
             raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 

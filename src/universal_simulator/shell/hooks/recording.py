@@ -4,19 +4,21 @@ import math
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
+from kedro.pipeline import Pipeline
 
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree, fingerprint
-from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks
-from universal_simulator.support.writing import replace
-from universal_simulator.tracking import offline_queue, provenance
-from universal_simulator.tracking.runs import Run, reachable, sweep
+from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks, is_table
+from universal_simulator.tracking import data_sets, offline_queue, provenance
+from universal_simulator.tracking.runs import Run, make_store, reachable, sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
@@ -69,7 +71,7 @@ class TrackingHooks:
         context.mlflow = self._settings  # type: ignore[attr-defined]  # where the plugin's commands look for it
 
     @hook_impl(trylast=True)
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Open the store and the run."""
         if self._run:  # interrupted earlier in this same process, as in a notebook
             self._run.end("KILLED")
@@ -78,7 +80,7 @@ class TrackingHooks:
         tags = self._tags(pipelines)
         address = self._settings.server.mlflow_tracking_uri
         with reachable(address):
-            _make_store(address)
+            make_store(address)
             self._settings.setup(self._context)
             sweep(self._settings.tracking.experiment._experiment.experiment_id)
             offline_queue.send(self._unsent, address)
@@ -87,6 +89,7 @@ class TrackingHooks:
         self._saved, self._results, self._trials = set(), {}, None
         self._about = described[1]
         self._run.document(self._parameters, "configuration/parameters.yml")
+        self._run.reads(data_sets.describe(self._parameters["data"], tags["data_fingerprint"], pipeline.datasets()))
         _end_on_sigterm()
 
     @hook_impl
@@ -97,11 +100,11 @@ class TrackingHooks:
         self._saved.add(dataset_name)
         if dataset_name in ("scores", "gates"):
             self._results[dataset_name] = data
-        if dataset_name.endswith(HISTORY) and isinstance(data, pd.DataFrame):
+        if dataset_name.endswith(HISTORY) and is_table(data):
             self._send_history(dataset_name.removesuffix(HISTORY), data)
         elif dataset_name.endswith(STATE) and isinstance(data, dict) and data.get("retried"):
             self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
-        elif dataset_name == TRIALS and isinstance(data, pd.DataFrame):
+        elif dataset_name == TRIALS and is_table(data):
             self._send_trials(data)
         elif dataset_name in SCORES:
             for name, value in data.items():
@@ -117,7 +120,7 @@ class TrackingHooks:
         """Close as FAILED."""
         self._close("FAILED", catalog)
 
-    def _send_trials(self, trials: pd.DataFrame) -> None:
+    def _send_trials(self, trials: "pd.DataFrame") -> None:
         """Record each trial of a sweep that ended since the last look as a run inside this one."""
         assert self._run is not None
         known, self._trials = self._trials, len(trials)
@@ -129,7 +132,7 @@ class TrackingHooks:
             status = "FAILED" if row["state"] in ("fail", "diverged") else "FINISHED"
             self._run.child(f"trial {row['trial']}: {row['state']}", values, metrics, status)
 
-    def _send_history(self, stage: str, epochs: pd.DataFrame) -> None:
+    def _send_history(self, stage: str, epochs: "pd.DataFrame") -> None:
         assert self._run is not None
         for row in epochs.to_dict("records"):
             step = int(row.pop("step"))
@@ -208,15 +211,6 @@ def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
-
-
-def _make_store(uri: str) -> None:
-    """Create a local store beside its place and move it there whole: half of one would never open again."""
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.exists():
-        from mlflow import MlflowClient
-
-        replace(path, lambda part: MlflowClient(f"sqlite:///{part}").search_experiments())
 
 
 def _end_on_sigterm() -> None:

@@ -10,7 +10,6 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from universal_simulator.shell.configuration_loader import Tree, select
-from universal_simulator.shell.runner import SequentialRunner
 from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -84,6 +83,8 @@ class WeightsHooks:
         """Solve or fetch the data, and split them, if any of it is missing."""
         stage = pipelines["data_engineering"].only_nodes_with_tags("data_engineering")
         if needed & stage.all_outputs():
+            from universal_simulator.shell.runner import SequentialRunner  # torch takes seconds
+
             log.info("There are no data yet: making them first")
             SequentialRunner().run(stage, catalog)
 
