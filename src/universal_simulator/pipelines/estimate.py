@@ -52,8 +52,6 @@ FRAMES = 3
 """Frames forecast of every protocol."""
 TRAJECTORIES = {"cpu": 8, "cuda": 50}
 """Forecast at once; a GPU would be idle with few."""
-SELECTED = 512
-"""Snapshots on which the chosen autoencoder is looked at."""
 FIGURES = 110
 """What a report takes, in figures of the kind that is timed: it has some 54, and most show more."""
 
@@ -75,10 +73,7 @@ def estimate(
         latents, per_trajectory = _encode(p, invented, trained["autoencoder"])
         whole: dict[str, Callable[[], float]] = {
             "data_engineering": lambda: _solving(p),
-            "autoencoder": lambda: (
-                _training(p, "autoencoder", _autoencoder(p, invented, statistics))
-                + SELECTED * _reconstruction(p, invented, trained["autoencoder"].network)
-            ),
+            "autoencoder": partial(_training, p, "autoencoder", _autoencoder(p, invented, statistics)),
             "latents": lambda: per_trajectory * (p.data.train + p.data.validation),
             "operator": partial(_training, p, "operator", _operator(p, latents, trained)),
             "diffusion_residual": partial(_training, p, "diffusion_residual", _residual(p, latents, trained)),
