@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.fields.spectral import cell_centres
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import cell_centres
 from universal_simulator.physics.initial_conditions import SINES, initial_condition
 
 X = cell_centres(256)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cole_hopf import cole_hopf
-from universal_simulator.fields.spectral import cell_centres, resample, shift
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import cell_centres, resample, shift
 from universal_simulator.fields.symmetries import group
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.numerics import Law
@@ -198,7 +198,9 @@ def test_the_rate_is_what_the_solver_does(law: type) -> None:
     errors = []
     for interval in (2e-3, 1e-3):
         u = solution(law(0.05), waves, interval * np.arange(3), fixed=Plan(512, 171, 20))
-        rate = SpectralRate(law)(u[1, None, None], torch.tensor([[0.05]], dtype=torch.float64), Grid.interval(256))[0, 0]
+        rate = SpectralRate(law)(u[1, None, None], torch.tensor([[0.05]], dtype=torch.float64), Grid.interval(256))[
+            0, 0
+        ]
         errors.append(relative((u[2] - u[0]) / (2 * interval), rate))
     assert errors[1] < 1e-3
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.05)

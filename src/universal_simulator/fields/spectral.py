@@ -130,7 +130,7 @@ def _numbers(n: int, last: bool) -> Float[Tensor, " mode"]:
 
 
 def _within(shape: Sequence[int], grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
-    """Return which entries of ``rfftn`` of a doubled field of that shape have at most so many waves on every axis."""
+    """Return which entries of ``rfftn`` of a doubled field of that shape have at most so many waves along each axis."""
     inside = []
     for i, (n, axis) in enumerate(zip(shape, grid.axes, strict=True)):
         inside.append(_numbers(n, i == grid.dimensions - 1) <= waves * (1 if axis.periodic else 2))

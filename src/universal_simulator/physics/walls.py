@@ -5,8 +5,9 @@ under the mean over space (the discrete cosine transform DCT-II; Strang, SIAM Re
 periodic field that mirroring makes (``fields/boundaries.py``), at a quarter of its points in two dimensions. An
 amplitude means the same on every grid, so cutting a spectrum, or evaluating it on other points, needs nothing more.
 
-Transforms are products with small matrices: up to about 256 points along an axis these are faster than an FFT of the
-mirrored field, run as they are on a GPU and in single precision, and are differentiable.
+Transforms are products with small matrices: two to five times faster than an FFT of the mirrored field, up to 64 points
+an axis faster than SciPy's cosine transform and at 96 to 256 up to twice slower. They run as they are on a GPU and in
+single precision, and are differentiable.
 """
 
 import math
