@@ -1,4 +1,4 @@
-"""What a caller may catch: the errors of this package's users."""
+"""What callers of the library catch: a mistake of theirs, told in one line."""
 
 from universal_simulator.support.errors import InputError
 

@@ -18,7 +18,7 @@ from kedro.utils import find_kedro_project
 
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.tracking.provenance import without_credentials
-from universal_simulator.tracking.runs import make_store, reachable
+from universal_simulator.tracking.store import make, reachable
 
 PLUGIN = "kedro_mlflow.framework.cli.cli"
 RUNS_FIRST = "workflowType=machine_learning"
@@ -77,7 +77,7 @@ def _ui(command: click.Command, **options: Any) -> None:
     mlflow = ExperimentLoader(source, options["env"], {}, **settings.CONFIG_LOADER_ARGS)["mlflow"]
     uri, ui = mlflow["server"]["mlflow_tracking_uri"], mlflow.get("ui", {})
     with reachable(uri):
-        make_store(uri)
+        make(uri)
         place = place_of_runs(uri, mlflow["tracking"]["experiment"]["name"])
     host, port = (options[name] or ui.get(name, default) for name, default in DEFAULTS.items())
     server = without_credentials(uri) if uri.startswith("http") else f"http://{host}:{port}"

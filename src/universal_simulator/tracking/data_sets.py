@@ -11,17 +11,17 @@ Described = dict[str, str]
 """One data set in plain words, which a file can keep until a store takes it."""
 
 
-def describe(data: dict[str, Any], digest: str, names: Iterable[str]) -> list[Described]:
-    """Return the splits that are among a pipeline's datasets; ``data`` is the section of that name."""
-    known = set(names)
+def describe(parameters: dict[str, Any], digest: str, names: Iterable[str]) -> list[Described]:
+    """Return the splits that are among a pipeline's datasets, of the problem and the data of these parameters."""
+    known, data = set(names), parameters["data"]
     return [
         {
-            "name": f"{data['equation']}-{split}",
+            "name": f"{parameters['problem']}-{split}",
             "digest": digest,
             "context": context,
             "source_type": data["source"]["kind"],
             "source": json.dumps(data["source"]),
-            "profile": json.dumps({"trajectories": data[split], "viscosities": data["viscosities"]}),
+            "profile": json.dumps({"trajectories": data[split], "parameters": data["parameters"]}),
         }
         for split, context in CONTEXTS.items()
         if not known.isdisjoint((f"{split}_trajectories", f"{split}_latents"))

@@ -1,6 +1,7 @@
 """Before anything runs: good parameters, artefacts of the stages before, threads for the numerical libraries."""
 
 import logging
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ BESIDE = ("baselines", "ablation", "sweep")
 class LockHooks:
     """Lets one process at a time run the stages of an experiment."""
 
+    _held = threading.local()
+    """What a thread has locked; it runs one pipeline at a time, so an earlier one was interrupted, as in a notebook."""
+
     def __init__(self) -> None:
         self._lock: ExperimentLock | None = None
 
@@ -76,10 +80,12 @@ class LockHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Take the lock, or say who has it."""
-        self._release()
+        if earlier := getattr(self._held, "lock", None):
+            earlier.release()
         if any({*STAGES, *BESIDE} & node.tags for node in pipeline.nodes):
             self._lock = ExperimentLock(self._folder, self._name)
             self._lock.acquire()
+            self._held.lock = self._lock
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
