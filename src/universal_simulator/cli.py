@@ -131,10 +131,10 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
 
 
 def _complete(given: list[str], nodes: list[Node]) -> list[str]:
-    """Return full names of nodes: ``check_gates`` and ``train_operator`` are enough, the stage before is added."""
+    """Return full names of nodes: ``train_operator`` is enough, and ``split`` where one node alone begins so."""
     known: dict[str, list[str]] = {}
     for node in nodes:
-        for name in {plain_name(node), node.func.__name__}:
+        for name in {plain_name(node), node.func.__name__, plain_name(node).partition("_")[0]}:
             known.setdefault(name, []).append(node.name)
     return [known[name][0] if len(known.get(name, ())) == 1 else name for name in given]
 

@@ -15,7 +15,7 @@ from universal_simulator.cli import _complete
 from universal_simulator.pipeline_registry import PIPELINES, STAGES, plain_name, register_pipelines
 from universal_simulator.shell.hooks.timing import stage_of
 
-IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_solved", "raw_origins"}
+IN_MEMORY = {"raw_solved", "raw_origins"}
 """What passes from node to node without being kept."""
 
 
@@ -77,9 +77,9 @@ def test_a_node_is_named_with_or_without_its_stage(registered, given):
 
 
 VERBS = {
-    "acquire", "assemble", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce", "evaluate",
-    "forecast", "measure", "plan", "precompute", "prepare", "promote", "score", "search", "select", "solve", "split",
-    "tabulate", "train", "validate",
+    "acquire", "assemble", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce", "enter", "evaluate",
+    "forecast", "measure", "pair", "plan", "precompute", "prepare", "promote", "score", "search", "select", "solve", "split",
+    "tabulate", "train", "validate", "write",
 }  # fmt: skip
 """What people in the field say that they do with data, models and results."""
 

@@ -145,7 +145,7 @@ def test_force_makes_everything_again(work):
 
 
 def test_other_code_makes_its_artefacts_stale(work, monkeypatch):
-    monkeypatch.setattr("universal_simulator.shell.runner.code_fingerprint", lambda module: "other")
+    monkeypatch.setattr("universal_simulator.shell.runner.code_behind", lambda module, *values: "other")
     assert work.run() == ["number", "double", "sign", "report", "check"]
 
 

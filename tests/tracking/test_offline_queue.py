@@ -70,7 +70,10 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     assert [(one.tags[0].value, one.dataset.name, one.dataset.digest) for one in found.inputs.dataset_inputs] == [
         ("training", "burgers-train", "0123abcd"), ("testing", "burgers-test", "0123abcd")
     ]  # fmt: skip
-    assert json.loads(found.inputs.dataset_inputs[0].dataset.profile) == {"trajectories": 48, "viscosities": [0.01]}
+    assert json.loads(found.inputs.dataset_inputs[0].dataset.profile) == {
+        "trajectories": 48,
+        "parameters": {"nu": [0.01]},
+    }
     place = Path(found.info.artifact_uri.removeprefix("file://"))
     assert (place / "results/scores.json").read_text() == "of this run"
     assert (place / "models/weights/operator.txt").read_text() == "of this run"

@@ -74,7 +74,10 @@ def expanded(tree: dict[str, Any]) -> dict[str, Any]:
         values = short["viscosities"]
         data["parameters"] = {PARAMETER[problem]: values if isinstance(values, list | tuple) else [values]}
     elif "viscosities" in short:
-        raise ValueError(f"data.viscosities: is for {', '.join(PARAMETER)}; set data.parameters of {problem}")
+        raise ValueError(
+            f"data.viscosities = {short['viscosities']} must be left out for {problem}, is short for the parameter of "
+            f"{', '.join(PARAMETER)}; set data.parameters"
+        )
     return {**tree, "problem": problem, "data": data}
 
 

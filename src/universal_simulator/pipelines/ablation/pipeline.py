@@ -9,7 +9,7 @@ def create_pipeline() -> Pipeline:
     """Return: train the operator under every change and seed, then put means and spreads into a table."""
     return Pipeline(
         [
-            node(pair, ["train_latents", "validation_latents"], "latents_pair"),
+            node(pair, ["train_latents", "validation_latents"], "latents_pair", name="pair_latents"),
             node(
                 ablate,
                 [

@@ -16,6 +16,7 @@ from universal_simulator.configuration import Parameters
 from universal_simulator.pipeline_registry import STAGES
 from universal_simulator.processes.job import is_parameter
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree
+from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.shell.locking import ExperimentLock
 from universal_simulator.support.errors import InputError
 from universal_simulator.tracking import provenance
@@ -33,9 +34,12 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Refuse what only a sweep would meet."""
+        """Refuse what only a sweep would meet, and what does not fit the problem."""
+        parameters = Parameters.model_validate(self._parameters)
         if "sweep" in (run_params.get("pipeline_names") or ()):
-            Parameters.model_validate(self._parameters).refuse_impossible_space()
+            parameters.refuse_impossible_space()
+        if not {"compare", "promote", "predict"} & set(run_params.get("pipeline_names") or ()):
+            refuse_misfit(parameters)
 
 
 class ArtefactHooks:
