@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import mlflow
 import pytest
@@ -93,6 +94,24 @@ def test_a_data_folder_of_any_name_that_moves_takes_runs_artefacts_and_unsent_re
     again.end("FINISHED")
     assert (here / "artifacts" / again.run_id).is_dir()
     assert not (tmp_path / "old").exists()
+
+
+def test_two_that_make_one_store_at_once_share_it(tmp_path, template, monkeypatch):
+    made = []
+
+    class Client:  # in place of a database of MLflow's own, which takes seconds
+        def __init__(self, uri):
+            self.path = store.store_file(uri)
+
+        def search_experiments(self):
+            made.append(self.path.write_bytes(template))
+
+    monkeypatch.setattr("mlflow.MlflowClient", Client)
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store.make, [uri] * 4))
+    assert len(made) == 1
+    assert (tmp_path / "mlflow/mlflow.db").read_bytes() == template
 
 
 def test_artefacts_that_somebody_keeps_elsewhere_stay_there(tmp_path, place):

@@ -56,7 +56,8 @@ def _refuse_lost_bucket(address: str) -> None:
     """Refuse what would keep nothing: a folder of this machine by mistake, or a bucket that cannot be asked."""
     if address and "://" not in address and not address.startswith("/"):
         raise InputError(f"MACHINE_BUCKET = {address}: must begin with s3:// or another scheme; write s3://{address}")
-    bucket_options()
+    if address.startswith("s3://"):
+        bucket_options()
 
 
 def _positive(variable: str, text: str) -> float:

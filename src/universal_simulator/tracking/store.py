@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.places import TRACKING_VARIABLE, sqlite_address, store_file
 from universal_simulator.support.writing import replace
@@ -87,12 +89,19 @@ def first_line(error: BaseException) -> str:
 
 
 def make(uri: str) -> None:
-    """Create a local store beside its place and move it there whole: half of one would never open again."""
-    path = store_file(uri)
-    if path and not path.exists():
-        from mlflow import MlflowClient
+    """Create a local store beside its place and move it there whole: half of one would never open again.
 
-        replace(path, lambda part: MlflowClient(sqlite_address(part)).search_experiments())
+    One at a time: another's, moved there later, would take away the runs of the first.
+    """
+    path = store_file(uri)
+    if path is None or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if not path.exists():
+            from mlflow import MlflowClient
+
+            replace(path, lambda part: MlflowClient(sqlite_address(part)).search_experiments())
 
 
 def follow(uri: str, experiment: str) -> None:
@@ -122,9 +131,16 @@ def follow(uri: str, experiment: str) -> None:
 
 def experiment_id(client: Any, name: str, artifact_location: str | None, tags: dict[str, str] | None) -> str:
     """Return the id of the experiment that runs are recorded under; make it, or bring it back, where needed."""
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(name)
     if found is None:
-        return str(client.create_experiment(name, artifact_location, tags))
+        try:
+            return str(client.create_experiment(name, artifact_location, tags))
+        except MlflowException:  # made by another run just now, if it is there
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
