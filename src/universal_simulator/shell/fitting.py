@@ -45,6 +45,6 @@ def _refuse_unknown_family(problem: "Problem", name: str | None) -> None:
 def _refuse_without_solver(p: Parameters, has_solver: bool) -> None:
     if isinstance(p.data.source, SolveSource) and not has_solver:
         raise InputError(
-            f"data.source.kind = solve: {p.problem} has no solver, must have files of yours; set data.source.kind=local "
-            "and data.folder=<folder>"
+            f"data.source.kind = solve: {p.problem} has no solver, must have files of yours; "
+            "set data.source.kind=local and data.folder=<folder>"
         )

@@ -49,7 +49,7 @@ def _scoring() -> list[Node]:
             clock,
             ["entered", "emulator", "test_trajectories", *settings, "timings"],
             "baseline_costs",
-            name="clock_forecasts",
+            name="measure_costs",
         ),
     ]
 

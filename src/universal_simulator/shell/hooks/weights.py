@@ -83,9 +83,15 @@ class WeightsHooks:
         """Solve or fetch the data, and split them, if any of it is missing."""
         stage = pipelines["data_engineering"].only_nodes_with_tags("data_engineering")
         if needed & stage.all_outputs():
+            from universal_simulator.configuration import Parameters
             from universal_simulator.shell.runner import SequentialRunner  # torch takes seconds
 
             log.info("There are no data yet: making them first")
+            # Kedro validates the parameters that the nodes of a command ask for; here another stage asks.
+            checked = Parameters.model_validate(self._parameters)
+            for name in stage.inputs():
+                if name.removeprefix("params:") in Parameters.model_fields:
+                    catalog[name] = getattr(checked, name.removeprefix("params:"))
             SequentialRunner().run(stage, catalog)
 
 
