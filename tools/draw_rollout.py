@@ -11,8 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from universal_simulator.reporting.fields import WIDEST
-from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE
+from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE, WIDEST
 
 DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
 

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from universal_simulator.pipelines.compare.nodes import compare_runs
+from universal_simulator.evaluation.summary import AVERAGED
+from universal_simulator.pipelines.compare.nodes import compare
 from universal_simulator.reporting import comparison, comparison_page
-from universal_simulator.reporting.comparison import HEADLINE, FinishedRun
-from universal_simulator.reporting.comparison_pictures import pictures
-from universal_simulator.reporting.importance import importance
+from universal_simulator.reporting.comparison import HEADLINE, FinishedRun, importance
+from universal_simulator.reporting.comparison_page import pictures
+from universal_simulator.reporting.page import Table
 
 HARD = np.random.default_rng(0).exponential(size=50) + 0.1
 
@@ -19,7 +20,7 @@ def finished(name: str, error: float, data: str = "aaaa", seed: int = 1, **param
     """A run whose error on each trajectory is ``error`` times how hard that is."""
     errors = error * HARD / HARD.mean()
     rows = pd.DataFrame({"protocol": "rollout", "variant": "deterministic", "trajectory": range(50), "nrmse": errors})
-    for column in ("nrmse_frobenius", "rmse", "brmse", "conservation_gap", "boundary_violation", "crps"):
+    for column in AVERAGED:
         rows[column] = errors
     times = np.linspace(0.1, 2, 20)
     return FinishedRun(
@@ -57,9 +58,10 @@ def test_an_interval_stands_beside_every_score_that_trajectories_have():
         assert row[f"{name}_low"] < row["nrmse"] < row[f"{name}_high"], "all columns of these runs are alike"
     assert np.isnan(row["ece_low"]), "no ensemble was scored trajectory by trajectory"
     (group,) = comparison_page.group_up(RUNS[:1])
-    shown = group.summary[0]["scores"]
-    assert shown[0][1] == group.rows[0]["interval"] != ""
-    assert [bool(interval) for _, interval in shown] == [True, False, True, True, False, False, False]
+    tables = [block for block in group.blocks if isinstance(block, Table)]
+    shown = tables[0].rows[0].cells[1:8]
+    assert shown[0].note == tables[-1].rows[0].cells[1].note != ""
+    assert [bool(cell.note) for cell in shown] == [True, False, True, True, False, False, False]
 
 
 def test_the_summary_counts_seeds_and_keeps_the_range():
@@ -93,7 +95,7 @@ def test_the_summary_tells_the_time_of_each_stage_and_where_it_ran():
     timed = [replace(run, stage_seconds={"operator": 60.0 * i}) for i, run in enumerate(RUNS, 1)]
     row = comparison.summary(comparison.table(timed)).iloc[0]
     assert (row["seconds_operator"], row["device"], row["commit"]) == (150.0, "cpu", "0123456789")
-    assert "<th>Operator</th>" in comparison_page.render(timed)
+    assert ">Operator</th>" in comparison_page.render(timed)
 
 
 def test_learning_curves_are_drawn_over_each_other():
@@ -160,7 +162,7 @@ def test_what_differs_from_the_baseline_is_listed():
 
 
 def test_nothing_to_compare_is_said_and_still_gives_a_table_and_a_page():
-    table, summary, page, figures = compare_runs([])
+    table, summary, page, figures = compare([])
     assert (len(table), len(summary), figures) == (0, 0, {})
     assert "run_id" in table
     assert "There is nothing to compare yet" in page

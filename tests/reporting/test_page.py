@@ -7,13 +7,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
+from finished_experiment import FRONTS
+from universal_simulator.fields.facts import Parameter
 from universal_simulator.reporting import tables
-from universal_simulator.reporting.page import render
-from universal_simulator.reporting.sections import pictures, sections
+from universal_simulator.reporting.page import pictures
+from universal_simulator.reporting.report import render
+from universal_simulator.reporting.sections import sections
 
 ANCHORS = ("targets", "scores", "forecasts", "profiles", "growth", "spectra", "uncertainty", "conditioning", "training",
            "cost", "data", "parameters", "provenance")  # fmt: skip
-VOID = {"meta", "img", "br", "link", "hr", "input"}
+VOID = {"meta", "img", "br", "link", "hr", "input", "source"}
 
 
 class Outline(HTMLParser):
@@ -28,7 +31,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
         self.ids += [values["id"]] if "id" in values else []
-        self.addresses += [values[key] for key in ("src", "href") if key in values]
+        self.addresses += [values[key] for key in ("src", "href", "srcset") if key in values]
         self.alts += [values.get("alt")] if tag == "img" else []
         if tag not in VOID:
             self._open.append(tag)
@@ -73,7 +76,7 @@ def test_what_people_typed_is_escaped(results):
         },
         data_card=f"# {attack}\n\n{attack}",
         provenance={attack: attack},
-        examples={},
+        examples=None,
     )
     assert "<script" not in render(poisoned, sections(poisoned))
 
@@ -88,24 +91,60 @@ def test_scores_stand_with_their_intervals(results, page):
     assert f"{results.scores['rollout/deterministic/nrmse']:.3g}<small>{interval.low:.3g} – {interval.high:.3g}" in page
 
 
-def test_several_viscosities_have_a_table_of_their_own(results):
+def test_several_parameters_have_a_table_of_their_own(results):
     frame = results.trajectory_scores
-    viscosity = np.where(frame["trajectory"] % 2, 0.01, 0.1)
+    values = np.where(frame["trajectory"] % 2, 0.01, 0.1)
     apart = {
         f"rollout/{variant}/nrmse_at_{name}": value
         for variant in results.variants("rollout")
-        for name, value in (("0.01", 0.0123), ("0.1", 0.456))
+        for name, value in (("0.1", 0.456), ("0.01", 0.0123))
     }
-    several = replace(results, trajectory_scores=frame.assign(viscosity=viscosity), scores={**results.scores, **apart})
-    (table,) = tables.apart(several, "rollout")
-    assert table.caption == "Rollout, each viscosity ν apart"
-    assert [row.heading for row in table.rows] == ["viscosity ν = 0.01", "viscosity ν = 0.1"]
+    several = replace(
+        results, trajectory_scores=frame.assign(**{"parameter/nu": values}), scores={**results.scores, **apart}
+    )
+    (table,) = tables.by_parameters(several, "rollout")
+    assert table.caption == "Rollout, each Nu apart"
+    assert [row.heading for row in table.rows] == ["Nu = 0.01", "Nu = 0.1"]
     assert [row.cells[0].text for row in table.rows] == ["0.0123", "0.456"]
     assert all(cell.note for row in table.rows for cell in row.cells), "each with its interval"
-    assert "Rollout, each viscosity ν apart" in render(several, [])
-    assert tables.apart(results, "rollout") == []
-    speeds = replace(several, parameters={**results.parameters, "data": {"equation": "advection"}})
-    assert tables.apart(speeds, "rollout")[0].rows[0].heading == "speed β = 0.01"
+    assert "Rollout, each Nu apart" in render(several, [])
+    assert tables.by_parameters(results, "rollout") == []
+
+
+def test_sets_of_several_parameters_are_told_by_their_names_in_rising_order(results):
+    facts = FRONTS.model_copy(update={"parameters": (Parameter(name="D", unit="m²/s"), Parameter(name="k"))})
+    names = {f"rollout/deterministic/nrmse_at_{name}": 0.1 for name in ("0.1_2", "0.02_3", "0.02_1e-05")}
+    (table,) = tables.by_parameters(replace(results, facts=facts, scores={**results.scores, **names}), "rollout")
+    assert table.caption == "Rollout, each D (m²/s), k apart"
+    assert [row.heading for row in table.rows] == ["D = 0.02, k = 1e-05", "D = 0.02, k = 3", "D = 0.1, k = 2"]
+
+
+def test_every_channel_has_scores_of_its_own_where_there_are_several(plane, results):
+    (table,) = tables.by_channel(plane, "rollout")
+    assert table.caption == "Rollout, each channel apart"
+    row = next(row for row in table.rows if row.group == "nRMSE")
+    assert row.heading == "u"
+    assert row.cells[0].text == f"{plane.scores['rollout/deterministic/nrmse/u']:.3g}"
+    assert row.cells[0].note
+    assert tables.by_channel(results, "rollout") == []
+
+
+def test_trivial_forecasts_stand_beside_the_networks_and_behind_them(results):
+    table = tables.scores(results, "rollout")
+    assert table.columns[-3:] == ("Persistence", "Training mean", "Nearest training sample")
+    assert table.columns[0] == "Deterministic"
+    assert [cell.text for cell in table.rows[0].cells][-1] == f"{results.scores['rollout/nearest/nrmse']:.3g}"
+
+
+def test_a_metric_that_the_page_does_not_know_is_shown_by_its_name(results):
+    table = tables.scores(replace(results, scores={**results.scores, "rollout/ttc/new_score": 0.125}), "rollout")
+    row = next(row for row in table.rows if row.heading == "new score")
+    assert [cell.text for cell in row.cells] == ["–", "–", "0.125", "–", "–", "–"]
+
+
+def test_what_was_left_out_is_said_above_the_scores(results):
+    page = render(replace(results, left_out=("Left out: this, as <that> is missing.",)), [])
+    assert 0 < page.index("Left out: this, as &lt;that&gt; is missing.") < page.index('class="scores"')
 
 
 def test_scores_of_no_forecast_stand_apart(results):
@@ -125,7 +164,9 @@ def test_without_ensemble_and_conditioning_the_page_says_so(results):
         error_growth=growth[growth["variant"].isin(kept)],
         calibration=results.calibration.iloc[:0],
         outside=results.outside.iloc[:0],
-        examples={name: values for name, values in results.examples.items() if name not in ("ensemble", "ttc")},
+        examples=replace(
+            results.examples, fields={k: v for k, v in results.examples.fields.items() if k not in ("ensemble", "ttc")}
+        ),
     )
     page = render(plain, sections(plain))
     assert "No ensemble was forecast" in page
@@ -134,7 +175,7 @@ def test_without_ensemble_and_conditioning_the_page_says_so(results):
 
 
 def test_without_anything_optional_there_is_still_a_page(results):
-    bare = replace(results, examples={}, histories={}, timings={}, data_card="", provenance={}, gates=pd.DataFrame())
+    bare = replace(results, examples=None, histories={}, timings={}, data_card="", provenance={}, gates=pd.DataFrame())
     page = render(bare, sections(bare))
     for sentence in (
         "No example trajectories were kept",
@@ -153,10 +194,10 @@ def test_the_same_results_give_the_same_bytes(results):
 
 
 def test_estimate_and_truth_stand_side_by_side_for_what_the_run_had_to_do(results):
-    rows = tables.estimates(results)
-    assert [(row["stage"], row["off"]) for row in rows] == [
+    rows = tables.estimates(results).rows
+    assert [(row.heading, row.cells[-1].text) for row in rows] == [
         ("autoencoder", "+5.0\u00a0%"),
         ("operator", "−8.8\u00a0%"),
         ("all of these", "−6.0\u00a0%"),
     ]
-    assert tables.estimates(replace(results, timings={})) == []
+    assert tables.estimates(replace(results, timings={})).rows == ()

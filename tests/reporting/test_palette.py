@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from universal_simulator.catalog.histories import LINES as LOSSES
 from universal_simulator.reporting.baselines import MARKS as BASELINE_MARKS
 from universal_simulator.reporting.baselines import PAINT
-from universal_simulator.reporting.comparison_pictures import LINES, MARKS, PALETTE, _style
+from universal_simulator.reporting.comparison_page import LINES, MARKS, PALETTE, _style
 from universal_simulator.reporting.style import COLOURS
 from universal_simulator.reporting.style import LINES as VARIANTS
 
@@ -26,7 +26,7 @@ VISION = {
     "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 }
 CHIPS = dict(re.findall(r"--(good|bad): (#\w+)", (files("universal_simulator.reporting") / "page.css").read_text()))
-FORECASTS = ("truth", "deterministic", "ensemble", "guided_ensemble", "ttc", "persistence")
+FORECASTS = ("truth", "deterministic", "ensemble", "guided_ensemble", "ttc", "persistence", "mean", "nearest", "error")
 TOGETHER = {
     "forecasts": [COLOURS[name] for name in FORECASTS],
     "losses": [COLOURS["train"], COLOURS["validation"]],

@@ -10,8 +10,8 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 from kedro_datasets.text import TextDataset
 
+from finished_experiment import FRONTS, arrays, fronts, made_up, training_data
 from universal_simulator.configuration import Experiment, Gates
-from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.reporting import create_pipeline
 from universal_simulator.pipelines.reporting.nodes import check_gates, enforce_gates
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
@@ -24,18 +24,20 @@ GATE = {"name": "error", "experiments": ["sota_v1"], "metric": "rollout/determin
 def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_path):
     tables = {name: CSVDataset(filepath=str(tmp_path / name), save_args={"index": False})
               for name in ("trajectory_scores", "error_growth", "calibration", "gates")}  # fmt: skip
+    times, grid, fields = fronts(2, 20, 128)
+    kept = arrays(FRONTS, grid, times, fields, made_up(fields, grid))
     given = {
         "parameters": results.parameters,
         "params:gates": Gates(entries=(GATE,)),
         "params:experiment": Experiment(name="sota_v1"),
         "scores": results.scores,
         "finished_scores": {},
-        "examples": results.examples,
+        "examples": kept,
         "timings": results.timings,
         "data_card": results.data_card,
         "outside": results.outside,
         "provenance": results.provenance,
-        "train_trajectories": Trajectories.of(results.examples["truth"], 0.01, results.examples["time"]),
+        "train_trajectories": training_data(results),
         **{f"{stage}_history": results.histories[stage] for stage in TRAINED},
     }
     catalog = DataCatalog(tables | {name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})

@@ -1,16 +1,23 @@
-"""Pictures of numbers over something: error growth, spectra, learning, calibration, gain."""
+"""Pictures of numbers over something: error growth, spectra, learning, gain."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from universal_simulator.reporting.fields import Examples, variants_of
+from universal_simulator.fields.boundaries import doubled_grid
+from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.spectral import power, shells
+from universal_simulator.reporting.examples import Examples, unit
 from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.style import COLOURS, LINES, TIME, WORDS, Picture, canvas
+from universal_simulator.reporting.style import COLOURS, LINES, TIME, Picture, canvas, word
 
 PROTOCOLS = {"rollout": "Rollout", "one_step": "One step", "pdebench": "PDEBench protocol"}
 
@@ -25,7 +32,7 @@ def growth(results: Results, protocol: str) -> Picture:
             frame = results.growth(protocol, variant)
             style: dict[str, Any] = {"color": COLOURS.get(variant, "#555"), "ls": LINES.get(variant, "-")}
             marker = "o" if len(frame) == 1 else None
-            axes.plot(frame["time"], frame["nrmse_mean"], label=_word(variant), marker=marker, **style)
+            axes.plot(frame["time"], frame["nrmse_mean"], label=word(variant), marker=marker, **style)
             if variant == "deterministic":
                 axes.fill_between(frame["time"], frame["nrmse_q10"], frame["nrmse_q90"], alpha=0.18, lw=0, **style)
         _logarithmic(axes)
@@ -33,25 +40,30 @@ def growth(results: Results, protocol: str) -> Picture:
         return Picture(f"growth-{protocol}", figure, f"Error over time, {protocol}, on a logarithmic axis")
 
 
-def spectrum(examples: Examples, frame: int) -> Picture:
-    """Draw the energy of each wave number at one time, truth and forecasts, averaged over the examples."""
-    time = examples["time"][frame]
-    with canvas(f"t = {time:.2f}", "wave number (cycles per domain)", "energy |û|² (velocity units²)") as (
-        figure,
-        axes,
-    ):
-        axes.plot(*_energy(examples["truth"][:, frame]), color=COLOURS["truth"], lw=2.4, alpha=0.35, label="Truth")
-        for variant in variants_of(examples):
-            values = examples[variant]
-            values = (
-                values[:, :, frame] if values.ndim == 4 else values[:, frame]
-            )  # members one by one: a mean is smooth
-            axes.plot(*_energy(values), LINES[variant], color=COLOURS[variant], lw=1.1, label=_word(variant))
+def spectrum(examples: Examples, channel: int, frame: int) -> Picture:
+    """Draw the energy of each wave number at one time, truth and forecasts, averaged over the examples.
+
+    In more dimensions of each shell of wave numbers, and of the forecast's error, too.
+    """
+    energy = f"energy |û|² ({unit(examples.facts.channels[channel], '²')})"
+    title = examples.title(examples.at(frame), channel)
+    with canvas(title, "wave number (cycles per domain)", energy) as (figure, axes):
+        curve = _energy(examples, examples.fields["truth"][:, frame], channel)
+        axes.plot(*curve, color=COLOURS["truth"], lw=2.4, alpha=0.35, label="Truth")
+        for variant in examples.forecasts:
+            values = examples.fields[variant]
+            values = values[:, :, frame] if variant in examples.ensembles else values[:, frame]
+            _drawn(axes, _energy(examples, values, channel), variant, word(variant))
+        if examples.grid.dimensions > 1 and examples.forecasts:
+            first = examples.forecasts[0]
+            error = np.stack([_whole_error(examples, first, sample, frame) for sample in range(len(examples))])
+            _drawn(axes, _energy(examples, error, channel), "error", f"Error: {word(first).lower()}")
         axes.set(xscale="log", yscale="log")
-        top = max(float(np.max(line.get_ydata())) for line in axes.lines)
-        axes.set_ylim(bottom=SINGLE_PRECISION * top)
+        top = max(float(np.nanmax(line.get_ydata(), initial=0.0)) for line in axes.lines)
+        axes.set_ylim(bottom=SINGLE_PRECISION * top if top > 0 else None)
         legend_above(axes)
-        return Picture(f"spectrum-t{frame:03d}", figure, f"Energy spectrum of truth and forecasts at t = {time:.2f}")
+        alt = f"Energy spectrum of truth and forecasts at {examples.at(frame)}"
+        return Picture(f"spectrum-t{frame:03d}{examples.tag(channel)}", figure, alt)
 
 
 def learning(stage: str, history: pd.DataFrame) -> Picture:
@@ -78,63 +90,6 @@ def learning(stage: str, history: pd.DataFrame) -> Picture:
         return Picture(f"learning-{stage}", figure, f"Losses of {stage} over training")
 
 
-def reliability(results: Results, protocol: str) -> Picture:
-    """Draw empirical against nominal coverage; the diagonal is calibrated."""
-    table = results.calibration_table(protocol, "reliability")
-    whole, timed = table[table["time"].isna()], table[table["time"].notna()]
-    with canvas("Reliability", "nominal coverage (share)", "truth inside (share)") as (figure, axes):
-        axes.plot([0, 1], [0, 1], color="#999", ls=":", label="calibrated")
-        for time, colour in zip(_ends(timed["time"]), ("#9CC3DC", "#E8A87C"), strict=False):
-            part = timed[timed["time"] == time]
-            axes.plot(part["key"], part["value"], color=colour, lw=1, label=f"t = {time:.2f}")
-        axes.plot(whole["key"], whole["value"], "o-", color=COLOURS["ensemble"], ms=3, label="all times")
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        for side in (axes.xaxis, axes.yaxis):
-            side.set_major_formatter(PercentFormatter(1))
-        axes.legend(loc="upper left")
-        return Picture("reliability", figure, "Empirical against nominal coverage of the ensemble's intervals")
-
-
-def ranks(results: Results, protocol: str) -> Picture:
-    """Draw how often the truth has each rank among the members; flat is calibrated, a U is overconfident."""
-    table = results.calibration_table(protocol, "rank")
-    whole = table[table["time"].isna()]
-    with canvas("Rank histogram", "rank of the truth (members below it)", "frequency (1 = calibrated)") as (
-        figure,
-        axes,
-    ):
-        axes.bar(whole["key"], whole["value"], color=COLOURS["ensemble"], alpha=0.75, width=0.9)
-        axes.axhline(1, color="#555", ls=":", lw=1)
-        axes.grid(visible=False, axis="x")
-        return Picture("ranks", figure, "Histogram of the truth's rank among the members")
-
-
-def spread_and_error(results: Results, protocol: str) -> Picture:
-    """Draw the ensemble's spread and the error of its mean over time; calibrated when they are the same."""
-    frame = results.growth(protocol, "ensemble")
-    with canvas("Spread and error over time", TIME, "root mean square (velocity units)") as (figure, axes):
-        axes.plot(frame["time"], frame["skill"], color=COLOURS["truth"], label="error of the mean")
-        axes.plot(frame["time"], frame["spread"], "--", color=COLOURS["ensemble"], label="spread of the members")
-        axes.set_ylim(bottom=0)
-        legend_above(axes)
-        return Picture("spread-error", figure, "Spread of the ensemble and error of its mean over time")
-
-
-def coverage_over_time(results: Results, protocol: str) -> Picture:
-    """Draw how often the 50 % and the 90 % interval contain the truth, over time."""
-    table = results.calibration_table(protocol, "reliability").dropna(subset=["time"])
-    with canvas("Coverage over time", TIME, "truth inside (share)") as (figure, axes):
-        for level, line in ((0.5, "-"), (0.9, "--")):
-            part = table[np.isclose(table["key"], level)]
-            colour = COLOURS["ensemble"]
-            axes.plot(part["time"], part["value"], ls=line, color=colour, label=f"{level:.0%} interval")
-            axes.axhline(level, color="#999", ls=":", lw=1)
-        axes.set_ylim(0, 1)
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        legend_above(axes)
-        return Picture("coverage", figure, "Coverage of the 50 % and 90 % intervals over time")
-
-
 def gain(results: Results, protocol: str) -> Picture:
     """Draw by how much test-time conditioning lowers the error at each time."""
     with_it, without = results.growth(protocol, "ttc"), results.growth(protocol, "deterministic")
@@ -151,9 +106,9 @@ def violation(examples: Examples) -> Picture:
     """Draw how far each step is from the equation, averaged over the examples."""
     with canvas("Each step and the equation", TIME, "unexplained change (share)") as (figure, axes):
         for name in ("truth", "deterministic", "ttc"):
-            if f"violation_{name}" in examples:
-                values = examples[f"violation_{name}"].mean(0)
-                axes.plot(examples["time"], values, LINES[name], color=COLOURS[name], label=_word(name))
+            if name in examples.violations:
+                values = examples.violations[name].mean(0)
+                axes.plot(examples.time, values, LINES[name], color=COLOURS[name], label=word(name))
         _logarithmic(axes)
         legend_above(axes)
         return Picture("ttc-violation", figure, "Violation of the equation by the steps of truth and forecasts")
@@ -161,9 +116,10 @@ def violation(examples: Examples) -> Picture:
 
 def chosen(examples: Examples) -> Picture:
     """Draw at which steps the search preferred a drawn candidate to the operator's own guided step."""
-    drawn = (examples["chosen"] > 0).mean(0)
+    assert examples.chosen is not None
+    drawn = (examples.chosen > 0).mean(0)
     with canvas("Selected candidates", TIME, "examples with a drawn one (share)") as (figure, axes):
-        axes.bar(examples["time"], drawn, width=examples["time"][0] * 0.9, color=COLOURS["ttc"])
+        axes.bar(examples.time, drawn, width=examples.time[0] * 0.9, color=COLOURS["ttc"])
         axes.set_ylim(0, 1)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         return Picture(
@@ -193,7 +149,7 @@ def distribution(results: Results, protocol: str) -> Picture:
             errors = np.sort(results.errors(protocol, variant))
             shares = np.arange(1, len(errors) + 1) / len(errors)
             style: dict[str, Any] = {"color": COLOURS.get(variant, "#555"), "ls": LINES.get(variant, "-")}
-            axes.step(errors, shares, where="post", label=_word(variant), **style)
+            axes.step(errors, shares, where="post", label=word(variant), **style)
         if len(errors) and min(np.min(line.get_xdata()) for line in axes.lines) > 0:
             axes.set_xscale("log")
             plain_ticks(axes.xaxis)
@@ -203,10 +159,39 @@ def distribution(results: Results, protocol: str) -> Picture:
         return Picture("distribution", figure, "Cumulative distribution of the trajectories' errors")
 
 
-def _energy(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    spectrum = np.abs(np.fft.rfft(fields, norm="forward")) ** 2
-    energy = spectrum.reshape(-1, spectrum.shape[-1]).mean(0)
-    return np.arange(1, len(energy) - 1), energy[1:-1]  # the last one has no phase of its own
+def shell_energy(
+    fields: Float[np.ndarray, "batch channel *space"], grid: Grid, channels: Sequence[Channel]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return wave numbers 1, 2, … and each channel's energy ``|û|²`` in their shells, a mean over the batch.
+
+    In one dimension these are the modes of the real Fourier transform; of the two signs of a wave one is counted.
+    Shells reach as far as the coarsest axis resolves them.
+    """
+    spectrum = power(torch.from_numpy(np.array(fields, np.float64)), grid, channels)
+    wide, number = doubled_grid(grid), torch.floor(shells(grid) + 0.5).long()
+    weight = torch.full_like(spectrum[(0,) * (spectrum.ndim - grid.dimensions)], 1 / wide.size**2)
+    weight[..., 0] /= 2  # waves along the other axes alone stand there with both their signs
+    shortest = min(axis.length for axis in grid.axes)
+    most = math.ceil(min(axis.points / axis.length for axis in grid.axes) * shortest / 2)
+    flat = (spectrum * weight).flatten(-grid.dimensions).mean(0)
+    sums = torch.zeros(len(channels), int(number.max()) + 1, dtype=flat.dtype)
+    sums.index_add_(1, number.flatten(), flat)
+    return np.arange(1, most), sums[:, 1:most].numpy()
+
+
+def _energy(examples: Examples, fields: np.ndarray, channel: int) -> tuple[np.ndarray, np.ndarray]:
+    flat = fields.reshape(-1, *fields.shape[-1 - examples.grid.dimensions :])  # members one by one: a mean is smooth
+    number, energy = shell_energy(flat, examples.grid, examples.facts.channels)
+    return number, energy[channel]
+
+
+def _whole_error(examples: Examples, name: str, sample: int, frame: int) -> np.ndarray:
+    channels = range(len(examples.facts.channels))
+    return np.stack([examples.error(name, sample, channel)[frame] for channel in channels])
+
+
+def _drawn(axes: Axes, curve: tuple[np.ndarray, np.ndarray], variant: str, label: str) -> None:
+    axes.plot(*curve, ls=LINES.get(variant, "-"), color=COLOURS.get(variant), lw=1.1, label=label)
 
 
 def _logarithmic(axes: Axes) -> None:
@@ -232,12 +217,3 @@ def legend_above(axes: Axes) -> None:
     columns = 2 if entries > 1 else 1
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=columns, columnspacing=1)
     axes.set_title(axes.get_title(loc="left"), loc="left")
-
-
-def _ends(times: pd.Series) -> list[float]:
-    values = sorted(set(times))
-    return [values[0], values[-1]] if len(values) > 1 else []
-
-
-def _word(variant: str) -> str:
-    return WORDS.get(variant, variant)

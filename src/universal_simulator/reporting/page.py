@@ -1,67 +1,159 @@
-"""One self-contained HTML page of a finished experiment: nothing is fetched, everything typed by people is escaped."""
+"""One self-contained HTML page from one template: nothing is fetched, everything typed by people is escaped.
 
+A page is a heading, sentences, numbers and sections; a section is text and blocks. Whoever shows something says it in
+these words and never in HTML.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from universal_simulator.reporting import tables
-from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.sections import Section
-from universal_simulator.reporting.verdict import duration, number, percent, verdict
+from universal_simulator.reporting.style import Image
+
+ROOM = "universal_simulator.reporting"
 
 
-def render(results: Results, parts: list[Section]) -> str:
-    """Return the page; ``parts`` are its illustrated sections, drawn before so that they can be kept as files too."""
-    folder = files("universal_simulator.reporting")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((folder / "page.html.j2").read_text("utf-8"))
-    total = results.timings.get("total_seconds")
-    return template.render(
-        style=Markup((folder / "page.css").read_text("utf-8")),
-        name=results.name,
-        purpose=results.parameters["experiment"].get("purpose", ""),
-        tags=results.parameters["experiment"].get("tags", ()),
-        verdict=verdict(results),
-        keys=key_numbers(results),
-        gates=tables.gates(results),
-        scores=[table for protocol in results.protocols for table in score_tables(results, protocol)],
-        other_scores={name: number(value) for name, value in results.other_scores.items()},
-        sections=parts,
-        timings=tables.timings(results),
-        estimates=tables.estimates(results),
-        total=duration(total) if total else "",
-        cost=results.timings.get("cost_usd"),
-        data_card=_markdown(results.data_card),
-        parameters=tables.parameters(results.parameters),
-        provenance=results.provenance,
+@dataclass(frozen=True)
+class Cell:
+    """A text or number with small print below it; a verdict with a chip's colour; or a bar."""
+
+    text: str = ""
+    note: str = ""
+    more: str = ""
+    """A second line of small print."""
+    chip: str = ""
+    """``good``, ``bad`` or ``open``."""
+    width: float | None = None
+    """Of a bar, in per cent."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row with its heading; ``group`` opens a new group of rows."""
+
+    heading: str
+    cells: tuple[Cell, ...]
+    group: str = ""
+    note: str = ""
+    """Small print below the heading."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads of the columns and rows.
+
+    ``style``: ``scores`` scrolls sideways where it is too wide, ``stack`` has a block for each row on a phone, ``bars``
+    has no head, ``pairs`` neither and gives long words room.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    style: str = "scores"
+    corner: str = ""
+    """Head of the first column."""
+    kind = "table"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that belong together, under a heading."""
+
+    heading: str
+    pictures: tuple[Image, ...]
+    size: str = ""
+    """``large`` for pictures of many parts, ``wide`` for a single one that wants all the room."""
+    kind = "pictures"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, a heading or small print."""
+
+    text: str
+    style: str = "plain"
+    """``plain``, ``heading``, ``muted``, or ``prose`` for markdown."""
+    kind = "text"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A block that opens when asked for."""
+
+    title: str
+    block: Table
+    kind = "folded"
+
+
+Block = Table | Group | Text | Folded
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page; without blocks only its text is shown."""
+
+    anchor: str
+    title: str
+    text: str = ""
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def pictures(self) -> Iterator[Image]:
+        """Return every picture of the section."""
+        for block in self.blocks:
+            if isinstance(block, Group):
+                yield from block.pictures
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page says."""
+
+    over: str
+    """What kind of page it is."""
+    title: str
+    sentences: Sequence[str]
+    """The result in words."""
+    sections: Sequence[Section]
+    footer: str
+    purpose: str = ""
+    keys: Sequence[tuple[str, str, str]] = ()
+    """The few numbers that stand large on top: value, name, explanation."""
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=PackageLoader(ROOM, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters["markdown"] = _markdown
+    style = Markup((files(ROOM) / "page.css").read_text("utf-8"))
+    return environment.get_template("page.html.j2").render(page=page, style=style)
 
 
-def score_tables(results: Results, protocol: str) -> list[tables.Table]:
-    """Return one protocol's scores over all trajectories and, where there are several parameters, for each."""
-    return [tables.scores(results, protocol), *tables.apart(results, protocol)]
+def pictures(sections: Sequence[Section]) -> Iterator[Image]:
+    """Return every picture of some sections."""
+    for section in sections:
+        yield from section.pictures
 
 
-def key_numbers(results: Results) -> list[tuple[str, str, str]]:
-    """Return the few numbers that stand large on top: value, name, explanation."""
-    protocol = results.protocols[0]
-    variant = results.variants(protocol)[0]
+def bar(share: float) -> Cell:
+    """Return a bar of this share of the room."""
+    return Cell(width=round(100 * share, 1))
 
-    def score(metric: str, of: str = variant) -> float | None:
-        return results.score(f"{protocol}/{of}/{metric}")
 
-    shown = [(percent(score("nrmse") or 0.0), "relative error", f"nRMSE, {protocol.replace('_', ' ')}")]
-    shown.append((number(score("conservation_gap")), "conservation gap", "worst relative change of mass"))
-    shown.append((number(score("boundary_violation")), "boundary violation", "error of the jump where x wraps around"))
-    ece = score("ece", "ensemble")
-    if ece is not None:
-        shown.append((number(ece), "calibration error", "0 is perfect, 0.5 useless"))
-    total, cost = results.timings.get("total_seconds"), results.timings.get("cost_usd")
-    if total:
-        shown.append((duration(total), "whole run", f"${cost:.2f}" if cost else "on hardware without a price"))
-    return shown
+def pairs(rows: Mapping[str, str] | Sequence[tuple[str, str]], caption: str = "") -> Table:
+    """Return a table of names and values."""
+    items = rows.items() if isinstance(rows, Mapping) else rows
+    return Table(caption, (), tuple(Row(name, (Cell(value),)) for name, value in items), style="pairs")
 
 
 def _markdown(text: str) -> Markup:

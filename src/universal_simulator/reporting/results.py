@@ -1,5 +1,6 @@
 """Everything that a finished experiment left behind, in one place."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from universal_simulator.evaluation import summary
 from universal_simulator.evaluation.bootstrap import Interval, score_intervals
+from universal_simulator.fields.facts import Facts
+from universal_simulator.reporting.examples import ORDER, TRIVIAL, Examples, named
 
 HEADLINE = ("rollout", "one_step", "pdebench")
 """Protocols in the order of their weight; the first that was scored gives the headline."""
@@ -20,14 +22,14 @@ class Results:
     """Tables as the scoreboard makes them, example trajectories, histories, and where all of it came from."""
 
     parameters: Mapping[str, Any]
+    facts: Facts
     scores: Mapping[str, float]
     trajectory_scores: pd.DataFrame
     error_growth: pd.DataFrame
     calibration: pd.DataFrame
     gates: pd.DataFrame
     """One row per gate, the fields of ``gates.Outcome``; empty where the experiment has none."""
-    examples: Mapping[str, np.ndarray]
-    """``time, x, viscosity, initial, truth, deterministic, ensemble, ttc``; the last three may be missing."""
+    examples: Examples | None
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Epochs of each stage: a column ``step`` or ``epoch``, and the losses."""
     timings: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class Results:
     outside: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per parameter and amplitude that ensembles were tried on outside training; may be empty."""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    """Sentences that say which forecasts are missing, and why."""
 
     @property
     def name(self) -> str:
@@ -54,22 +58,43 @@ class Results:
         return [protocol for protocol in HEADLINE if protocol in found] + sorted(found - set(HEADLINE))
 
     def variants(self, protocol: str) -> list[str]:
-        """Return the scored variants of a protocol, the plain one first."""
-        order = ("deterministic", "ensemble", "ttc", "persistence")
+        """Return the scored variants of a protocol: the plain one first, those that need no network last."""
         frame = self.trajectory_scores
         found = set(frame.loc[frame["protocol"] == protocol, "variant"])
-        return [variant for variant in order if variant in found] + sorted(found - set(order))
+        others = sorted(found - {*ORDER, *TRIVIAL})
+        return [variant for variant in (*ORDER, *others, *TRIVIAL) if variant in found]
 
     @property
     def parameter_words(self) -> str:
-        """Return what the equation's parameter is called."""
-        equation = self.parameters.get("data", {}).get("equation")
-        return "speed β" if equation == "advection" else "viscosity ν"
+        """Return what the equation's parameters are called."""
+        return named(self.facts.parameters)
+
+    def label(self, name: str) -> str:
+        """Return what one of the parameters is called on figures."""
+        if name == "parameter":
+            return self.parameter_words
+        return next((one.label for one in self.facts.parameters if one.name == name), name)
 
     @cached_property
     def several(self) -> list[str]:
-        """Return the parameters as scores are named after them, in rising order; none where there is but one."""
-        return [suffix.removeprefix("_at_") for suffix, _rows in summary.apart(self.trajectory_scores) if suffix]
+        """Return the sets of parameters as scores are named after them, in rising order; none where there is but one.
+
+        The scores of each stand beside those of all, as ``<metric>_at_<set>``.
+        """
+        metrics = {name.split("/")[2] for name in self.scores if name.count("/") > 1}
+        return sorted({metric.partition("_at_")[2] for metric in metrics if "_at_" in metric}, key=_ascending)
+
+    def told(self, several: str) -> str:
+        """Return one of several sets of parameters in words."""
+        values, labels = several.split("_"), [one.label for one in self.facts.parameters]
+        if len(values) != len(labels):
+            return f"{self.parameter_words} = {several}"
+        return ", ".join(f"{label} = {value}" for label, value in zip(labels, values, strict=True))
+
+    def channels(self, protocol: str) -> list[str]:
+        """Return the channels that have scores of their own; none where there is but one channel."""
+        own = [name.split("/")[3] for name in self.scores if name.startswith(f"{protocol}/") and name.count("/") == 3]
+        return list(dict.fromkeys(own))
 
     @property
     def other_scores(self) -> dict[str, float]:
@@ -95,3 +120,11 @@ class Results:
         """Return ``reliability`` or ``rank`` of a protocol's ensemble."""
         frame = self.calibration
         return frame[(frame["protocol"] == protocol) & (frame["table"] == table)]
+
+
+def _ascending(words: str) -> tuple[list[float], str]:
+    """Order sets of numbers by their size; what is none by its letters, behind them."""
+    try:
+        return [float(value) for value in words.split("_")], words
+    except ValueError:
+        return [math.inf], words

@@ -1,33 +1,21 @@
-"""What the page is made of: each section a question, the sentence that answers it, and the pictures that show it."""
+"""What the report shows: each section a question, the sentence that answers it, and the pictures that show it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from universal_simulator.reporting import curves, fields, outside
+from universal_simulator.reporting import curves, uncertainty
+from universal_simulator.reporting.examples import Examples
+from universal_simulator.reporting.page import Group, Section
 from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.style import Picture
-from universal_simulator.reporting.verdict import conditioning, uncertainty
+from universal_simulator.reporting.style import Image
+from universal_simulator.reporting.verdict import conditioning
+from universal_simulator.reporting.verdict import uncertainty as judged
+from universal_simulator.reporting.views import View, view_of
 
-SHOWN = 3
-"""Example trajectories with space-time maps."""
+CUT = 2
+"""Example trajectories with profiles."""
+NOTHING = "No example trajectories were kept."
 
-
-@dataclass(frozen=True)
-class Group:
-    """Pictures that belong together, under a heading."""
-
-    heading: str
-    pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page; without groups only its text is shown."""
-
-    anchor: str
-    title: str
-    text: str
-    groups: tuple[Group, ...] = ()
+Draw = Callable[[Examples, int, int], list]
 
 
 def sections(results: Results) -> list[Section]:
@@ -44,29 +32,29 @@ def sections(results: Results) -> list[Section]:
 
 
 def forecasts(results: Results) -> Section:
-    """Show truth, forecast and error over space and time."""
-    title, examples = "Forecasts", results.examples
-    if not _has(results):
-        return Section("forecasts", title, "No example trajectories were kept.")
-    text = (
-        "Held-out trajectories over space and time. Fronts that steepen and drift are the hard part: an error there "
-        "is mostly a front in a slightly wrong place."
-    )
+    """Show truth, forecast and error over space and time, in motion where space has more than one dimension."""
+    if results.examples is None:
+        return Section("forecasts", "Forecasts", NOTHING)
+    view, examples = view_of(results.examples)
+    movies = tuple(view.movies(examples, 0))
+    moving = [Group(f"{_label(examples, 0)}, in motion", movies, "wide")] if movies else []
     groups = [
-        Group(_label(results, sample), tuple(fields.space_time(examples, sample)))
-        for sample in range(min(SHOWN, len(examples["truth"])))
+        Group(_label(examples, sample), _of_channels(view.fields, examples, sample), view.size)
+        for sample in range(min(view.shown, len(examples)))
     ]
-    return Section("forecasts", title, text, tuple(groups))
+    return Section("forecasts", "Forecasts", view.overview, (*moving, *groups))
 
 
 def profiles(results: Results) -> Section:
-    """Show u over x at a few times."""
-    if not _has(results):
-        return Section("profiles", "Profiles", "No example trajectories were kept.")
-    count = min(2, len(results.examples["truth"]))
-    groups = [Group(_label(results, i), tuple(fields.profiles(results.examples, i))) for i in range(count)]
-    text = "The same trajectories cut at three times; the broad grey line is the truth."
-    return Section("profiles", "Profiles", text, tuple(groups))
+    """Show the field over one coordinate at a few times."""
+    if results.examples is None:
+        return Section("profiles", "Profiles", NOTHING)
+    view, examples = view_of(results.examples)
+    groups = [
+        Group(_label(examples, sample), _of_channels(view.profiles, examples, sample))
+        for sample in range(min(CUT, len(examples)))
+    ]
+    return Section("profiles", "Profiles", view.cut, tuple(groups))
 
 
 def growth(results: Results) -> Section:
@@ -77,39 +65,42 @@ def growth(results: Results) -> Section:
         "The mean relative error at each time; the band holds the middle 80 % of the trajectories of the deterministic "
         "forecast. Persistence keeps the first snapshot, and is what any forecast must beat."
     )
+    if "mean" in results.variants(results.protocols[0]):
+        text += " So are the mean of the training data at that time, and the training sample with the nearest start."
     return Section("growth", "Error over time", text, (Group("", tuple(pictures)),))
 
 
 def spectra(results: Results) -> Section:
     """Show whether the forecasts have the energy of the truth at every scale."""
-    if not _has(results):
-        return Section("spectra", "Spectra", "No example trajectories were kept.")
-    last = len(results.examples["time"]) - 1
-    pictures = [curves.spectrum(results.examples, frame) for frame in sorted({last // 8, last // 2, last})]
+    if results.examples is None:
+        return Section("spectra", "Spectra", NOTHING)
+    examples, last = results.examples, len(results.examples.time) - 1
+    pictures = [
+        curves.spectrum(examples, channel, frame)
+        for channel in range(len(examples.facts.channels))
+        for frame in sorted({last // 8, last // 2, last})
+    ]
     text = (
         "Energy of each wave number, averaged over the example trajectories. A forecast below the truth is too smooth; "
         "one above it has noise of its own."
     )
+    if examples.grid.dimensions > 1:
+        text = text.replace("each wave number", "each shell of wave numbers")
+        text += " Where the error reaches the truth, nothing of the truth is left in the forecast."
     return Section("spectra", "Spectra", text, (Group("", tuple(pictures)),))
 
 
 def uncertain(results: Results) -> Section:
     """Show fans of members, and whether the uncertainty is true."""
     title, protocol = "Uncertainty", results.protocols[0]
-    groups = []
-    if _has(results) and "ensemble" in results.examples:
-        groups.append(Group(f"Members, {_label(results, 0).lower()}", tuple(fields.fans(results.examples, 0))))
-        if "deterministic" in results.examples:
-            heading = "Samples beside the truth: what each departs from the deterministic forecast by"
-            groups.append(Group(heading, tuple(fields.samples(results.examples, 0))))
+    groups = _members(*view_of(results.examples)) if results.examples and results.examples.ensembles else []
     if len(results.calibration_table(protocol, "reliability")):
-        drawings = (curves.reliability, curves.ranks, curves.spread_and_error, curves.coverage_over_time)
-        groups.append(Group("Calibration", tuple(draw(results, protocol) for draw in drawings)))
-    if found := outside.pictures(results):
-        groups.append(Group(outside.sentence(results.outside), found))
+        groups.append(Group("Calibration", tuple(uncertainty.calibration(results, protocol))))
+    if found := uncertainty.outside(results):
+        groups.append(Group(uncertainty.outside_sentence(results), found))
     if not groups:
         return Section("uncertainty", title, "No ensemble was forecast, so there is nothing to say about uncertainty.")
-    return Section("uncertainty", title, uncertainty(results, protocol), tuple(groups))
+    return Section("uncertainty", title, judged(results, protocol), tuple(groups))
 
 
 def conditioned(results: Results) -> Section:
@@ -119,8 +110,11 @@ def conditioned(results: Results) -> Section:
     if not text:
         return Section("conditioning", title, "Test-time conditioning was not used.")
     pictures = [curves.gain(results, protocol), curves.pairs(results, protocol)]
-    if "chosen" in results.examples:
-        pictures += [curves.violation(results.examples), curves.chosen(results.examples)]
+    examples = results.examples
+    if examples and examples.violations:
+        pictures.append(curves.violation(examples))
+    if examples and examples.chosen is not None:
+        pictures.append(curves.chosen(examples))
     return Section("conditioning", title, text, (Group("", tuple(pictures)),))
 
 
@@ -134,17 +128,22 @@ def training(results: Results) -> Section:
     return Section("training", "Training", text, (Group("", pictures),))
 
 
-def pictures(parts: list[Section]) -> Iterator[Picture]:
-    """Return every picture of the page."""
-    for section in parts:
-        for group in section.groups:
-            yield from group.pictures
+def _members(view: View, examples: Examples) -> list[Group]:
+    """Show the members of the first example, and what they depart from the deterministic forecast by."""
+    heading = f"Members, {_label(examples, 0).replace('Example', 'example')}"
+    groups = [Group(heading, _of_channels(view.fans, examples, 0))]
+    if "deterministic" in examples.forecasts:
+        heading = "Samples beside the truth: what each departs from the deterministic forecast by"
+        groups.append(Group(heading, _of_channels(view.departures, examples, 0), view.size))
+    return groups
 
 
-def _has(results: Results) -> bool:
-    return len(results.examples.get("truth", ())) > 0
+def _of_channels(draw: Draw, examples: Examples, sample: int) -> tuple[Image, ...]:
+    drawn = [draw(examples, sample, channel) for channel in range(len(examples.facts.channels))]
+    if examples.grid.dimensions > 1 and len({len(pictures) for pictures in drawn}) == 1:
+        drawn = [list(alike) for alike in zip(*drawn, strict=True)]  # channels beside each other
+    return tuple(picture for pictures in drawn for picture in pictures)
 
 
-def _label(results: Results, sample: int) -> str:
-    parameter = results.examples["viscosity"][sample]
-    return f"Example {sample + 1}, {results.parameter_words} = {parameter:g}"
+def _label(examples: Examples, sample: int) -> str:
+    return ", ".join(filter(None, (f"Example {sample + 1}", examples.told(sample), examples.place)))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from matplotlib.figure import Figure
 SIZE = (3.6, 2.7)
 
 COLOURS = {"truth": "#000000", "deterministic": "#0072B2", "ensemble": "#D55E00", "ttc": "#009E73"}
-COLOURS |= {"guided_ensemble": "#CC79A7", "persistence": "#7A7A7A", "train": "#0072B2", "validation": "#D55E00"}
-"""Okabe & Ito 2008: told apart by every kind of colour vision."""
+COLOURS |= {"guided_ensemble": "#CC79A7", "persistence": "#7A7A7A", "mean": "#56B4E9", "nearest": "#E69F00"}
+COLOURS |= {"error": "#882255", "train": "#0072B2", "validation": "#D55E00"}
+"""Okabe & Ito 2008: told apart by every kind of colour vision; the error's is of Paul Tol's muted scheme."""
 
 LINES = {
     "truth": "-",
@@ -26,6 +28,9 @@ LINES = {
     "guided_ensemble": (0, (3, 1, 1, 1)),
     "ttc": "-.",
     "persistence": ":",
+    "mean": (0, (1, 3)),
+    "nearest": (0, (4, 2, 1, 2, 1, 2)),
+    "error": (0, (5, 3)),
 }
 
 WORDS = {
@@ -34,13 +39,18 @@ WORDS = {
     "guided_ensemble": "Guided ensemble",
     "ttc": "Test-time conditioned",
     "persistence": "Persistence",
+    "mean": "Training mean",
+    "nearest": "Nearest training sample",
     "truth": "Truth",
 }
 
-SPACE, TIME, FIELD = "x (domain lengths)", "t (time units)", "u (velocity units)"
+TIME = "t (time units)"
 
 FIELDS, ERRORS, AMOUNTS = "RdBu_r", "PuOr_r", "cividis"
 """Colour maps of signed fields, signed errors, and amounts."""
+
+WIDEST = 256
+"""Points of a map along an axis: more than that a figure of this size cannot show."""
 
 STYLE = {
     "figure.figsize": SIZE,
@@ -76,32 +86,80 @@ STYLE = {
 }
 
 
+class Image(ABC):
+    """What a page shows and a folder keeps."""
+
+    name: str
+    """Of its file."""
+    alt: str
+    """What it shows, for someone who cannot see it."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Return an address that contains the image, for an ``<img>``."""
+
+    @property
+    @abstractmethod
+    def data(self) -> bytes:
+        """Return the bytes of its file."""
+
+    @property
+    def still(self) -> str:
+        """Return what is shown instead to those who want less motion; empty where nothing moves."""
+        return ""
+
+
 @dataclass(frozen=True)
-class Picture:
+class Picture(Image):
     """A figure, the name of its file, and what it shows for someone who cannot see it."""
 
     name: str
     figure: Figure
     alt: str
 
+    @property
+    def address(self) -> str:
+        """Return the drawing itself, as SVG."""
+        return self.svg
+
     @cached_property
     def svg(self) -> str:
-        """The picture as an address that contains it, for an ``<img>``."""
-        data = self._save("svg", metadata={"Date": None, "Creator": None})
-        return "data:image/svg+xml;base64," + base64.b64encode(data).decode()
+        """The picture as an address that contains it."""
+        return embedded(self._save("svg", metadata={"Date": None, "Creator": None}), "svg+xml")
 
     def png(self) -> bytes:
         """Return the picture as the bytes of a PNG file, sharp on a dense screen."""
         return self._save("png")
 
+    @property
+    def data(self) -> bytes:
+        """Return a PNG."""
+        return self.png()
+
     def _save(self, kind: str, **options: Any) -> bytes:
         with mpl.rc_context(STYLE):
-            if self.figure.get_layout_engine() is not None:  # the layout is found once, it costs as much as the drawing
-                self.figure.draw_without_rendering()
-                self.figure.set_layout_engine("none")
+            settled(self.figure)
             buffer = io.BytesIO()
             self.figure.savefig(buffer, format=kind, dpi=200, **options)
             return buffer.getvalue()
+
+
+def settled(figure: Figure) -> None:
+    """Find the layout once; it costs as much as the drawing."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def embedded(data: bytes, kind: str) -> str:
+    """Return an address that contains an image."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def word(variant: str) -> str:
+    """Return what a forecast is called."""
+    return WORDS.get(variant, variant.replace("_", " ").capitalize())
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """One self-contained page of a sweep: the best trials, what mattered, and the command that repeats the best."""
 
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from universal_simulator.configuration import Parameters, at_path
+from universal_simulator.reporting.page import Cell, Group, Page, Row, Section, Table, Text, bar
+from universal_simulator.reporting.page import render as render_page
 from universal_simulator.reporting.style import COLOURS, Picture, canvas
 from universal_simulator.reporting.verdict import duration, number, percent
 
@@ -92,26 +92,58 @@ def pictures(trials: pd.DataFrame, paths: list[str]) -> list[Picture]:
 
 def render(p: Parameters, trials: pd.DataFrame, mattered: pd.DataFrame) -> str:
     """Return the page."""
-    folder, paths = files("universal_simulator.reporting"), list(p.sweep.searched)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    best = complete(trials).head(BEST).to_dict("records")
-    states = trials["state"].value_counts().to_dict()
-    return environment.from_string((folder / "sweep.html.j2").read_text("utf-8")).render(
-        style=Markup((folder / "page.css").read_text("utf-8")),
-        name=p.experiment.name,
-        sentences=sentences(p, trials),
-        counts=", ".join(f"{count} {state}" for state, count in states.items()) or "none",
-        spent=duration(float(trials["seconds"].sum())),
-        epochs=p.sweep.epochs,
-        trajectories=p.sweep.trajectories,
-        paths=paths,
-        best=[{**row, "error": number(row["error"]), "shown": [_shown(row[path]) for path in paths]} for row in best],
-        own=[_shown(at_path(p, path)) for path in paths],
-        mattered=mattered.to_dict("records"),
-        fewest=FEWEST,
-        pictures=pictures(trials, paths),
-        command=command(p, best[0]) if best else "",
+    drawn = pictures(trials, list(p.sweep.searched))
+    note = " A trial is shorter than the experiment: only the whole chain says what its values are worth."
+    return render_page(
+        Page(
+            over="sweep around an experiment",
+            title=p.experiment.name,
+            sentences=sentences(p, trials),
+            sections=[
+                _best(p, trials),
+                _mattered(mattered),
+                Section("trials", "All complete trials", "", (Group("", tuple(drawn)),)),
+            ],
+            footer="Every trial stands in trials.csv beside this page." + (note if len(complete(trials)) else ""),
+        )
     )
+
+
+def _best(p: Parameters, trials: pd.DataFrame) -> Section:
+    """Return the best trials, and the experiment's own values below them."""
+    paths, states = list(p.sweep.searched), trials["state"].value_counts().to_dict()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
+    text = (
+        f"Trials: {counts}; {duration(float(trials['seconds'].sum()))} in all. Each trained the operator alone for "
+        f"{p.sweep.epochs} epochs on the experiment’s latents and was judged by its rollouts on "
+        f"{p.sweep.trajectories} validation trajectories. The test trajectories had no part in it."
+    )
+    rows = [
+        Row(str(row["trial"]), (Cell(number(row["error"])), *_values([row[path] for path in paths])))
+        for row in complete(trials).head(BEST).to_dict("records")
+    ]
+    rows.append(Row("the experiment’s own", (Cell(), *_values([at_path(p, path) for path in paths]))))
+    return Section("best", "Best trials", text, (Table("", ("nRMSE", *paths), tuple(rows), corner="Trial"),))
+
+
+def _mattered(mattered: pd.DataFrame) -> Section:
+    """Return how strongly the error follows each parameter."""
+    if not len(mattered):
+        text = f"Fewer than {FEWEST} trials were completed: too few to say which parameters matter."
+        return Section("importance", "What mattered", "", (Text(text),))
+    text = (
+        "Rank correlation of a parameter with the error over complete trials: +1, the error grows with it; −1, it "
+        "falls; near 0, it follows nothing. Without order (choices of words), the share of variance between them."
+    )
+    rows = [
+        Row(row["parameter"], (bar(abs(row["strength"])), Cell(f"{row['strength']:+.2f}")))
+        for row in mattered.to_dict("records")
+    ]
+    return Section("importance", "What mattered", text, (Table("", (), tuple(rows), style="bars"),))
+
+
+def _values(values: Sequence[Any]) -> list[Cell]:
+    return [Cell(_shown(value)) for value in values]
 
 
 def _typed(value: Any) -> str:

@@ -1,26 +1,30 @@
 """Tables of the page: scores with intervals, gates, timings, parameters."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from universal_simulator.reporting.page import Cell, Row, Table, bar
 from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.style import WORDS
+from universal_simulator.reporting.style import word
 from universal_simulator.reporting.verdict import duration, number, percent
 
 METRICS: dict[str, dict[str, str]] = {
     "Error": {
         "nrmse": "nRMSE",
         "nrmse_frobenius": "nRMSE, Frobenius",
+        "vrmse": "VRMSE",
         "rmse": "RMSE",
         "max_error": "Largest error",
         "diverged": "Diverged trajectories",
+        "dead": "Trajectories with a vanishing truth",
     },
     "Where it sits": {
         "frmse_low": "fRMSE, wave numbers 0–3",
         "frmse_mid": "fRMSE, 4–11",
         "frmse_high": "fRMSE, 12 and up",
-        "brmse": "bRMSE, at the boundary",
+        "brmse": "bRMSE, at the seam",
+        "rim": "nRMSE, along the rim",
+        "mean_share": "Share of the spatial mean in the truth",
     },
     "Physics": {
         "crmse": "cRMSE, of the mean",
@@ -37,7 +41,17 @@ METRICS: dict[str, dict[str, str]] = {
 }
 """Metrics in the order of the page, by the question they answer."""
 
-SET_APART = ("nrmse", "max_error", "diverged", "frmse_high", "conservation_gap", "boundary_violation", "crps", "ece")
+SET_APART = (
+    "nrmse",
+    "vrmse",
+    "max_error",
+    "diverged",
+    "frmse_high",
+    "conservation_gap",
+    "boundary_violation",
+    "crps",
+    "ece",
+)
 """Metrics of the table that tells the equation's parameters apart."""
 
 CAPTIONS = {
@@ -47,126 +61,117 @@ CAPTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A number and, below it, its interval."""
-
-    text: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row with its heading; ``group`` opens a new group of rows."""
-
-    heading: str
-    cells: tuple[Cell, ...]
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, the heads of the columns, and rows."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
 def scores(results: Results, protocol: str) -> Table:
     """Return one protocol's scores, a column per variant."""
-    variants = results.variants(protocol)
     rows = []
-    for group, metrics in METRICS.items():
+    for group, metrics in _metrics(results, protocol).items():
         opening = group
         for metric, words in metrics.items():
-            names = [f"{protocol}/{variant}/{metric}" for variant in variants]
-            if any(name in results.scores for name in names):
-                rows.append(Row(words, tuple(_score(results, name) for name in names), opening))
+            if cells := _cells(results, protocol, metric):
+                rows.append(Row(words, cells, opening))
                 opening = ""
-    columns = tuple(WORDS.get(variant, variant) for variant in variants)
-    return Table(CAPTIONS.get(protocol, protocol), columns, tuple(rows))
+    return _table(results, protocol, CAPTIONS.get(protocol, protocol), rows)
 
 
-def apart(results: Results, protocol: str) -> list[Table]:
-    """Return one protocol's scores for each value of the equation's parameter, a group of rows per metric."""
-    variants, words = (
-        results.variants(protocol),
-        {name: text for group in METRICS.values() for name, text in group.items()},
+def by_channel(results: Results, protocol: str) -> list[Table]:
+    """Return one protocol's scores of each channel, a group of rows per metric."""
+    endings = {name: f"/{name}" for name in results.channels(protocol)}
+    return _apart(results, protocol, "each channel apart", endings, _words(results, protocol))
+
+
+def by_parameters(results: Results, protocol: str) -> list[Table]:
+    """Return one protocol's scores for each set of the equation's parameters, a group of rows per metric."""
+    label, words = results.parameter_words, _words(results, protocol)
+    endings = {results.told(one): f"_at_{one}" for one in results.several}
+    return _apart(
+        results, protocol, f"each {label} apart", endings, {name: words[name] for name in SET_APART if name in words}
     )
+
+
+def _apart(
+    results: Results, protocol: str, what: str, endings: Mapping[str, str], metrics: Mapping[str, str]
+) -> list[Table]:
+    """Return a table of scores whose names have an ending; none where no score has."""
     rows = []
-    for metric in SET_APART:
-        opening = words[metric]
-        for parameter in results.several:
-            names = [f"{protocol}/{variant}/{metric}_at_{parameter}" for variant in variants]
-            if any(name in results.scores for name in names):
-                heading = f"{results.parameter_words} = {parameter}"
-                rows.append(Row(heading, tuple(_score(results, name) for name in names), opening))
+    for metric, opening in metrics.items():
+        for heading, ending in endings.items():
+            if cells := _cells(results, protocol, metric + ending):
+                rows.append(Row(heading, cells, opening))
                 opening = ""
-    if not rows:
-        return []
-    caption = f"{CAPTIONS.get(protocol, protocol).partition(':')[0]}, each {results.parameter_words} apart"
-    return [Table(caption, tuple(WORDS.get(variant, variant) for variant in variants), tuple(rows))]
+    caption = f"{CAPTIONS.get(protocol, protocol).partition(':')[0]}, {what}"
+    return [_table(results, protocol, caption, rows)] if rows else []
 
 
-def gates(results: Results) -> list[dict[str, Any]]:
-    """Return the gates as the page shows them; the colour of a verdict is its ``kind``."""
-    shown = []
+def _table(results: Results, protocol: str, caption: str, rows: Sequence[Row]) -> Table:
+    columns = tuple(word(variant) for variant in results.variants(protocol))
+    return Table(caption, columns, tuple(rows))
+
+
+def _cells(results: Results, protocol: str, metric: str) -> tuple[Cell, ...]:
+    """Return a score of every variant; nothing where nobody has it."""
+    names = [f"{protocol}/{variant}/{metric}" for variant in results.variants(protocol)]
+    return tuple(_score(results, name) for name in names) if any(name in results.scores for name in names) else ()
+
+
+def _metrics(results: Results, protocol: str) -> dict[str, dict[str, str]]:
+    """Return the metrics in the page's order; those that it does not know stand last, by their own names."""
+    known = {metric for metrics in METRICS.values() for metric in metrics}
+    parts = [name.split("/") for name in results.scores if name.startswith(f"{protocol}/")]
+    others = {part[2] for part in parts if len(part) == 3 and "_at_" not in part[2]} - known
+    return {**METRICS, "Other": {name: name.replace("_", " ") for name in sorted(others)}}
+
+
+def _words(results: Results, protocol: str) -> dict[str, str]:
+    return {name: words for group in _metrics(results, protocol).values() for name, words in group.items()}
+
+
+def gates(results: Results) -> Table:
+    """Return the targets and what became of them."""
+    rows = []
     for row in results.gates.to_dict("records"):
-        kind = {"passed": "good", "failed": "bad"}.get(row["verdict"], "open")
+        chip = {"passed": "good", "failed": "bad"}.get(row["verdict"], "open")
         interval = f"{number(row['low'])} – {number(row['high'])}" if _known(row["low"]) else ""
-        shown.append(
-            {
-                "kind": kind,
-                "gate": row["gate"],
-                "level": row["level"],
-                "metric": row["metric"],
-                "requirement": row["requirement"],
-                "bound": "" if _absolute(row["requirement"]) or not _known(row["bound"]) else number(row["bound"]),
-                "value": number(row["value"]),
-                "interval": interval,
-                "margin": _margin(row["margin"]),
-                "verdict": row["verdict"],
-                "straddles": bool(row["straddles"]),
-            }
+        stated = _absolute(row["requirement"]) or not _known(row["bound"])
+        cells = (
+            Cell(row["verdict"], "interval straddles the bound" if row["straddles"] else "", chip=chip),
+            Cell(number(row["value"]), interval),
+            Cell(row["requirement"], "" if stated else f"= {number(row['bound'])}"),
+            Cell(_margin(row["margin"])),
         )
-    return shown
+        strong = " (strong)" if row["level"] == "strong" else ""
+        rows.append(Row(row["gate"] + strong, cells, note=row["metric"]))
+    return Table("", ("Verdict", "Value", "Bound", "Margin"), tuple(rows), style="stack", corner="Target")
 
 
-def timings(results: Results) -> list[dict[str, Any]]:
-    """Return each stage's wall-clock, its share, and its cost."""
+def timings(results: Results) -> Table:
+    """Return each stage's wall-clock, its share as a bar, and its cost."""
     seconds: Mapping[str, float] = results.timings.get("seconds", {})
     total = sum(seconds.values()) or 1.0
     rate = float(results.timings.get("hourly_rate_usd", 0.0))
-    return [
-        {
-            "stage": stage.replace("_", " "),
-            "duration": duration(value),
-            "share": value / total,
-            "percent": percent(value / total),
-            "cost": f"${value / 3600 * rate:.2f}" if rate else "",
-        }
+    rows = [
+        Row(
+            stage.replace("_", " "),
+            (bar(value / total), Cell(duration(value)), Cell(f"${value / 3600 * rate:.2f}" if rate else "")),
+        )
         for stage, value in seconds.items()
     ]
+    return Table("", (), tuple(rows), style="bars")
 
 
-def estimates(results: Results) -> list[dict[str, str]]:
+def estimates(results: Results) -> Table:
     """Return what the last whole run was estimated to take, stage by stage, beside what it took."""
     told: Mapping[str, Mapping[str, float]] = results.timings.get("estimate", {})
     expected, took = told.get("expected", {}), told.get("took", {})
     both = [stage for stage in expected if expected[stage] and stage in took]
-    rows = {stage.replace("_", " "): (expected[stage], took[stage]) for stage in both}
-    if len(rows) > 1:
-        rows["all of these"] = (sum(expected[stage] for stage in both), sum(took[stage] for stage in both))
-    return [
-        {
-            "stage": stage,
-            "expected": duration(before),
-            "took": duration(after),
-            "off": _margin(after / before - 1),
-        }
-        for stage, (before, after) in rows.items()
+    stages = {stage.replace("_", " "): (expected[stage], took[stage]) for stage in both}
+    if len(stages) > 1:
+        stages["all of these"] = (sum(expected[stage] for stage in both), sum(took[stage] for stage in both))
+    rows = [
+        Row(stage, (Cell(duration(before)), Cell(duration(after)), Cell(_margin(after / before - 1))))
+        for stage, (before, after) in stages.items()
     ]
+    columns = ("Estimated", "Took", "Truth against estimate")
+    return Table("", columns, tuple(rows), style="stack", corner="Stage")
 
 
 def parameters(tree: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -186,7 +191,7 @@ def _score(results: Results, name: str) -> Cell:
     value, interval = results.score(name), results.intervals.get(name)
     if value is None:
         return Cell("–")
-    if name.split("/")[-1].startswith("diverged"):
+    if name.split("/")[2].startswith(("diverged", "dead")):
         return Cell(f"{value:.0f}")
     return Cell(number(value), f"{number(interval.low)} – {number(interval.high)}" if interval else "")
 

@@ -9,18 +9,25 @@ import pandas as pd
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.configuration import Experiment, Gates
+from universal_simulator.emulation.forecasters import PHYSICAL
 from universal_simulator.evaluation import gates as gating
 from universal_simulator.evaluation.bootstrap import score_intervals
+from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.problems import find
 from universal_simulator.reporting import data_page
-from universal_simulator.reporting.page import render
+from universal_simulator.reporting.examples import Examples
+from universal_simulator.reporting.page import pictures
+from universal_simulator.reporting.report import render
 from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.sections import pictures, sections
+from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.style import word
 from universal_simulator.reporting.verdict import number, percent, verdict
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
 
 log = logging.getLogger(__name__)
+HISTORY = "_history"
 
 
 def check_gates(
@@ -50,45 +57,50 @@ def _told(outcome: gating.Outcome) -> str:
 
 
 def draw_report(
-    parameters: dict[str, Any],
-    scores: dict[str, float],
-    trajectory_scores: pd.DataFrame,
-    error_growth: pd.DataFrame,
-    calibration: pd.DataFrame,
-    gates: pd.DataFrame,
-    examples: dict[str, np.ndarray],
-    timings: dict[str, Any],
-    data_card: str,
-    outside: pd.DataFrame,
-    provenance: dict[str, str],
-    train_trajectories: Trajectories,
-    **histories: pd.DataFrame,
+    parameters: dict[str, Any], examples: dict[str, np.ndarray], train_trajectories: Trajectories, **artefacts: Any
 ) -> tuple[dict[str, bytes], str]:
-    """Return the figures by name and the page that holds them all."""
+    """Return the figures by name and the page that holds them all.
+
+    ``artefacts`` are the other fields of ``Results`` by name, and of each trained stage ``<stage>_history``.
+    """
+    tree = to_jsonable_python(parameters)  # Kedro has made models of some sections
+    histories = {name: artefacts.pop(name) for name in [*artefacts] if name.endswith(HISTORY)}
     results = Results(
-        parameters=to_jsonable_python(parameters),  # Kedro has made models of some sections
-        scores=scores,
-        trajectory_scores=trajectory_scores,
-        error_growth=error_growth,
-        calibration=calibration,
-        gates=gates,
-        examples=examples,
-        histories=histories,
-        timings=timings,
-        data_card=data_card,
-        outside=outside,
-        provenance=provenance,
+        parameters=tree,
+        facts=train_trajectories.facts,
+        examples=Examples.read(examples),
+        histories={name.removesuffix(HISTORY): history for name, history in histories.items()},
+        left_out=left_out(tree, train_trajectories.facts),
+        **artefacts,
     )
     parts = [*sections(results), data_page.section(train_trajectories)]
     figures, drawn = {}, list(pictures(parts))
     with progress("report: figures", len(drawn)) as advance:
         for picture in drawn:
-            figures[picture.name] = picture.png()
-            picture.svg  # noqa: B018 - drawn once, here, where somebody is told
+            figures[picture.name] = picture.data
+            picture.address  # noqa: B018 - drawn once, here, where somebody is told
             advance(1)
-    for sentence in verdict(results):
+    for sentence in [*verdict(results), *results.left_out]:
         log.info("%s", sentence)
     return figures, render(results, parts)
+
+
+def left_out(parameters: dict[str, Any], facts: Facts) -> tuple[str, ...]:
+    """Say which of the forecasts asked for this problem cannot have, and why."""
+    evaluation, problem = parameters.get("evaluation", {}), find(facts.name)
+    wanted, sentences = evaluation.get("variants", ()), []
+    physical = [word(variant).lower() for variant in wanted if variant in PHYSICAL]
+    if physical and problem.rate is None:
+        sentences.append(
+            f"Left out: {', '.join(physical)}. It needs the equation's rate of change, and {facts.name} has none."
+        )
+    cases = "ensemble" in wanted and evaluation.get("outside", {}).get("trajectories", 0)
+    if cases and (problem.solver is None or problem.initial_conditions is None):
+        sentences.append(
+            f"Left out: forecasts outside of the training data. They need a solver and new initial fields, and "
+            f"{facts.name} does not have both."
+        )
+    return tuple(sentences)
 
 
 def enforce_gates(outcomes: pd.DataFrame, report: str, gates: Gates, experiment: Experiment) -> None:

@@ -34,7 +34,7 @@ def create_pipeline() -> Pipeline:
             ),
             node(
                 draw_report,
-                {name: name for name in ARTEFACTS} | {stage: f"{stage}_history" for stage in TRAINED},
+                {name: name for name in (*ARTEFACTS, *(f"{stage}_history" for stage in TRAINED))},
                 ["figures", "report"],
                 name="draw_report",
             ),
