@@ -43,7 +43,7 @@ def test_what_it_does_and_what_it_imports_count(named, change):
 
 def test_a_stage_reaches_its_network_and_the_loop_but_not_the_reports():
     reached = fingerprints._closure("universal_simulator.pipelines.operator.nodes")
-    for name in ("training.loop", "networks.u_transformer", "fields.latents", "pipelines.stages"):
+    for name in ("training.loop", "networks.u_transformer", "fields.latents", "pipelines.training_stage"):
         assert f"universal_simulator.{name}" in reached
     assert not [name for name in reached if "reporting" in name or "configuration" in name or "evaluation" in name]
 
