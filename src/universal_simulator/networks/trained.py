@@ -60,6 +60,8 @@ class Recipe(BaseModel):
         return self._built().float()
 
     def _built(self) -> nn.Module:
+        if isinstance(self.settings, Codec) != (self.stage == "autoencoder"):
+            raise ValueError(f"kind = {self.settings.kind}: does not describe a network of stage {self.stage}")
         if self.stage == "autoencoder":
             return build(self.settings.kind, self.settings, self.facts, self.latent_grid, self.statistics)
         points = getattr(self.settings, "points_per_token", None)
