@@ -237,3 +237,9 @@ def test_beside_nothing_but_zeros_no_error_is_large_or_small(error):
 def test_a_constant_truth_is_scored_like_any_other():
     truth = truth_of(torch.full((1, 1, 1, 8), 2.0))
     assert metrics.nrmse(truth.u + 1, truth).item() == pytest.approx(0.5)
+
+
+def test_plain_fields_score_alike_in_any_unit():
+    truth = torch.sin(torch.arange(64) / 64 * 2 * torch.pi).expand(2, 5, 64)
+    for unit in (1.0, 1e-7, 1e7):
+        assert metrics.nrmse(0.9 * truth * unit, truth * unit) == pytest.approx(0.1, rel=1e-5)

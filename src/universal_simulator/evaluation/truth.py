@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.grid import Channel, Grid
 
 RESOLUTION = 1e-6
 """Nothing is divided by less than this part of the trajectory's size: single precision resolves no smaller part of it,
@@ -31,6 +31,12 @@ class Truth:
     """In the order of the facts."""
     facts: Facts
     grid: Grid
+
+    @classmethod
+    def bare(cls, u: Float[Tensor, "sample time x"]) -> "Truth":
+        """Return fields of which nothing is known but their numbers: one channel on a periodic line."""
+        facts, grid = Facts(name="data_only", channels=(Channel(name="u"),)), Grid.interval(u.shape[-1])
+        return cls(u[:, :, None], u[:, 0, None], torch.arange(u.shape[1]), u.new_zeros(len(u), 0), facts, grid)
 
     @cached_property
     def size(self) -> Float[Tensor, "sample channel"]:
