@@ -17,17 +17,21 @@ from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import SolveSource
-from universal_simulator.physics.burgers import Burgers
+from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
 TIMES = np.arange(6) * 0.01
 POINTS = 64
-OF = Burgers(0.1)
+
+
+def order(nu: float = 0.1, points: int = POINTS, **source: object) -> solve.Order:
+    return solve.Order(find("burgers"), (nu,), SolveSource(**source), Grid.interval(points), TIMES)
 
 
 def provide(path: Path, samples: int, **source: object) -> dict[str, object]:
-    return solve.provide(path, OF, SolveSource(**source), samples, TIMES, POINTS)
+    return solve.provide(path, order(**source), samples)
 
 
 def values(path: Path) -> np.ndarray:
@@ -39,7 +43,7 @@ def test_what_is_written_is_a_file_as_published(tmp_path):
     path = tmp_path / "1D_Burgers_Sols_Nu0.1.hdf5"
     assert provide(path, 20)["solved"] == 20
     layout = read_layout(path, "Nu", 0.1)
-    assert layout.shape == (20, 6, 64)
+    assert layout.shape == (20, 6, 1, 64)
     with h5py.File(path, "r") as file:
         assert len(file["t-coordinate"]) == 7
         assert file["tensor"].dtype == np.float32
@@ -87,11 +91,11 @@ def test_a_file_made_in_another_way_is_refused_and_kept(tmp_path, raw_file):
     with pytest.raises(InputError, match="precision float32, must be made with precision float64"):
         provide(path, 16, precision="float64")
     with pytest.raises(InputError, match=r"\(time, space\), must be"):
-        solve.provide(path, OF, SolveSource(), 16, TIMES, 128)
+        solve.provide(path, order(points=128), 16)
     assert path.read_bytes() == before
     published = raw_file("1D_Burgers_Sols_Nu0.2.hdf5", Nu=0.2)
     with pytest.raises(InputError, match=r"made by another source, must be ours.*data.folder=<name>"):
-        solve.provide(published, Burgers(0.2), SolveSource(), 4, TIMES, 32)
+        solve.provide(published, order(0.2, 32), 4)
 
 
 def test_remains_of_another_kind_are_not_continued(tmp_path):
@@ -146,7 +150,7 @@ def test_after_kill_9_at_any_moment_the_rest_is_solved_and_nothing_twice(tmp_pat
         process.send_signal(signal.SIGKILL)
         process.wait()
         if part(path).exists():
-            kept.append(int(solve._complete(part(path)).sum()))
+            kept.append(int(solve._complete(part(path), order()).sum()))
     assert kept == sorted(kept), "no chunk that was finished is lost"
     if not path.exists():
         assert provide(path, samples)["solved"] == samples - kept[-1]

@@ -66,11 +66,13 @@ def check(layout: Layout) -> Findings:
         log.warning("%s: %s", layout.path, layout.slowness)
     found, content, search = [], 0, dead.Search()
     places = ("point",) if layout.grid.dimensions == 1 else layout.grid.names
-    axes = ("sample", "time", "channel", *places)
+    axes = ("sample", "time", *places)
     with progress(f"check {layout.path.name}", layout.samples) as advance:
         for start, values in blocks(layout, SAMPLES_AT_ONCE):
             _refuse_altered(layout, start, values)
-            refuse_unusable(layout.path, values, axes, layout.declared, start)
+            for i, name in enumerate(layout.facts.names):
+                says = layout.declared[i] if layout.declared else None
+                refuse_unusable(layout.path, values[:, :, i], axes, says, start, name)
             search.look(start, values)
             found.append(_summary(values))
             content = zlib.crc32(np.ascontiguousarray(values).data, content)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -112,6 +113,21 @@ def dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     _refuse_foreign_filters(path, found)
     _refuse_unwritten(path, found)
     return found
+
+
+def demand_in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
+    """Refuse storage that is too small, lies beyond the end, or overlaps: signs of a damaged header."""
+    used = []
+    for data in datasets:
+        if (start := data.id.get_offset()) is None:
+            continue
+        size = data.size * data.id.get_type().get_size()
+        demand(path, data.id.get_storage_size() == size, f"{data.name} is stored in another size", f"be {size} bytes")
+        used.append((start, start + size))
+    used.sort()
+    whole = path.stat().st_size
+    fits = all(end <= start for (_, end), (start, _) in pairwise(used))
+    demand(path, fits and (not used or used[-1][1] <= whole), f"its {whole} bytes", "hold all it says; get it again")
 
 
 def as_mapped(data: h5py.Dataset) -> int | None:

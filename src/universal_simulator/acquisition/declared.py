@@ -54,10 +54,12 @@ def refuse_unusable(
     axes: tuple[str, ...],
     says: Declared | None = None,
     first: int = 0,
+    name: str = "value",
 ) -> None:
     """Refuse what is no number, what the file calls missing, and what it calls invalid; name the first such place.
 
     ``axes`` are the names of the values' axes; the first of them is counted from ``first``.
+    ``name`` is what a value is called.
     """
     says = says or Declared()
     if not values.size:
@@ -66,26 +68,27 @@ def refuse_unusable(
     with np.errstate(over="ignore", invalid="ignore"):
         sound = np.isfinite(values.sum(dtype=np.float64))
     if not sound and not (good := np.isfinite(values)).all():
-        raise _refused(path, values, ~good, axes, first, "finite; drop the sample, or get the file again")
+        raise _refused(path, name, values, ~good, (axes, first), "finite; drop the sample, or get the file again")
     lowest, highest = values.min(), values.max()
     with np.errstate(over="ignore", invalid="ignore"):
         for nothing in np.asarray(says.missing).astype(values.dtype):
             if lowest <= nothing <= highest and (hit := values == nothing).any():
                 rule = "a value; the file itself calls this number missing: write what is missing, or drop the sample"
-                raise _refused(path, values, hit, axes, first, rule)
+                raise _refused(path, name, values, hit, (axes, first), rule)
     if lowest < says.lowest or highest > says.highest:
         hit = (values < says.lowest) | (values > says.highest)
         rule = f"within {says.lowest:g} … {says.highest:g}, the file's own valid range; correct either"
-        raise _refused(path, values, hit, axes, first, rule)
+        raise _refused(path, name, values, hit, (axes, first), rule)
 
 
 def _refused(
-    path: Path, values: np.ndarray, hit: np.ndarray, axes: tuple[str, ...], first: int, rule: str
+    path: Path, name: str, values: np.ndarray, hit: np.ndarray, counted: tuple[tuple[str, ...], int], rule: str
 ) -> InputError:
+    axes, first = counted
     place = np.argwhere(hit)[0]
     numbered = place + np.array([first, *[0] * (len(place) - 1)])
-    where = ", ".join(f"{name} {i}" for name, i in zip(axes, numbered, strict=True))
-    return InputError(f"{path}: value = {values[tuple(place)]} at {where} must be {rule}")
+    where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, numbered, strict=True))
+    return InputError(f"{path}: {name} = {values[tuple(place)]} at {where} must be {rule}")
 
 
 def _one(said: list[float], default: float) -> str:

@@ -34,7 +34,10 @@ def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     first = layout.values[np.arange(layout.samples), np.zeros(layout.samples, int)]
     rows = layout.rows(range(layout.samples))
     named = {one.name.lower(): rows[:, i] for i, one in enumerate(layout.facts.parameters)}
-    return demand_fields(path, first, layout.declared), named
+    for i, name in enumerate(layout.facts.names):
+        says = layout.declared[i] if layout.declared else None
+        refuse_unusable(path, first[:, i], ("sample", *layout.grid.names), says, name=name)
+    return demand_fields(path, first), named
 
 
 def _read_plain(path: Path, file: h5py.File) -> tuple[np.ndarray, dict[str, np.ndarray]]:

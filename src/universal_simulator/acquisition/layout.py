@@ -10,7 +10,7 @@ A reader checks the header, reads no snapshot, and refuses every departure in on
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +18,7 @@ from types import ModuleType
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.container import opened
+from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
@@ -57,8 +57,8 @@ class Layout:
     settings: str | None = None
     """How the file was made, if it says so."""
     checksums: np.ndarray | None = None
-    declared: Declared = field(default_factory=Declared)
-    """What the file says of its values."""
+    declared: tuple[Declared, ...] = ()
+    """What the file says of the values of each channel; empty: nothing."""
     slowness: str | None = None
     """Why reading it will take long, if it will, and what to do."""
 
@@ -110,6 +110,22 @@ def reader_of(path: Path, file: h5py.File) -> ModuleType:
         f"{path}: holds {there}, must have one of the layouts that docs/data.md describes (a dataset tensor, groups "
         "0000, 0001, …, or The Well's groups); convert it"
     )
+
+
+def checksums_of(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:
+    """Return the checksums of the trajectories; None where there are none, which only files of others may lack."""
+    ours = SETTINGS in file.attrs
+    if CHECKSUMS not in file:
+        demand(path, not ours, "crc32 is missing in a file of ours", "be there; get it again")
+        return None
+    found = dataset(path, file, CHECKSUMS)
+    demand(
+        path,
+        found.shape == (samples,) and found.dtype == np.uint32,
+        f"crc32 is {found.dtype} of shape {found.shape}",
+        f"be uint32, one for each of the {samples} samples; delete it",
+    )
+    return found
 
 
 def blocks(layout: Layout, size: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -11,7 +11,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -19,9 +18,17 @@ import numpy as np
 
 from universal_simulator.acquisition.axes import demand_cell_centres, uniform_times
 from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import as_mapped, attribute, dataset, demand, numbers, opened
+from universal_simulator.acquisition.container import (
+    as_mapped,
+    attribute,
+    dataset,
+    demand,
+    demand_in_one_piece,
+    numbers,
+    opened,
+)
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, Stored
+from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.support.errors import InputError
@@ -66,10 +73,10 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     says, *_ = [declared(path, data) for data in (tensor, space, time)]
     for data in (tensor, space, time):
         demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
-    checksums = _checksums(path, file, len(tensor))
-    _in_one_piece(path, [tensor, space, time, *([] if checksums is None else [checksums])])
+    checksums = checksums_of(path, file, len(tensor))
+    demand_in_one_piece(path, [tensor, space, time, *([] if checksums is None else [checksums])])
     demand_cell_centres(path, SPACE, _entries(path, space, tensor.shape[2]), tensor.shape[2])
-    facts, offset = _facts(path, file, asked), as_mapped(tensor)
+    facts, offset = _facts(path, file, asked, tensor.shape[2]), as_mapped(tensor)
     shape = (*tensor.shape[:2], 1, tensor.shape[2])
     return Layout(
         path=path,
@@ -81,7 +88,7 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
         values=Stored(path, shape, _row) if offset is None else MappedTensor(path, tensor.shape, tensor.dtype, offset),
         settings=str(attribute(path, file, SETTINGS)[0]) if SETTINGS in file.attrs else None,
         checksums=None if checksums is None else checksums[()],
-        declared=says,
+        declared=(says,),
         slowness=slowness(tensor),
     )
 
@@ -97,16 +104,21 @@ def _row(file: h5py.File, row: int, times: list[int]) -> np.ndarray:
     return file[TENSOR][row, times][:, None]
 
 
-def _facts(path: Path, file: h5py.File, asked: Asked) -> Facts:
+def _facts(path: Path, file: h5py.File, asked: Asked, points: int) -> Facts:
     """Return the problem's facts; refuse a problem that this layout cannot hold. Open ones take the file's numbers."""
     if asked.open_facts:
         names = [name for name in file.attrs if name != SETTINGS and np.ravel(file.attrs[name]).dtype.kind in "fiu"]
         channels = (Channel(name="u"),)
         parameters = tuple(Parameter(name=name, scale="linear") for name in names)
         return asked.facts.model_copy(update={"channels": channels, "parameters": parameters})
-    held = len(asked.facts.channels) == 1 and (asked.grid is None or asked.grid.dimensions == 1)
-    what = f"one channel in one dimension; {asked.facts.name} has {', '.join(asked.facts.names)}"
-    demand(path, held, f"a file of {what}", "have a layout that holds them; use The Well's (docs/data.md)")
+    unit = Grid.interval(points)
+    periodic = asked.grid is None or (asked.grid.dimensions == 1 and asked.grid.resized((points,)) == unit)
+    demand(
+        path,
+        asked.facts.single and periodic,
+        "a file of one channel on the periodic unit interval",
+        f"have a layout that holds {asked.facts.name}; use The Well's (docs/data.md)",
+    )
     return asked.facts
 
 
@@ -119,36 +131,6 @@ def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
     """Read an axis, unless it is far too long for that."""
     demand(path, axis.ndim == 1, f"{axis.name} has shape {axis.shape}", f"have one entry for each of {count}")
     return axis[: count + 2]
-
-
-def _checksums(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:
-    ours = SETTINGS in file.attrs
-    if CHECKSUMS not in file:
-        demand(path, not ours, "crc32 is missing in a file of ours", "be there; get it again")
-        return None
-    found = dataset(path, file, CHECKSUMS)
-    demand(
-        path,
-        found.shape == (samples,) and found.dtype == np.uint32,
-        f"crc32 is {found.dtype} of shape {found.shape}",
-        f"be uint32, one for each of the {samples} samples; delete it",
-    )
-    return found
-
-
-def _in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
-    """Refuse storage that is too small, lies beyond the end, or overlaps: signs of a damaged header."""
-    used = []
-    for data in datasets:
-        if (start := data.id.get_offset()) is None:
-            continue
-        size = data.size * data.id.get_type().get_size()
-        demand(path, data.id.get_storage_size() == size, f"{data.name} is stored in another size", f"be {size} bytes")
-        used.append((start, start + size))
-    used.sort()
-    whole = path.stat().st_size
-    fits = all(end <= start for (_, end), (start, _) in pairwise(used))
-    demand(path, fits and (not used or used[-1][1] <= whole), f"its {whole} bytes", "hold all it says; get it again")
 
 
 def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: float | None) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from universal_simulator.acquisition.demands import demand_snapshots
 from universal_simulator.acquisition.layout import Layout
-from universal_simulator.acquisition.store import Part, RawStore, Selection
+from universal_simulator.acquisition.store import Part, RawStore, Selection, demand_kind
 from universal_simulator.configuration import Data, SolveSource
 from universal_simulator.support.errors import InputError
 
@@ -23,6 +23,8 @@ def split(store: RawStore, data: Data, left_out: Collection[int] = ()) -> dict[s
     layouts = [store.layout(one) for one in files]
     rows = _rows(_available(layouts, data, left_out), data, len(files), left_out)
     first = layouts[0]
+    for other in layouts:
+        demand_kind(other, first.facts)
     return {
         name: Selection(
             facts=first.facts,

@@ -64,6 +64,16 @@ class RawStore:
         return read_layout(one.path, Asked(problem.facts, problem.grid, one.parameters, problem.open_facts))
 
 
+def demand_kind(layout: Layout, facts: Facts) -> None:
+    """Refuse a file of other channels or parameters, or of the same ones in another order."""
+    had, wanted = ((one.names, tuple(p.name for p in one.parameters)) for one in (layout.facts, facts))
+    if had != wanted:
+        raise InputError(
+            f"{layout.path}: channels and parameters = {had} must be {wanted}, as in the other files; rename them, or "
+            "make two data sets"
+        )
+
+
 class Part(BaseModel):
     """Rows of one file."""
 
@@ -90,6 +100,12 @@ class Selection(BaseModel):
         sources, axes = [], []
         for one in self.parts:
             layout = read_layout(Path(one.file), self._asked(one))
+            demand_kind(layout, self.facts)
+            if layout.grid != self.grid:
+                raise InputError(
+                    f"{one.file}: grid = {layout.grid.shape} points must be as when it was split, {self.grid.shape}, "
+                    "with the same ends and sides; run the data_engineering pipeline again"
+                )
             if max(one.rows) >= layout.samples:
                 raise InputError(
                     f"{one.file}: {layout.samples} samples, must hold number {max(one.rows)}, which a split refers "

@@ -24,9 +24,9 @@ import numpy as np
 
 from universal_simulator.acquisition.axes import uniform_axis, uniform_times
 from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import attribute, dataset, demand
+from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, Stored
+from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Continuation, Grid, Side
 from universal_simulator.support.errors import InputError
@@ -78,16 +78,18 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     pieces = tuple(_pieces(path, file, names))
     demand(path, bool(pieces), "no fields", "hold at least one under t0_fields, t1_fields or t2_fields")
     samples = _samples(path, file, pieces)
-    time = dataset(path, file, "dimensions/time")
-    demand(path, time.ndim == 1, f"dimensions/time has shape {time.shape}", "be one axis for all samples")
+    time = _axis(path, file, "time")
     facts = _facts(path, file, pieces, asked)
     grid = _grid(path, file, names, asked)
     for piece in pieces:
         _demand_shape(path, file, piece, (samples, time.size, grid))
     order = [next(p for p in pieces if p.name == name) for name in facts.names]
     shape = (samples, time.size, len(order), *grid.shape)
-    sums = dataset(path, file, CHECKSUMS)[()] if CHECKSUMS in file else None
-    largest = max((file[p.dataset] for p in order), key=lambda data: data.size)
+    sums = checksums_of(path, file, samples)
+    fields = {p.dataset: file[p.dataset] for p in pieces}
+    axes = [file[f"dimensions/{name}"] for name in ("time", *names)]
+    demand_in_one_piece(path, [*fields.values(), *axes, *([] if sums is None else [sums])])
+    largest = max(order, key=lambda piece: fields[piece.dataset].size)
     return Layout(
         path=path,
         samples=samples,
@@ -97,9 +99,9 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
         parameters=_parameters(path, file, facts, samples, asked),
         values=Stored(path, shape, _Rows(tuple(order), grid.shape)),
         settings=str(attribute(path, file, SETTINGS)[0]) if SETTINGS in file.attrs else None,
-        checksums=sums,
-        declared=declared(path, largest),
-        slowness=slowness(largest),
+        checksums=None if sums is None else sums[()],
+        declared=tuple(declared(path, fields[piece.dataset]) for piece in order),
+        slowness=slowness(fields[largest.dataset], trajectories=not largest.one_for_all),
     )
 
 
@@ -126,7 +128,11 @@ def _pieces(path: Path, file: h5py.File, names: tuple[str, ...]) -> Iterator[Pie
             continue
         for field in _listed(path, file[order], "field_names"):
             data = dataset(path, file, f"{order}/{field}")
-            demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point")
+            demand(
+                path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it"
+            )
+            demand(path, 0 not in (data.shape or (0,)), f"{data.name} has shape {data.shape}", "have no empty axis")
+            declared(path, data)
             demand(
                 path,
                 _flag(data, "time_varying"),
@@ -164,6 +170,7 @@ def _demand_shape(path: Path, file: h5py.File, piece: Piece, wanted: tuple[int, 
 
 def _facts(path: Path, file: h5py.File, pieces: tuple[Piece, ...], asked: Asked) -> Facts:
     found = {piece.name: piece for piece in pieces}
+    demand(path, len(found) == len(pieces), f"channels = {', '.join(p.name for p in pieces)}", "have different names")
     if not asked.open_facts:
         lacking = [name for name in asked.facts.names if name not in found]
         demand(path, not lacking, f"channels = {', '.join(found)}", f"hold {', '.join(asked.facts.names)}; rename them")
@@ -173,7 +180,7 @@ def _facts(path: Path, file: h5py.File, pieces: tuple[Piece, ...], asked: Asked)
         Channel(
             name=name,
             unit=str(file[p.dataset].attrs.get("units", "")),
-            vector=names[p.component[0]] if len(p.component) == 1 else None,
+            vector=names[p.component[0]] if len(p.component) == 1 else _vector(file[p.dataset], names),
             walls=_walls(file[p.dataset], len(names)),
         )
         for name, p in found.items()
@@ -181,6 +188,12 @@ def _facts(path: Path, file: h5py.File, pieces: tuple[Piece, ...], asked: Asked)
     parameters = tuple(Parameter(name=name, scale="linear") for name in _parameter_names(path, file))
     update = {"channels": channels, "parameters": parameters, "symmetries": (), "conserved": ()}
     return asked.facts.model_copy(update=update)
+
+
+def _vector(data: h5py.Dataset, names: tuple[str, ...]) -> str | None:
+    """Return the axis that a scalar is a component along, where our own files say it."""
+    said = str(data.attrs.get("vector", ""))
+    return said if said in names else None
 
 
 def _walls(data: h5py.Dataset, dimensions: int) -> tuple[Continuation, ...]:
@@ -206,6 +219,8 @@ def _parameters(path: Path, file: h5py.File, facts: Facts, samples: int, asked: 
                 f"{path}: parameter {one.name} = missing, must be an attribute, or stand in scalars; add it"
             )
         scalar = dataset(path, file, f"scalars/{place}") if f"scalars/{place}" in file else None
+        varies = scalar is not None and _flag(scalar, "time_varying", default=False)
+        demand(path, not varies, f"{place} varies in time", "be one number for each sample; drop it")
         value = np.ravel(scalar[()] if scalar is not None else attribute(path, file, place))
         demand(path, value.size in (1, samples), f"{place} has {value.size} numbers", f"have one, or {samples}")
         try:
@@ -227,8 +242,7 @@ def _grid(path: Path, file: h5py.File, names: tuple[str, ...], asked: Asked) -> 
         demand(path, names == asked.grid.names, f"spatial_dims = {names}", f"be {asked.grid.names}; transpose it")
     axes = []
     for i, name in enumerate(names):
-        data = dataset(path, file, f"dimensions/{name}")
-        demand(path, data.ndim == 1, f"{data.name} has shape {data.shape}", "be one axis for all samples and times")
+        data = _axis(path, file, name)
         lower, upper = uniform_axis(path, data.name, data[()], data.size)
         sides = _sides(path, file, name)
         if asked.grid is not None:
@@ -243,13 +257,28 @@ def _grid(path: Path, file: h5py.File, names: tuple[str, ...], asked: Asked) -> 
     return Grid(axes=tuple(axes))
 
 
+def _axis(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """Return an axis that all samples share."""
+    data = dataset(path, file, f"dimensions/{name}")
+    demand(
+        path, data.ndim == 1 and 0 < data.size < 1 << 20, f"{data.name} has shape {data.shape}", "be one axis for all"
+    )
+    demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
+    declared(path, data)
+    return data
+
+
 def _sides(path: Path, file: h5py.File, axis: str) -> tuple[Side, Side] | None:
     """Return what lies at both ends of an axis; None where the file has no word on it."""
     groups = file.get("boundary_conditions")
+    said = set()
     for group in groups.values() if groups else ():
-        if axis not in map(str, attribute(path, group, "associated_dims", most=8)):
+        if axis not in _listed(path, group, "associated_dims"):
             continue
-        kind = str(attribute(path, group, "bc_type")[0]).upper()
+        kind = str(attribute(path, group, "bc_type")[0]).upper() if "bc_type" in group.attrs else "missing"
         demand(path, kind in SIDES, f"bc_type of {group.name} = {kind}", f"be one of {', '.join(SIDES)}")
-        return SIDES[kind], SIDES[kind]
-    return None
+        said.add(SIDES[kind])
+    told = f"boundary_conditions of {axis} = {' and '.join(sorted(said))}"
+    demand(path, len(said) < 2 or "periodic" not in said, told, "not be periodic and something else; correct them")
+    side: Side | None = "open" if len(said) > 1 else next(iter(said), None)
+    return (side, side) if side else None

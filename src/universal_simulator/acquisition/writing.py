@@ -130,7 +130,7 @@ def _well(file: h5py.File, samples: int, of: Description) -> None:
 def _describe(data: h5py.Dataset, of: Description) -> None:
     channel = next(one for one in of.facts.channels if one.name == data.name.rpartition("/")[2])
     varying = {"sample_varying": True, "time_varying": True, "dim_varying": np.ones(of.grid.dimensions, bool)}
-    data.attrs.update({**varying, "units": channel.unit, "walls": list(channel.walls)})
+    data.attrs.update({**varying, "units": channel.unit, "vector": channel.vector or "", "walls": list(channel.walls)})
 
 
 def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type) -> None:
