@@ -15,7 +15,7 @@ from universal_simulator.support.errors import InputError
 SHIPPED = ("champion", "golden", "sota_v1", "sota_v2")
 X = (np.arange(256) + 0.5) / 256
 U0 = 0.3 + np.sin(2 * np.pi * X)
-TIMES = [0.02, 0.1]
+TIMES = [0.1, 0.2]
 
 
 @pytest.fixture(scope="module")
