@@ -30,7 +30,7 @@ from universal_simulator.problems import find
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.optimizers import optimizer_for
-from universal_simulator.training.schedule import update_ema
+from universal_simulator.training.schedule import follow
 from universal_simulator.training.stepping import step_stage
 
 ROUNDS, STEPS, SIZE = 12, 20, 1024
@@ -109,7 +109,7 @@ def stepping(
         loss.backward()
         nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
         moving.step()
-        update_ema(stage.average, stage.network, settings.ema_decay, 1)
+        follow(stage.average, stage.network, settings.ema_decay, 1)
 
     return step
 
@@ -124,41 +124,40 @@ def parameters_of(experiment: str) -> Parameters:
 
 def operator_stage(parameters: Parameters) -> Stage:
     """Return the operator's training on latents of noise: their values change nothing of what a step costs."""
-    latent, settings, problem = parameters.latent, parameters.operator, find(parameters.problem)
-    facts, grid = problem.facts, problem.grid or Grid.interval(1024)
+    latent, settings = parameters.latent, parameters.operator
+    form = {"flux_form": settings.flux_form}
+    problem, trajectories = find(parameters.problem), 64
+    facts, grid, times = problem.facts, problem.grid, problem.times
+    assert grid is not None
+    assert times is not None
+    told = np.repeat(np.array(facts.sets(parameters.data.parameters))[:1], trajectories, 0)
+    statistics = _statistics(facts, grid, told)
     recipe = Recipe(
         stage="operator",
         settings=settings.network,
         latent=latent,
         facts=facts,
         grid=grid,
-        statistics=_statistics(facts, grid),
-        flux_form=settings.flux_form,
+        statistics=statistics,
+        **form,
     )
-    network, where, trajectories, times = recipe.build(), recipe.latent_grid, 64, 201
-    shape = (trajectories, times, len(facts.channels), *where.shape)
-    values = np.random.default_rng(0).standard_normal(shape, np.float32)
-    told = np.full((trajectories, len(facts.parameters)), 0.01, np.float32)
-    latents = Latents(
-        values,
-        np.zeros((trajectories, len(facts.channels)), np.float32),
-        told,
-        np.linspace(0, 2, times),
-        facts,
-        where,
-        "noise",
-    )
-    return step_stage(
-        network, deepcopy(network).requires_grad_(False), (latents, latents), settings, torch.device("cpu")
-    )
+    network, shape = recipe.build(), (len(facts.channels), *recipe.latent_grid.shape)
+    values = np.random.default_rng(0).standard_normal((trajectories, len(times), *shape), np.float32)
+    zero = np.zeros((trajectories, len(facts.channels)), np.float32)
+    latents = Latents(values, zero, told, times, facts, recipe.latent_grid, "noise")
+    average = deepcopy(network).requires_grad_(False)
+    return step_stage(network, average, (latents, latents), settings, torch.device("cpu"))
 
 
-def _statistics(facts: Facts, grid: Grid) -> Statistics:
-    kinds = {name: kind.annotation for name, kind in ChannelStatistics.model_fields.items()}
-    moments = {name: 1.0 for name, kind in kinds.items() if kind is float}
+def _statistics(facts: Facts, grid: Grid, told: np.ndarray) -> Statistics:
+    """Return what is normal in noise that changes as fast as it is large."""
+    ones = dict.fromkeys(set(ChannelStatistics.model_fields) - {"name"}, 1.0)
     return Statistics(
-        channels=tuple(ChannelStatistics(name=name, **moments) for name in facts.names),
-        parameters=tuple(ParameterStatistics(parameter=one, minimum=1.0, maximum=1.0) for one in facts.parameters),
+        channels=tuple(ChannelStatistics(name=name, **ones) for name in facts.names),
+        parameters=tuple(
+            ParameterStatistics(parameter=one, minimum=value, maximum=value)
+            for one, value in zip(facts.parameters, told[0].tolist(), strict=True)
+        ),
         time_step=1.0,
         trajectories=1,
         snapshots=1,

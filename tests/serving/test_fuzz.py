@@ -20,12 +20,12 @@ WAVE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
 FIELDS = [
     WAVE, WAVE[::-1], WAVE.astype(">f4"), WAVE.astype(np.int64), WAVE > 0, WAVE.astype(np.float16), WAVE[None], WAVE[None, ::2],
     np.stack([WAVE] * 3)[::-1], torch.tensor(WAVE), torch.tensor(WAVE).bool(), torch.tensor(WAVE, requires_grad=True),
-    WAVE.tolist(), [WAVE, WAVE], pd.Series(WAVE), pd.DataFrame([WAVE, WAVE]), WAVE.astype(object),
+    WAVE.tolist(), [WAVE, WAVE], np.stack([WAVE] * 2)[:, None], pd.Series(WAVE), pd.DataFrame([WAVE, WAVE]), WAVE.astype(object),
 ]  # fmt: skip
 NO_FIELDS = [
     WAVE + 1j, WAVE[:7], WAVE[:0], np.zeros((0, 16)), np.zeros((2, 2, 16)), WAVE * np.nan, WAVE * np.inf, WAVE * 1e39,
     np.ma.masked_array(WAVE, WAVE > 0), WAVE.astype(str), np.array(["a"] * 16, object), None, 3.0, True, "u0.npy", {}, [],
-    [[]], [WAVE, WAVE[:9]], {"u": WAVE}, object(), torch.empty(16, device="meta"), torch.zeros(16).to_sparse(), b"0" * 16,
+    [[]], [WAVE, WAVE[:9]], {"v": WAVE}, {"u": WAVE, "v": WAVE}, object(), torch.empty(16, device="meta"), torch.zeros(16).to_sparse(), b"0" * 16,
     np.array("2020", "datetime64"), iter(WAVE), [None] * 16, float("nan"), range, pd.Series(["x"] * 16), [WAVE, None],
 ]  # fmt: skip
 NUMBERS = [0.05, [0.05], np.float16(0.05), np.array([0.05]), torch.tensor(0.05), 1, "one for each"]
@@ -61,7 +61,7 @@ def asked(choice):
     found = {name: choice.choice(pair[name in bad]) for name, pair in kinds.items()}
     if isinstance(found["viscosity"], str) and found["viscosity"] == "one for each":
         found["viscosity"] = (
-            [0.05] * (np.shape(found["u0"])[0] if np.ndim(found["u0"]) == 2 else 1) if not bad else 0.05
+            [0.05] * (1 if np.ndim(found["u0"]) == 1 else np.shape(found["u0"])[0]) if not bad else 0.05
         )
     return found, not bad
 
@@ -70,13 +70,15 @@ def shape_of(request):
     alone = np.ndim(request["u0"]) == 1
     lead = () if alone else (len(request["u0"]),)
     members = () if request["members"] is None else (int(request["members"]),)
-    return (*lead, *members, np.asarray(request["times"]).size, np.shape(request["u0"])[-1])
+    return (*lead, *members, np.asarray(request["times"]).size, *np.shape(request["u0"])[0 if alone else 1 :])
 
 
 def plain(u0):
     """Return the numbers of one of FIELDS by the shortest way."""
     fields = [u0] if np.ndim(u0) == 1 else u0.to_numpy() if isinstance(u0, pd.DataFrame) else u0
-    return np.array([[float(value) for value in field] for field in fields], np.float32)
+    return np.array(
+        [[float(value) for value in (field[0] if np.ndim(field) > 1 else field)] for field in fields], np.float32
+    )
 
 
 def outcome(emulator, request):
@@ -92,7 +94,7 @@ def frozen(emulator, monkeypatch):
     """Let a forecast stand still: what is tried here is what goes in, and comes out, and takes no time."""
 
     def still(self, request):
-        shape = (len(request.u), request.members or 1, len(request.steps), request.u.shape[-1])
+        shape = (len(request.u), request.members or 1, len(request.steps), *request.u.shape[1:])
         return request.u[:, None, None].expand(shape).clone()
 
     monkeypatch.setattr(Emulator, "answer", still)
@@ -113,9 +115,9 @@ def test_rollout_answers_or_refuses(frozen, choice):
         answered += 1
         assert tuple(found.shape) == shape_of(request)
         assert found.dtype in (np.float32, torch.float32, torch.float64)
-        last = found if np.ndim(request["u0"]) > 1 else found[None]
-        last = np.asarray(last[(slice(None), *[0] * (last.ndim - 2))])
-        np.testing.assert_array_equal(last, plain(request["u0"]))
+        last = np.asarray(found if np.ndim(request["u0"]) > 1 else found[None])
+        last = last.reshape(len(last), -1, last.shape[-1])
+        np.testing.assert_array_equal(last[:, 0], plain(request["u0"]))
     assert ROLLOUTS / 8 < answered < ROLLOUTS / 2
 
 

@@ -178,9 +178,9 @@ def test_a_candidate_without_a_model_is_refused(registry, uri, candidate, line):
         promote(registry, candidate)
 
 
-@pytest.mark.parametrize("name", ["u0", "viscosity"])
+@pytest.mark.parametrize("name", ["u0", "nu"])
 def test_a_request_without_a_field_or_its_viscosity_is_refused(emulator, name):
-    inputs = {"u0": np.zeros((1, 64)), "viscosity": np.array([0.05])}
+    inputs = {"u0": np.zeros((1, 64)), "nu": np.array([0.05])}
     del inputs[name]
     with pytest.raises(InputError, match=f"{name} = missing: must be in the inputs"):
         Served(emulator).predict(inputs)

@@ -88,9 +88,7 @@ def test_rows_of_a_table_are_fields(post, form):
 
 def test_warnings_reach_the_client(post):
     answer = post({"inputs": GOOD | {"viscosity": [0.5, 0.05]}, "params": {"times": [0.02]}}).json()["predictions"]
-    assert answer["warnings"] == [
-        "viscosity 0.5 is outside the training data's 0.05 … 0.05: the error there is unknown"
-    ]
+    assert answer["warnings"] == ["nu = 0.5 is outside the training data's 0.05 … 0.05: the error there is unknown"]
 
 
 def test_lost_forecasts_are_refused_and_counted(post, monkeypatch):
@@ -114,10 +112,11 @@ def test_lost_forecasts_are_refused_and_counted(post, monkeypatch):
         ({"u0": [["0.1"] * 32]}, {}, "u0 = ndarray: must hold real numbers (<U3 in it); convert it"),
         ({"u0": None}, {}, "u0 = "),
         ({"u0": [[None] * 32]}, {}, "u0 = "),
-        ({"viscosity": [-1.0]}, {}, "viscosity = -1: must be positive"),
-        ({"viscosity": [True]}, {}, "viscosity = ndarray: must hold real numbers (true or false in it)"),
-        ({"viscosity": [0.1, 0.1, 0.1]}, {}, "viscosity = (3,) numbers: must be one, or one for each of the 2 fields"),
-        ({"nu": [0.1]}, {}, "nu = unknown: must be one of u0, viscosity; leave it out, or rename it"),
+        ({"viscosity": [-1.0]}, {}, "nu = -1: must be positive"),
+        ({"viscosity": [True]}, {}, "nu = ndarray: must hold real numbers (true or false in it)"),
+        ({"viscosity": [0.1, 0.1, 0.1]}, {}, "nu = (3,) numbers: must be one, or one for each of the 2 fields"),
+        ({"mu": [0.1]}, {}, "mu = unknown: must be one of u0, nu; leave it out, or rename it"),
+        ({"nu": [0.1]}, {}, "viscosity = unknown: must be one of u0, nu; leave it out, or rename it"),
         ({}, {"times": [0.013]}, "times = 0.013: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({}, {"times": []}, "times = an array of shape (0,): must be one number or a list of numbers"),
         ({}, {"times": [1e9]}, "must cost at most 2e+07; ask for fewer or earlier"),
@@ -140,10 +139,10 @@ def test_a_refusal_is_one_line_in_message(post, inputs, params, line):
     assert "stack_trace" not in told
 
 
-@pytest.mark.parametrize("name", ["u0", "viscosity"])
-def test_a_missing_input_is_named(post, name):
+@pytest.mark.parametrize(("name", "called"), [("u0", "u0"), ("viscosity", "nu")])
+def test_a_missing_input_is_named(post, name, called):
     refused = post({"inputs": {key: value for key, value in GOOD.items() if key != name}})
-    assert (refused.status_code, refused.json()["message"].split(":")[0]) == (400, f"{name} = missing")
+    assert (refused.status_code, refused.json()["message"].split(":")[0]) == (400, f"{called} = missing")
 
 
 @pytest.mark.parametrize(
@@ -154,10 +153,10 @@ def test_a_missing_input_is_named(post, name):
             "json",
             "x0 = unknown: must be one of u0",
         ),
-        ({"dataframe_records": [{"u0": WAVE}]}, "json", "viscosity = missing: must be in the inputs"),
-        ({"instances": [WAVE]}, "json", "inputs = ndarray: must be u0 and viscosity by name"),
+        ({"dataframe_records": [{"u0": WAVE}]}, "json", "nu = missing: must be in the inputs"),
+        ({"instances": [WAVE]}, "json", "inputs = ndarray: must be u0 and nu by name"),
         ({"inputs": WAVE}, "json", "inputs = "),
-        ("0.1,0.2\n0.3,0.4\n", "csv", "0.1 = unknown: must be one of u0, viscosity"),
+        ("0.1,0.2\n0.3,0.4\n", "csv", "0.1 = unknown: must be one of u0, nu"),
         ({"inputs": GOOD, "instances": []}, "json", "inputs"),
         ({"times": [1]}, "json", "exactly one of the input fields"),
         ({"inputs": GOOD | {"u0": [WAVE, WAVE[:9]]}}, "json", "inhomogeneous shape"),

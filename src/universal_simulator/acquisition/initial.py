@@ -17,8 +17,9 @@ from universal_simulator.support.errors import InputError
 INITIAL = "u0"
 MOST_AXES = 5
 """Samples, channels, and three of space."""
-SYMBOLS = ("nu", "beta", "viscosity")
-"""What the equations' parameter is called, in capitals or not."""
+SHORT = "viscosity"
+SYMBOLS = ("nu", "beta", SHORT)
+"""What the equations' parameter is called, in capitals or not; the last stands for any of the others."""
 
 
 def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -76,8 +77,10 @@ def agreed(path: Path, said: Mapping[str, np.ndarray], samples: int) -> dict[str
         demand(path, bool(np.isfinite(values).all()), f"{place} = {values.min():g}", "be finite")
         if name in SYMBOLS:
             demand(path, bool((values > 0).all()), f"{place} = {values.min():g}", "be positive")
-        known = found.setdefault(name, values)
+        others = SYMBOLS if SHORT in (name, *found) and name in SYMBOLS else (name,)
+        known = next((found[other] for other in others if other in found), values)
         demand(path, np.allclose(values, known, rtol=1e-5), f"{place} = {values[0]:g}", f"be {known[0]:g} as well")
+        found.setdefault(name, values)
     return found
 
 

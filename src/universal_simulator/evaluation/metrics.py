@@ -30,9 +30,7 @@ def rmse(point: Forecast, truth: Truth) -> PerFrame:
     return truth.grid.rms(point - truth.u)
 
 
-def nrmse(
-    point: Forecast | Float[Tensor, "sample time x"], truth: Truth | Float[Tensor, "sample time x"]
-) -> PerFrame:
+def nrmse(point: Forecast | Float[Tensor, "sample time x"], truth: Truth | Float[Tensor, "sample time x"]) -> PerFrame:
     """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
 
     Plain tensors (sample, time, x) are taken for one channel on a periodic line.

@@ -288,9 +288,10 @@ def _snapshots(p: Parameters, protocol: Protocol) -> int:
             return 1 + FRAMES * p.data.time_stride
         case "one_step":
             return 1 + p.data.time_stride * (1 + (FRAMES - 1) * p.evaluation.one_step_every)
-        case "pdebench" if find(p.problem).facts.single:
-            return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
         case "pdebench":
+            grid = find(p.problem).grid
+            if grid is None or grid.dimensions == 1:
+                return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
             return PDEBENCH_GIVEN + FRAMES * p.data.time_stride
 
 

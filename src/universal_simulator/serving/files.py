@@ -2,12 +2,13 @@
 
 | format | initial fields | forecast |
 |---|---|---|
-| ``.h5``, ``.hdf5`` | ``u0``, or the first snapshot of PDEBench's ``tensor``; ``nu`` | ``tensor``, ``nu``, axes |
-| ``.npz`` | ``u0``, ``viscosity``, ``x`` | ``u``, ``times``, ``x``, ``viscosity`` |
+| ``.h5``, ``.hdf5`` | ``u0``, or a data set's first snapshots; parameters by name | ``tensor``, parameters, axes |
+| ``.npz`` | ``u0``, parameters by name, ``x`` | ``u``, ``times``, ``channels``, parameters, axes |
 | ``.npy`` | the fields | the forecast |
 | ``.csv`` | a field in each row | columns ``sample, member, time, x…`` |
 
-A forecast is ``(sample, time, space)``, an ensemble ``(sample, member, time, space)``.
+A forecast is ``(sample, time, *space)``, an ensemble ``(sample, member, time, *space)``; channels stand before space
+where the fields had them. ``viscosity`` is short for the only parameter.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from universal_simulator.serving.field_tables import read_table
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
-AXES = ("x", "y", "z", "t", "times", SPACE)
+OTHERS = ("x", "y", "z", "t", "times", "channels", SPACE)
 """Arrays of an archive that are no parameters."""
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 
@@ -135,7 +136,7 @@ def _read_archive(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         for name in ("x", SPACE):
             if name in stored and u0.ndim == 2:
                 demand_cell_centres(path, name, stored[name], u0.shape[1])
-        said = {name: np.ravel(stored[name]) for name in stored if name not in (INITIAL, *AXES)}
+        said = {name: np.ravel(stored[name]) for name in stored if name not in (INITIAL, *OTHERS)}
     for name, values in said.items():
         demand(
             path, values.dtype.kind in "fiuUS" and values.size > 0, f"{name} is of type {values.dtype}", "be numbers"

@@ -136,12 +136,16 @@ def _fields(u0: Fields, model: Model) -> tuple[Float[Tensor, "sample channel *sp
     channelled = axes == 2 or len(names) > 1
     if channelled and u.shape[-model.grid.dimensions - 1] != len(names):
         raise InputError(
-            f"u0 = an array of shape {tuple(u.shape)}: must have {len(names)} channels, {', '.join(names)}; "
+            f"u0 = an array of shape {tuple(u.shape)}: must have {_counted(names)}; "
             "the axes are (sample, channel, *space)"
         )
     sampled = axes == 2 or (axes == 1 and not channelled)
     u = u if channelled else u.unsqueeze(-model.grid.dimensions - 1)
     return (u if sampled else u[None]), Form(sampled, channelled)
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return f"{len(names)} channel{'s' if len(names) > 1 else ''}, {', '.join(names)}"
 
 
 def _checked(name: str, values: Array, model: Model, extra: tuple[int, ...]) -> Tensor:

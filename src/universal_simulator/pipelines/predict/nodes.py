@@ -19,9 +19,11 @@ def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed
     facts, grid = model.card.facts, model.card.grid
     parameters = {one.name: _value(one, facts, fields, predict) for one in facts.parameters}
     times = predict.times or (model.card.horizon,)
+    alone = fields.u0.ndim == grid.dimensions + (not facts.single)
+    u0 = fields.u0[None] if alone else fields.u0
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        u = model.rollout(fields.u0, None, times, predict.members, predict.guided, seed, parameters=parameters)
+        u = model.rollout(u0, None, times, predict.members, predict.guided, seed, parameters=parameters)
     for warning in told:
         log.warning("%s", warning.message)
     log.info("%s forecast %d fields at %d times", model.card.experiment, len(u), len(times))
