@@ -31,7 +31,7 @@ PLAIN = Facts(name="diffusion_reaction", channels=(Channel(name="u"), Channel(na
 GRIDS = {
     "line": Grid(axes=(Axis(points=32),)),
     "walled line": Grid(axes=(Axis(points=32, sides=("wall", "wall")),)),
-    "torus": Grid(axes=(Axis(name="y", points=16), Axis(points=32))),
+    "torus": Grid(axes=(Axis(name="y", points=32), Axis(points=32))),
     "box": Grid(axes=(Axis(name="y", points=16, sides=("wall", "wall")), Axis(points=32, sides=("wall", "wall")))),
     "channel": Grid(axes=(Axis(name="y", points=16, sides=("wall", "wall")), Axis(points=32))),
 }
