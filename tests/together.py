@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.distributed as processes
 from torch import Tensor
+from universal_simulator.physics.burgers import Burgers
 
 from universal_simulator.acquisition import solve
 from universal_simulator.compute.seeding import fresh_weights, stream
@@ -22,7 +23,6 @@ from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks.trained import Recipe
-from universal_simulator.physics.burgers import Burgers
 from universal_simulator.processes import worker
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train

@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from raw_files import BURGERS
 
+from raw_files import BURGERS
 from universal_simulator.acquisition import container
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.layout import Stored

@@ -5,8 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from raw_files import BURGERS, write_burgers
 
+from raw_files import BURGERS, write_burgers
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.fields.grid import Grid

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
-from raw_files import rows_of, write_burgers
 
+from raw_files import rows_of, write_burgers
 from universal_simulator.acquisition.store import Selection
 from universal_simulator.catalog.trajectories import RawStoreDataset, TrajectoriesDataset
 
