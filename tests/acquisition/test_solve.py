@@ -1,10 +1,12 @@
 """Trajectories of our own: the same however they are cut, and never begun anew."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -74,6 +76,34 @@ def test_a_longer_file_keeps_what_there_is(tmp_path):
     assert provide(path, 40)["solved"] == 20
     provide(whole, 40)
     assert (values(path) == values(whole)).all()
+
+
+EARLIER = (
+    '{"equation": "u_t + (u²/2)_x = (0.1/π) u_xx", "initial conditions": 1, "made by": "universal_simulator", '
+    '"precision": "float32", "seed": 0, "solver rule": {"block": 16, "step": 1.0, "tail": 9.0, "transient": 16}, '
+    '"solver version": 1}'
+)
+"""What a file of the versions that knew one scalar only says of itself."""
+
+
+def test_a_file_of_an_earlier_version_is_read_and_continued(tmp_path):
+    path, whole = tmp_path / "1D_Burgers_Sols_Nu0.1.hdf5", tmp_path / "whole.hdf5"
+    provide(whole, 20)
+    u = values(whole)
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"Nu": 0.1, "settings": np.bytes_(EARLIER.encode())})
+        file["x-coordinate"] = ((np.arange(POINTS) + 0.5) / POINTS).astype(np.float32)
+        file["t-coordinate"] = (np.arange(7) * 0.01).astype(np.float32)
+        file["crc32"] = np.array([zlib.crc32(one.tobytes()) for one in u[:16]], np.uint32)
+        file["tensor"] = u[:16]
+    assert json.dumps(order().settings(), sort_keys=True, ensure_ascii=False) == EARLIER
+    assert check(read_layout(path, "Nu", 0.1)).checksums == "16 of 16"
+    assert provide(path, 16)["solved"] == 0
+    assert provide(path, 20)["solved"] == 4
+    with h5py.File(path) as one, h5py.File(whole) as other:
+        assert sorted(one) == sorted(other) == ["crc32", "t-coordinate", "tensor", "x-coordinate"]
+        assert (one["crc32"][()] == other["crc32"][()]).all()
+    assert (values(path) == u).all()
 
 
 def test_another_seed_gives_other_trajectories(tmp_path):

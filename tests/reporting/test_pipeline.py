@@ -13,7 +13,7 @@ from kedro_datasets.text import TextDataset
 from finished_experiment import FRONTS, arrays, fronts, made_up, training_data
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.pipelines.reporting import create_pipeline
-from universal_simulator.pipelines.reporting.nodes import enforce_gates, check_gates
+from universal_simulator.pipelines.reporting.nodes import check_gates, enforce_gates
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
 from universal_simulator.reporting.verdict import number
 from universal_simulator.support.errors import InputError

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.reporting.nodes import draw_report, enforce_gates, check_gates
+from universal_simulator.pipelines.reporting.nodes import check_gates, draw_report, enforce_gates
 
 TRAINED = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
 
