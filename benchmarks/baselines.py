@@ -2,8 +2,8 @@
 
 For when there is no time to train all of them. ``kedro run --pipeline=baselines --to-nodes=select_unet
 --params=sota_v2`` trains one, and this scores it on the experiment's test trajectories: plain, averaged over
-symmetries as the chain is used, and that guided by the equation. Of a chain not evaluated the operator is rolled out here,
-unguided. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
+symmetries as the chain is used, and that guided by the equation. Of a chain not evaluated the operator is rolled out
+here, unguided. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
 """
 
 import argparse

@@ -133,7 +133,13 @@ def operator_stage(parameters: Parameters) -> Stage:
     told = np.repeat(np.array(facts.sets(parameters.data.parameters))[:1], trajectories, 0)
     statistics = _statistics(facts, grid, told)
     recipe = Recipe(
-        stage="operator", settings=settings.network, latent=latent, facts=facts, grid=grid, statistics=statistics, **form
+        stage="operator",
+        settings=settings.network,
+        latent=latent,
+        facts=facts,
+        grid=grid,
+        statistics=statistics,
+        **form,
     )
     network, shape = recipe.build(), (len(facts.channels), *recipe.latent_grid.shape)
     values = np.random.default_rng(0).standard_normal((trajectories, len(times), *shape), np.float32)

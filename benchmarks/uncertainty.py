@@ -205,9 +205,7 @@ def outside(of: Experiment, count: int) -> None:
     evaluation = of.load("params:evaluation")
     wanted = evaluation.outside.model_copy(update={"trajectories": count})
     settings = evaluation.model_copy(update={"outside": wanted})
-    table = evaluate_out_of_distribution(
-        of.emulator, of.load("test_trajectories"), settings, of.ttc, of.stride, SEED
-    )
+    table = evaluate_out_of_distribution(of.emulator, of.load("test_trajectories"), settings, of.ttc, of.stride, SEED)
     console.print("\n| parameter | amplitude | nRMSE | error of the mean | spread | spread/skill | coverage of 90 % |")
     console.print("|---|---|---|---|---|---|---|")
     for row in table.itertuples():

@@ -54,7 +54,7 @@ def readme(bundle: Bundle, params: str) -> str:
         f"{purpose}{'' if purpose.endswith('?') else '.'} {count:,} numbers, made by",
         f"`kedro run --pipeline=full --params={params}` and `python tools/ship_weights.py {params}`.",
         "",
-        f"| score on {card.parameters["data"]["test"]} unseen trajectories | value |",
+        f"| score on {card.parameters['data']['test']} unseen trajectories | value |",
         "|---|---|",
         *scores,
         "",

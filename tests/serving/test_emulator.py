@@ -87,7 +87,10 @@ def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"u0": np.zeros((2, 3, 64))}, r"u0 = an array of shape \(2, 3, 64\): must have 1 channel, u; the axes are \(sample"),
+        (
+            {"u0": np.zeros((2, 3, 64))},
+            r"u0 = an array of shape \(2, 3, 64\): must have 1 channel, u; the axes are \(sample",
+        ),
         ({"u0": np.zeros((2, 1, 3, 64))}, r"u0 = an array of shape .*: must be \(space\) or \(sample, space\) or"),
         ({"u0": np.zeros(5)}, r"u0 = an array of shape \(5,\): must be .* at least 8 points"),
         ({"u0": np.full(64, np.nan)}, "u0 = NaN or infinity in it: must be finite"),

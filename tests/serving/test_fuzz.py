@@ -76,7 +76,9 @@ def shape_of(request):
 def plain(u0):
     """Return the numbers of one of FIELDS by the shortest way."""
     fields = [u0] if np.ndim(u0) == 1 else u0.to_numpy() if isinstance(u0, pd.DataFrame) else u0
-    return np.array([[float(value) for value in (field[0] if np.ndim(field) > 1 else field)] for field in fields], np.float32)
+    return np.array(
+        [[float(value) for value in (field[0] if np.ndim(field) > 1 else field)] for field in fields], np.float32
+    )
 
 
 def outcome(emulator, request):

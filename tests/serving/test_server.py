@@ -88,9 +88,7 @@ def test_rows_of_a_table_are_fields(post, form):
 
 def test_warnings_reach_the_client(post):
     answer = post({"inputs": GOOD | {"viscosity": [0.5, 0.05]}, "params": {"times": [0.02]}}).json()["predictions"]
-    assert answer["warnings"] == [
-        "nu = 0.5 is outside the training data's 0.05 … 0.05: the error there is unknown"
-    ]
+    assert answer["warnings"] == ["nu = 0.5 is outside the training data's 0.05 … 0.05: the error there is unknown"]
 
 
 def test_lost_forecasts_are_refused_and_counted(post, monkeypatch):
