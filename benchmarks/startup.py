@@ -42,7 +42,7 @@ def timed(checkout: Path, *words: str) -> tuple[float, float]:
 
 
 def slowest(checkout: Path) -> list[tuple[float, str]]:
-    """Return the modules that take longest, each with all that it imports; packages of one chain count once."""
+    """Return the modules that take longest, each with all that it imports, down to those imported by the imported."""
     told = call(checkout, "registry", "list", option=("-X", "importtime")).stderr
     rows = re.findall(r"import time:\s*\d+ \|\s*(\d+) \|( *)(\S+)", told)
     outermost = [(int(micros) / 1e6, name) for micros, indent, name in rows if len(indent) <= 5]
