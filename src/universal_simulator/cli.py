@@ -131,10 +131,11 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
 
 
 def _complete(given: list[str], nodes: list[Node]) -> list[str]:
-    """Return full names of nodes: ``train_operator`` is enough, and ``split`` where one node alone begins so."""
+    """Return full names of nodes: ``train_operator`` is enough, what one node alone makes, or how it alone begins."""
     known: dict[str, list[str]] = {}
     for node in nodes:
-        for name in {plain_name(node), node.func.__name__, plain_name(node).partition("_")[0]}:
+        plain = plain_name(node)
+        for name in {plain, node.func.__name__, plain.partition("_")[0], *node.outputs}:
             known.setdefault(name, []).append(node.name)
     return [known[name][0] if len(known.get(name, ())) == 1 else name for name in given]
 

@@ -76,6 +76,11 @@ def test_a_node_is_named_with_or_without_its_stage(registered, given):
     registered["full"].from_nodes(full)
 
 
+@pytest.mark.parametrize("given", ["describe", "data_card"])
+def test_a_node_is_named_by_how_it_alone_begins_or_by_what_it_makes(registered, given):
+    assert _complete([given], registered["data_engineering"].nodes) == ["data_engineering.describe_data"]
+
+
 VERBS = {
     "acquire", "assemble", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce", "enter", "evaluate",
     "forecast", "measure", "pair", "plan", "precompute", "prepare", "promote", "score", "search", "select", "solve", "split",
