@@ -36,7 +36,7 @@ class Truth:
     def bare(cls, u: Float[Tensor, "sample time x"]) -> "Truth":
         """Return fields of which nothing is known but their numbers: one channel on a periodic line."""
         facts, grid = Facts(name="data_only", channels=(Channel(name="u"),)), Grid.interval(u.shape[-1])
-        return cls(u[:, :, None], u[:, 0, None], torch.arange(u.shape[1]), u.new_zeros(len(u), 0), facts, grid)
+        return cls(u[:, :, None], u[:, 0, None], torch.arange(float(u.shape[1])), u.new_zeros(len(u), 0), facts, grid)
 
     @cached_property
     def size(self) -> Float[Tensor, "sample channel"]:
