@@ -33,7 +33,7 @@ def rmse(point: Forecast, truth: Truth) -> PerFrame:
 def nrmse(point: Forecast | Float[Tensor, "sample time x"], truth: Truth | Float[Tensor, "sample time x"]) -> PerFrame:
     """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
 
-    Plain tensors (sample, time, x) are taken for one channel on a periodic line.
+    ``point`` is a ``Forecast``; two plain tensors (sample, time, x) are taken for one channel on a periodic line.
     """
     if isinstance(truth, Tensor):
         return nrmse(point[:, :, None], Truth.bare(truth))
