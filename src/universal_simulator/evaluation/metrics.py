@@ -30,13 +30,17 @@ def rmse(point: Forecast, truth: Truth) -> PerFrame:
     return truth.grid.rms(point - truth.u)
 
 
-def nrmse(point: Forecast | Float[Tensor, "sample time x"], truth: Truth | Float[Tensor, "sample time x"]) -> PerFrame:
+def nrmse(point: Tensor, truth: Truth | Tensor) -> PerFrame:
     """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
 
     ``point`` is a ``Forecast``; two plain tensors (sample, time, x) are taken for one channel on a periodic line.
     """
     if isinstance(truth, Tensor):
-        return nrmse(point[:, :, None], Truth.bare(truth))
+        return _relative(point[:, :, None], Truth.bare(truth))
+    return _relative(point, truth)
+
+
+def _relative(point: Forecast, truth: Truth) -> PerFrame:
     return rmse(point, truth) / truth.divisor(truth.grid.rms(truth.u))
 
 
