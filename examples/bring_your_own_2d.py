@@ -5,8 +5,8 @@
 experiment.name=mine2d,data.train=16,data.validation=4,data.test=4,latent.tokens=8,latent.dim=4,\
 operator.network.points_per_token=4,evaluation.protocols=[rollout],evaluation.variants=[persistence,deterministic]
 
-The first names in ``--params`` are experiments, whose parameters those after them change. Replace ``my_trajectories`` by
-whatever loads yours: ``np.load``, ``h5py``, a simulation.
+The first names in ``--params`` are experiments, whose parameters those after them change. Replace ``my_trajectories``
+by whatever loads yours: ``np.load``, ``h5py``, a simulation.
 """
 
 import sys

@@ -135,7 +135,7 @@ def as_mapped(data: h5py.Dataset) -> int | None:
     return data.id.get_offset() if data.id.get_type() == h5py.h5t.py_create(data.dtype) else None
 
 
-def attribute(path: Path, of: h5py.File | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
+def attribute(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
     """Read numbers or a text; a damaged header may claim that it has gigabytes of them, and must not get them."""
     stored = of.attrs.get_id(name)
     kind = stored.get_type()
@@ -149,7 +149,7 @@ def attribute(path: Path, of: h5py.File | h5py.Dataset, name: str, most: int = 1
     return value.ravel()
 
 
-def numbers(path: Path, of: h5py.File | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
+def numbers(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
     """Read an attribute's numbers, also where they were written as text."""
     values = attribute(path, of, name, most)
     try:
