@@ -135,8 +135,9 @@ class Emulator:
     def _outside(self, request: Request) -> list[str]:
         lowest, highest = request.u.flatten(2).aminmax(dim=2)
         said = []
-        for row in request.parameters.unique(dim=0):
-            mine = (request.parameters == row).all(1)
+        given = request.parameters
+        for row in given.unique(dim=0) if given.shape[1] else given[:1]:  # of no parameters all are alike
+            mine = (given == row).all(1)
             ranges = list(zip(lowest[mine].amin(0).tolist(), highest[mine].amax(0).tolist(), strict=True))
             for line in self.statistics.outside(ranges, row.tolist()):
                 units = "; are these the equation's units?" if "amplitude" in line else ""
