@@ -133,7 +133,7 @@ class Recoded(nn.Module):
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner, self.grid = inner, inner.grid
+        self.inner, self.grid, self.facts = inner, inner.grid, inner.facts
 
     def encode(self, v, parameters):
         return 7 * self.inner.encode(v, parameters)
