@@ -28,7 +28,7 @@ from universal_simulator.problems import find
 from universal_simulator.processes import worker
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.objectives import denoising, distillation, step_error
+from universal_simulator.training.objectives import Teaching, denoising, distillation, step_error
 
 SETTINGS = Training(
     epochs=2, windows_per_epoch=24, batch_size=4, learning_rate=1e-2, ema_decay=0.5, warmup_fraction=0.0
@@ -161,8 +161,8 @@ def _stage(kind: str, device: torch.device) -> Stage:
         "operator": partial(step_error, spectral=0.05),
         "diffusion_residual": partial(denoising, operator=operator, schedule=NOISE, tau=(1.2, 1.2)),
         "consistency_distill": partial(
-            distillation, operator=operator, teacher=teacher, average=average, schedule=NOISE,
-            settings=ConsistencyDistillation(training=SETTINGS),
+            distillation,
+            taught=Teaching(operator, teacher, average, NOISE, ConsistencyDistillation(training=SETTINGS)),
         ),
     }[kind]  # fmt: skip
     return Stage(

@@ -148,10 +148,10 @@ def test_what_was_left_out_is_said_above_the_scores(results):
 
 
 def test_scores_of_no_forecast_stand_apart(results):
-    more = replace(results, scores={**results.scores, "reconstruction/autoencoder/nrmse": 0.0123}, examples={})
+    more = replace(results, scores={**results.scores, "reconstruction/autoencoder/nrmse": 0.0123}, examples=None)
     page = render(more, sections(more))
     assert more.protocols == ["rollout", "one_step", "pdebench"]
-    assert "<td>reconstruction/autoencoder/nrmse</td><td>0.0123</td>" in page
+    assert '<th scope="row">reconstruction/autoencoder/nrmse</th><td>0.0123</td>' in page
 
 
 def test_without_ensemble_and_conditioning_the_page_says_so(results):
