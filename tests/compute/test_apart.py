@@ -84,7 +84,8 @@ def test_networks_can_be_built_without_drawing_weights():
 
 def test_an_interruption_ends_the_work_too():
     program = (
-        "import time\nfrom universal_simulator.compute.apart import apart\n"
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # some shells switch it off
+        "from universal_simulator.compute.apart import apart\n"
         "def work():\n print('begun', flush=True)\n while True: time.sleep(0.05)\n"
         "apart(work)"
     )
