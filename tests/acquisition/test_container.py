@@ -133,12 +133,8 @@ def elsewhere(path: Path, way: str) -> None:
 def test_what_lies_in_another_file_is_refused(raw_file, way):
     """Its place in that file would be mapped from this one."""
     elsewhere(path := raw_file(), way)
-    said = (
-        "a link to nothing (/nowhere), must lead to a dataset"
-        if way == "broken link"
-        else "must lie in the file itself"
-    )
-    assert said in refused(path)
+    broken = "a link to nothing (/nowhere), must lead to a dataset"
+    assert (broken if way == "broken link" else "must lie in the file itself") in refused(path)
 
 
 def test_a_link_within_the_file_is_followed_and_maps_what_it_leads_to(raw_file):

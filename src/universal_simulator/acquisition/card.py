@@ -42,9 +42,7 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         *(["## Initial conditions, and differences from published data", "", family.text, ""] if family else []),
         "## Splits",
         "",
-        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
-        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
-        "trajectory was drawn that repeats another one of its file.",
+        _splits(data),
         "",
         "## Statistics of the training split",
         "",
@@ -54,6 +52,14 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         "",
     ]
     return "\n".join(lines)
+
+
+def _splits(data: Data) -> str:
+    return (
+        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
+        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
+        "trajectory was drawn that repeats another one of its file."
+    )
 
 
 def _conventions(files: dict[str, Any], ours: list[str]) -> list[str]:

@@ -233,8 +233,7 @@ class _Solved:
 
 def _fill(path: Path, order: Order, missing: np.ndarray) -> dict[str, object]:
     """Solve the blocks in which something is missing, and save after each chunk; return the resolution it took."""
-    firsts = np.unique(missing // BLOCK) * BLOCK
-    together = max(1, order.source.chunk // BLOCK)
+    firsts, together = np.unique(missing // BLOCK) * BLOCK, max(1, order.source.chunk // BLOCK)
     with h5py.File(path, "r") as file:
         samples = len(file[CHECKSUMS])
     with (

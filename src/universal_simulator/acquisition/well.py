@@ -71,10 +71,7 @@ class _Rows:
 
 def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     """Check the header."""
-    kind = str(attribute(path, file, "grid_type")[0]) if "grid_type" in file.attrs else "cartesian"
-    demand(path, kind == "cartesian", f"grid_type = {kind}", "be cartesian; resample on a grid of straight axes")
-    names = _names(path, file["dimensions"], "spatial_dims")
-    demand(path, len(names) in (1, 2, 3), f"spatial_dims = {names}", "be one to three axes")
+    names = _axes(path, file)
     pieces = tuple(_pieces(path, file, names))
     demand(path, bool(pieces), "no fields", "hold at least one under t0_fields, t1_fields or t2_fields")
     samples = _samples(path, file, pieces)
@@ -105,9 +102,14 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     )
 
 
-def _names(path: Path, of: h5py.Group, name: str) -> tuple[str, ...]:
-    demand(path, name in of.attrs, f"attribute {name} of {of.name} is missing", "list names; add it")
-    return tuple(str(one) for one in attribute(path, of, name, most=64))
+def _axes(path: Path, file: h5py.File) -> tuple[str, ...]:
+    """Return the names of the axes of space, all of them straight."""
+    kind = str(attribute(path, file, "grid_type")[0]) if "grid_type" in file.attrs else "cartesian"
+    demand(path, kind == "cartesian", f"grid_type = {kind}", "be cartesian; resample on a grid of straight axes")
+    names = tuple(_listed(path, file["dimensions"], "spatial_dims"))
+    demand(path, bool(names), "attribute spatial_dims of /dimensions is missing", "list the axes; add it")
+    demand(path, len(names) <= 3, f"spatial_dims = {names}", "be one to three axes")
+    return names
 
 
 def _listed(path: Path, of: h5py.Group, name: str) -> list[str]:
@@ -175,7 +177,7 @@ def _facts(path: Path, file: h5py.File, pieces: tuple[Piece, ...], asked: Asked)
         lacking = [name for name in asked.facts.names if name not in found]
         demand(path, not lacking, f"channels = {', '.join(found)}", f"hold {', '.join(asked.facts.names)}; rename them")
         return asked.facts
-    names = _names(path, file["dimensions"], "spatial_dims")
+    names = _axes(path, file)
     channels = tuple(
         Channel(
             name=name,
