@@ -30,7 +30,7 @@ from universal_simulator.problems import find
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.optimizers import optimizer_for
-from universal_simulator.training.schedule import follow
+from universal_simulator.training.schedule import update_ema
 from universal_simulator.training.stepping import step_stage
 
 ROUNDS, STEPS, SIZE = 12, 20, 1024
@@ -109,7 +109,7 @@ def stepping(
         loss.backward()
         nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
         moving.step()
-        follow(stage.average, stage.network, settings.ema_decay, 1)
+        update_ema(stage.average, stage.network, settings.ema_decay, 1)
 
     return step
 

@@ -80,8 +80,8 @@ def slope_error(
     """Return the mean relative error of the spectra, weighed by wave number (Parseval: of the derivative)."""
     space = tuple(range(2, z.ndim))
     spectra = torch.fft.rfftn(torch.stack((z - truth, truth)), dim=[1 + axis for axis in space])
-    last = torch.arange(spectra.shape[-1], device=z.device)
-    others = [torch.fft.fftfreq(n, 1 / n, device=z.device) for n in z.shape[2:-1]]
+    last = torch.arange(spectra.shape[-1], dtype=z.dtype, device=z.device)
+    others = [torch.fft.fftfreq(n, 1 / n, dtype=z.dtype, device=z.device).round() for n in z.shape[2:-1]]
     mesh = torch.meshgrid(*(k.square() for k in (*others, last)), indexing="ij")
     weight = sum(mesh[1:], mesh[0])
     error, size = (spectra.abs().square() * weight).flatten(3).sum(-1)
