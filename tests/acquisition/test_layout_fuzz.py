@@ -55,6 +55,7 @@ def outcome(path: Path, expected: np.ndarray, checksummed: bool) -> str:
     return "right"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("write", "checksummed"), [(ours, True), (others, False), (groups, False)])
 def test_a_damaged_file_is_refused_or_read_right(tmp_path, write, checksummed):
     """With checksums no wrong number passes either; without them (others' files) the structure still must be right."""
