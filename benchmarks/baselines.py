@@ -1,9 +1,9 @@
 """One network of the baselines beside the experiment's chain: ``python -m benchmarks.baselines sota_v2 unet``.
 
 For when there is no time to train all of them. ``kedro run --pipeline=baselines --to-nodes=select_unet
---params=sota_v2`` trains one, and this scores it on the experiment's test trajectories: plain, with its mirror image
-as the chain is used, and that guided by the equation. Of a chain not evaluated the operator is rolled out here,
-unguided. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
+--params=sota_v2`` trains one, and this scores it on the experiment's test trajectories: plain, averaged over
+symmetries as the chain is used, and that guided by the equation. Of a chain not evaluated the operator is rolled out
+here, unguided. Intervals are 95 % bootstrap over trajectories, paired where the chain is held against it.
 """
 
 import argparse
@@ -22,12 +22,16 @@ from rich.console import Console
 from universal_simulator.cli import parse_params
 from universal_simulator.compute.device import use_threads
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.forecasters import Forecaster, Rollout
 from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.networks.trained import Trained
+from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
-from universal_simulator.pipelines.baselines.scoring import GUIDED, enter, guidance_alone, scored
+from universal_simulator.pipelines.baselines.scoring import CORRECTED, correction_alone, scored
 from universal_simulator.pipelines.evaluation.nodes import evaluate
+from universal_simulator.pipelines.judging import bare
+from universal_simulator.problems import find
 
 PROJECT = Path(__file__).parents[1]
 CHAIN = ("deterministic", "ttc")
@@ -77,25 +81,36 @@ def chain_scores(load: Callable[[str], Any]) -> pd.DataFrame:
 
 def _alone(load: Callable[[str], Any]) -> pd.DataFrame:
     """Return the scores of an experiment's operator, rolled out without what corrects and conditions it."""
-    data = load("params:data")
-    emulator = Emulator(load("autoencoder").network, load("operator").network, None, data.equation)
+    emulator = bare(load("autoencoder"), load("operator"))
     asked = load("params:evaluation").model_copy(update={"protocols": PROTOCOLS, "variants": ("deterministic",)})
-    shared = (load("params:ttc"), data, load("params:seed"), load("params:compute"))
-    return evaluate(emulator, load("test_trajectories"), asked, *shared)[1]
+    fields = (load("train_trajectories"), load("test_trajectories"))
+    shared = (load("params:ttc"), load("params:data.time_stride"), load("params:seed"))
+    return evaluate(emulator, *fields, asked, *shared)[1]
 
 
 def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboard]:
-    """Return a trained network and its scores, with and without its mirror image."""
-    trained, data, compute = load(network), load("params:data"), load("params:compute")
-    networks = {"with its mirror image": trained, "plain": _plain(trained)}
-    everybody = enter(networks, load("params:baselines"), data, compute, guidance_alone(load("params:ttc")))
-    entered = {name: everybody[name] for name in (*networks, f"with its mirror image{GUIDED}")}
-    return trained, scored(entered, load("test_trajectories"), load("params:evaluation"), data, compute)
+    """Return a trained network and its scores, with and without the symmetries that its steps are averaged over."""
+    trained, test = load(network), load("test_trajectories")
+    entered: dict[str, Forecaster] = {
+        "averaged": Rollout(_alone_on_fields(trained), "deterministic"),
+        "plain": Rollout(_alone_on_fields(_plain(trained)), "deterministic"),
+    }
+    if find(test.facts.name).rate is not None:
+        settings = correction_alone(load("params:ttc"))
+        entered[f"averaged{CORRECTED}"] = Rollout(_alone_on_fields(trained), "ttc", settings=settings)
+    return trained, scored(entered, test, load("params:evaluation"), load("params:data.time_stride"))
+
+
+def _alone_on_fields(trained: Trained) -> Emulator:
+    """Return an emulator of a network that acts on the fields themselves, on fewer points."""
+    recipe = trained.recipe
+    codec = Truncation(recipe.facts, recipe.latent_grid)
+    return Emulator(codec, trained.network, None, recipe.facts, recipe.grid)
 
 
 def _plain(trained: Trained) -> Trained:
-    """Return the same weights, used without their mirror image."""
-    recipe = trained.recipe.model_copy(update={"mirrored": False})
+    """Return the same weights, used without the problem's symmetries."""
+    recipe = trained.recipe.model_copy(update={"averaged": ()})
     return Trained.rebuild(recipe, trained.network.state_dict(), trained.provenance)
 
 

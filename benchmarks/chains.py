@@ -84,7 +84,7 @@ def _floor(load: Callable[[str], Any], operator: Trained[LatentOperator]) -> str
         return ""
     waves, network = operator.network.low_pass, operator.network
     device = torch.device("cpu")
-    stage = step_stage(network, network, (latents, latents), load("params:operator"), reflect=False, device=device)
+    stage = step_stage(network, network, (latents, latents), load("params:operator"), device, augmented=False)
     losses = []
     for batch in stage.validation():
         truth = waves.state(waves.of(batch.z[:, 1]))

@@ -11,27 +11,19 @@ import time
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from rich.console import Console
 
-from universal_simulator.acquisition import writing
+from benchmarks.raw import STATISTICS, allocated
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.catalog.latents import LatentsDataset
 from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Compute, ConvolutionalAutoencoder, Data, Latent, LocalSource
-from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Trained
-from universal_simulator.physics.burgers import Burgers
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 
 SIZES = {"golden": Latent(tokens=16, dim=32), "sota_v1": Latent(tokens=24, dim=32)}
-STATISTICS = Statistics(
-    mean_average=0.0, mean_spread=0.5, log_rms_average=-1.0, log_rms_spread=1.0, rms=0.5, increment_rms=0.05,
-    minimum=-2.0, maximum=2.0, viscosity_minimum=0.01, viscosity_maximum=0.01, time_step=0.02, trajectories=1,
-    snapshots=1, points=1024, data="0" * 16,
-)  # fmt: skip
 
 
 def main() -> None:
@@ -45,10 +37,9 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
     use_threads(arguments.threads)
-    console, store = Console(width=140, highlight=False), RawStore(arguments.folder)
-    path = store.path(Burgers(0.01))
-    writing.allocate(path, arguments.samples + 2, np.arange(201) * 0.01, 1024, {"Nu": 0.01})
-    data = Data(source=LocalSource(), train=arguments.samples, validation=1, test=1)
+    console, store = Console(width=140, highlight=False), RawStore(arguments.folder, "burgers")
+    path = allocated(arguments.folder, arguments.samples + 2)
+    data = Data(source=LocalSource(), train=arguments.samples, validation=1, test=1, time_stride=2)
     trajectories = split(store, data)["train"].open()
     console.print(f"{path.stat().st_size / 1e9:.2f} GB of fields, resident at the start {resident():.2f} GB")
     for name in arguments.sizes:
@@ -56,24 +47,26 @@ def main() -> None:
             stage="autoencoder",
             settings=ConvolutionalAutoencoder(width=arguments.width),
             latent=SIZES[name],
+            facts=trajectories.facts,
+            grid=trajectories.grid,
             statistics=STATISTICS,
         )
         target = arguments.folder / f"latents_{name}"
-        console.print(f"{name}: {encode(trajectories, recipe, data, arguments.device, target)}")
+        console.print(f"{name}: {encode(trajectories, recipe, arguments.device, target)}")
         shutil.rmtree(target)
     path.unlink()
 
 
-def encode(trajectories: Trajectories, recipe: Recipe, data: Data, device: Literal["cpu", "cuda"], target: Path) -> str:
+def encode(trajectories: Trajectories, recipe: Recipe, device: Literal["cpu", "cuda"], target: Path) -> str:
     """Encode all trajectories into a store, and tell how fast that was."""
     encoder, store = Trained(recipe, recipe.build().eval()), LatentsDataset(str(target))
     begun, busy = time.perf_counter(), time.process_time()
-    for chunk in precompute_latents(trajectories, encoder, data, Compute(device=device), ""):
+    for chunk in precompute_latents(trajectories, encoder, Compute(device=device)):
         store.save(chunk)
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     fields = len(trajectories) * len(trajectories.times)
     size = sum(file.stat().st_size for file in target.iterdir()) / 1e6
-    read = fields * trajectories.points * 4 / 1e6
+    read = fields * trajectories.grid.size * 4 / 1e6
     return (
         f"{fields / seconds:.0f} fields/s ({fields / busy:.0f} per CPU second), {read / seconds:.0f} MB/s of fields "
         f"read, {size / seconds:.0f} MB/s of latents written ({size / 1000:.2f} GB in {seconds:.0f} s), "

@@ -16,11 +16,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from benchmarks.raw import order, raw_path
 from universal_simulator.acquisition import writing
-from universal_simulator.acquisition.solve import BLOCK, POINTS, TIMES, solve_block
-from universal_simulator.acquisition.store import RawStore
-from universal_simulator.configuration import SolveSource
-from universal_simulator.physics.burgers import Burgers
+from universal_simulator.acquisition.solve import BLOCK
 
 SOLVED = 4 * BLOCK
 CHUNK = 100
@@ -58,16 +56,17 @@ class Size:
 
 def write_raw(folder: Path, count: int) -> Path:
     """Write so many trajectories, unless they are there."""
-    path = RawStore(folder).path(Burgers(0.01))
+    path, wanted = raw_path(folder), order()
     if path.exists():
         return path
-    blocks = [solve_block(Burgers(0.01), SolveSource(), first, TIMES, POINTS) for first in range(0, SOLVED, BLOCK)]
+    blocks = [wanted.block(first) for first in range(0, SOLVED, BLOCK)]
     solved, random = np.concatenate([block.values.float().numpy() for block in blocks]), np.random.default_rng(0)
-    writing.allocate(writing.part(path), count, TIMES, POINTS, {"Nu": 0.01})
+    points = wanted.grid.size
+    writing.allocate(writing.part(path), count, wanted.description, {})
     for first in range(0, count, CHUNK):
         some = range(first, min(first + CHUNK, count))
-        shifted = [np.roll(solved[i % SOLVED], random.integers(POINTS), axis=-1) for i in some]
-        writing.write(writing.part(path), first, np.stack(shifted))
+        shifted = [np.roll(solved[i % SOLVED], random.integers(points), axis=-1) for i in some]
+        writing.write(writing.part(path), first, np.stack(shifted), wanted.description)
     writing.finish(path)
     return path
 

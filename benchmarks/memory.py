@@ -8,16 +8,14 @@ import resource
 import time
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
-from universal_simulator.acquisition import writing
+from benchmarks.raw import allocated
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.splits import SPLITS, split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data, LocalSource
 from universal_simulator.fields.statistics import measure
-from universal_simulator.physics.burgers import Burgers
 
 
 def resident() -> float:
@@ -31,12 +29,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the sparse file may lie")
     parser.add_argument("--samples", type=int, default=10_000)
     arguments = parser.parse_args()
-    console, store = Console(width=140, highlight=False), RawStore(arguments.folder)
-    data = Data(source=LocalSource())
-    path = store.path(Burgers(0.01))
-    writing.allocate(path, arguments.samples, np.arange(201) * 0.01, 1024, {"Nu": 0.01})
+    console, store = Console(width=140, highlight=False), RawStore(arguments.folder, "burgers")
+    data = Data(source=LocalSource(), train=2000, validation=200, test=200, time_stride=2)
+    path = allocated(arguments.folder, arguments.samples)
+    (raw,) = store.files(data)
     steps = {
-        "check every number": lambda: check(store.layout(Burgers(0.01))),
+        "check every number": lambda: check(store.layout(raw)),
         "split": lambda: split(store, data),
         "statistics of 2000": lambda: measure(split(store, data)["train"].open(), data.time_stride),
         "read all 2400": lambda: [

@@ -127,7 +127,8 @@ def import_everything() -> None:
     import scipy.stats  # noqa: F401
     from matplotlib import pyplot  # noqa: F401
 
-    from universal_simulator import cli, hooks, runner  # noqa: F401
+    from universal_simulator import cli  # noqa: F401
+    from universal_simulator.shell import hooks, runner  # noqa: F401
 
     use_threads(1)
 

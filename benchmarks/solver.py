@@ -14,17 +14,18 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from universal_simulator.acquisition.solve import BLOCK, POINTS, TIMES, solve_block
+from benchmarks.raw import order
+from universal_simulator.acquisition.solve import BLOCK, Order
 from universal_simulator.configuration import SolveSource
 from universal_simulator.physics import solver
-from universal_simulator.physics.burgers import Burgers
+from universal_simulator.physics.numerics import Solution
 
 VISCOSITIES = (0.001, 0.002, 0.004, 0.01, 0.02, 0.04, 0.1, 0.2, 0.4, 1.0, 2.0, 4.0)
 GOAL = 2400
 """Trajectories that the time is given for."""
 
 
-def reference(of: Burgers, compared: int) -> Tensor:
+def reference(viscosity: float, compared: int) -> Tensor:
     """Solve far more finely than the rule demands."""
     by_rule = solver.plan
 
@@ -33,25 +34,25 @@ def reference(of: Burgers, compared: int) -> Tensor:
         return solver.Plan(3 * plan.grid // 2, plan.grid // 2 + 1, max(8, 3 * plan.steps))
 
     with mock.patch.object(solver, "plan", finer):
-        source = SolveSource(precision="float64")
-        blocks = [solve_block(of, source, first, TIMES, POINTS).values for first in range(0, compared, BLOCK)]
+        exact = order(viscosity, SolveSource(precision="float64"))
+        blocks = [exact.block(first).values for first in range(0, compared, BLOCK)]
     return torch.cat(blocks)[:compared]
 
 
-def timed(of: Burgers, source: SolveSource, samples: int, threads: int) -> tuple[list[solver.Solution], float, float]:
+def timed(of: Order, samples: int, threads: int) -> tuple[list[Solution], float, float]:
     """Solve as the product does; return the blocks, the processor's seconds and the clock's."""
     begun, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        blocks = list(pool.map(lambda first: solve_block(of, source, first, TIMES, POINTS), range(0, samples, BLOCK)))
+        blocks = list(pool.map(of.block, range(0, samples, BLOCK)))
     return blocks, time.process_time() - spent, time.perf_counter() - begun
 
 
 def row(viscosity: float, arguments: argparse.Namespace) -> str:
     """Measure one viscosity."""
-    of, source = Burgers(viscosity), SolveSource(precision=arguments.precision)
-    blocks, spent, seconds = timed(of, source, arguments.samples, arguments.threads)
+    of = order(viscosity, SolveSource(precision=arguments.precision))
+    blocks, spent, seconds = timed(of, arguments.samples, arguments.threads)
     compared = min(arguments.samples, arguments.compared)
-    found, exact = torch.cat([block.values for block in blocks])[:compared].double(), reference(of, compared)
+    found, exact = torch.cat([block.values for block in blocks])[:compared].double(), reference(viscosity, compared)
     size = exact.square().mean(-1).sqrt()
     error = (found - exact).square().mean(-1).sqrt() / size.clamp(min=1e-6)
     grid, steps = max(block.grid for block in blocks), max(block.steps for block in blocks)

@@ -21,13 +21,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Parameters
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Latents
-from universal_simulator.fields.statistics import Statistics
+from universal_simulator.fields.statistics import ChannelStatistics, ParameterStatistics, Statistics
 from universal_simulator.networks.trained import Recipe
+from universal_simulator.problems import find
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.optimizers import optimizer_for
-from universal_simulator.training.schedule import follow
+from universal_simulator.training.schedule import update_ema
 from universal_simulator.training.stepping import step_stage
 
 ROUNDS, STEPS, SIZE = 12, 20, 1024
@@ -106,7 +109,7 @@ def stepping(
         loss.backward()
         nn.utils.clip_grad_norm_(weights, settings.gradient_clip)
         moving.step()
-        follow(stage.average, stage.network, settings.ema_decay, 1)
+        update_ema(stage.average, stage.network, settings.ema_decay, 1)
 
     return step
 
@@ -123,19 +126,43 @@ def operator_stage(parameters: Parameters) -> Stage:
     """Return the operator's training on latents of noise: their values change nothing of what a step costs."""
     latent, settings = parameters.latent, parameters.operator
     form = {"flux_form": settings.flux_form}
-    recipe = Recipe(stage="operator", settings=settings.network, latent=latent, statistics=_statistics(), **form)
-    network, trajectories, times = recipe.build(), 64, 201
-    values = np.random.default_rng(0).standard_normal((trajectories, times, latent.tokens, latent.dim), np.float32)
-    zero, viscosity = np.zeros(trajectories, np.float32), np.full(trajectories, 0.01, np.float32)
-    latents = Latents(values, zero, viscosity, np.linspace(0, 2, times), "noise")
+    problem, trajectories = find(parameters.problem), 64
+    facts, grid, times = problem.facts, problem.grid, problem.times
+    assert grid is not None
+    assert times is not None
+    told = np.repeat(np.array(facts.sets(parameters.data.parameters))[:1], trajectories, 0)
+    statistics = _statistics(facts, grid, told)
+    recipe = Recipe(
+        stage="operator",
+        settings=settings.network,
+        latent=latent,
+        facts=facts,
+        grid=grid,
+        statistics=statistics,
+        **form,
+    )
+    network, shape = recipe.build(), (len(facts.channels), *recipe.latent_grid.shape)
+    values = np.random.default_rng(0).standard_normal((trajectories, len(times), *shape), np.float32)
+    zero = np.zeros((trajectories, len(facts.channels)), np.float32)
+    latents = Latents(values, zero, told, times, facts, recipe.latent_grid, "noise")
     average = deepcopy(network).requires_grad_(False)
-    return step_stage(network, average, (latents, latents), settings, reflect=True, device=torch.device("cpu"))
+    return step_stage(network, average, (latents, latents), settings, torch.device("cpu"))
 
 
-def _statistics() -> Statistics:
-    kinds = {name: kind.annotation for name, kind in Statistics.model_fields.items()}
-    return Statistics.model_validate(
-        {name: 1 if kind is int else "" if kind is str else 1.0 for name, kind in kinds.items()}
+def _statistics(facts: Facts, grid: Grid, told: np.ndarray) -> Statistics:
+    """Return what is normal in noise that changes as fast as it is large."""
+    ones = dict.fromkeys(set(ChannelStatistics.model_fields) - {"name"}, 1.0)
+    return Statistics(
+        channels=tuple(ChannelStatistics(name=name, **ones) for name in facts.names),
+        parameters=tuple(
+            ParameterStatistics(parameter=one, minimum=value, maximum=value)
+            for one, value in zip(facts.parameters, told[0].tolist(), strict=True)
+        ),
+        time_step=1.0,
+        trajectories=1,
+        snapshots=1,
+        shape=grid.shape,
+        data="",
     )
 
 

@@ -22,17 +22,17 @@ from torch import Tensor
 
 from universal_simulator.cli import parse_params
 from universal_simulator.compute.seeding import stream
-from universal_simulator.configuration import Data, Guidance, TestTimeConditioning, Variant
+from universal_simulator.configuration import Guidance, TestTimeConditioning, Variant
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import Task, make_task
+from universal_simulator.emulation.forecasters import Rollout
+from universal_simulator.emulation.protocols import Sample, Task, make_task
 from universal_simulator.emulation.teacher import TeacherSampler
 from universal_simulator.evaluation.bootstrap import interval, paired_gain, resampled_means
 from universal_simulator.evaluation.spreading import measure
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.pipelines.evaluation.outside import evaluate_outside
+from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
 from universal_simulator.training.holdout import fitted
 
 MEMBERS, SEED = 8, 17
@@ -47,19 +47,24 @@ class Experiment:
 
     emulator: Emulator
     teacher: TeacherSampler
-    data: Data
+    stride: int
     ttc: TestTimeConditioning
     load: Callable[[str], Any]
 
     def task(self, part: Trajectories) -> Task:
         """Pose the roll-out from the first snapshot."""
-        viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
-        return make_task("rollout", part.read(slice(None)), viscosity, part.times, self.data.time_stride, 1)
+        return make_task("rollout", whole(part), self.stride, 1)
 
     def test(self, count: int) -> Task:
         """Return some test trajectories."""
         test = self.load("test_trajectories")
         return self.task(test.subset(np.linspace(0, len(test) - 1, min(count, len(test))).round().astype(int)))
+
+
+def whole(part: Trajectories) -> Sample:
+    """Read trajectories."""
+    told = torch.as_tensor(part.parameters, dtype=torch.float32)
+    return Sample(part.read(slice(None)), told, part.times, part.grid)
 
 
 @dataclass
@@ -71,11 +76,11 @@ class Calls:
 
 @contextmanager
 def counted(emulator: Emulator) -> Iterator[Calls]:
-    """Count every state that operator (with its mirror image, twice) and sampler see inside."""
+    """Count every state that operator (once for each image it is averaged over) and sampler see inside."""
     calls = Calls()
 
     def add(module: Any, _inputs: Any, output: Tensor) -> None:
-        calls.count += len(output) * (2 if getattr(module, "mirrored", False) else 1)
+        calls.count += len(output) * max(1, len(getattr(module, "motions", ())))
 
     assert emulator.sampler is not None
     networks = (emulator.operator, emulator.sampler.network)
@@ -92,19 +97,20 @@ def run(
 ) -> tuple[Tensor, int]:
     """Return the forecast, and its network calls for one trajectory."""
     with counted(emulator) as calls:
-        fields = forecast(emulator, task, variant, members, ttc, stream(SEED, "benchmark", variant))
+        fields = Rollout(emulator, variant, members, ttc)(task, stream(SEED, "benchmark", variant))
     return fields, calls.count // len(task.truth)
 
 
 def errors(fields: Tensor, task: Task) -> np.ndarray:
     """Return the nRMSE of each trajectory."""
-    ratio = (fields.mean(1) - task.truth).square().mean(-1).sqrt() / task.truth.square().mean(-1).sqrt().clamp(min=1e-6)
-    return np.asarray(ratio.mean(1).double().numpy())
+    rms = task.grid.rms
+    ratio = rms(fields.mean(1) - task.truth) / rms(task.truth).clamp(min=1e-6)
+    return np.asarray(ratio.mean((1, 2)).double().numpy())
 
 
-def thin(values: Tensor) -> Tensor:
+def thin(values: Tensor, task: Task) -> Tensor:
     """Leave out frames and points."""
-    return values[..., ::EVERY, ::EVERY]
+    return values[(..., slice(None, None, EVERY), slice(None), *[slice(None, None, EVERY)] * task.grid.dimensions)]
 
 
 def residuals(of: Experiment, count: int) -> None:
@@ -121,7 +127,7 @@ def residuals(of: Experiment, count: int) -> None:
     for name, rows in parts.items():
         part = train.subset(rows.round().astype(int))
         task = of.task(part)
-        single = make_task("one_step", part.read(slice(None)), task.viscosity, part.times, of.data.time_stride, 5)
+        single = make_task("one_step", whole(part), of.stride, 5)
         found = [errors(run(of.emulator, one, "deterministic", 1, of.ttc)[0], one) for one in (single, task)]
         console.print(f"| {name} | {sure(found[0])} | {sure(found[1])} |")
 
@@ -135,8 +141,7 @@ def sure(values: np.ndarray) -> str:
 def student(of: Experiment, count: int) -> None:
     """Compare the student's draws with its teacher's, and what they cost."""
     part = of.load("test_trajectories").subset(np.arange(count))
-    viscosity = torch.as_tensor(part.viscosity, dtype=torch.float32)
-    single = make_task("one_step", part.read(slice(None)), viscosity, part.times, of.data.time_stride, 10)
+    single = make_task("one_step", whole(part), of.stride, 10)
     assert of.emulator.sampler is not None
     samplers = {
         f"teacher, {of.teacher.calls} Heun steps": of.teacher,
@@ -152,11 +157,11 @@ def student(of: Experiment, count: int) -> None:
         emulator, found = replace(of.emulator, sampler=sampler), []
         for task in (single, of.task(part)):
             fields, calls = run(emulator, task, "ensemble", MEMBERS, of.ttc)
-            found.append(measure(thin(fields), thin(task.truth)).crps)
+            found.append(measure(thin(fields, task), thin(task.truth, task)).crps)
         reference = reference or found
         steps = task.truth.shape[1] * MEMBERS
         shares = " and ".join(f"{a / b:.3f}" for a, b in zip(found, reference, strict=True))
-        operators = 2 if of.emulator.operator.mirrored else 1
+        operators = max(1, len(of.emulator.operator.motions))
         console.print(f"| {name} | {calls // steps - operators} | {found[0]:.3e} | {found[1]:.3e} | {shares} |")
 
 
@@ -196,14 +201,12 @@ def _compare(name: str, found: np.ndarray, reference: np.ndarray, calls: int) ->
 
 
 def outside(of: Experiment, count: int) -> None:
-    """Show spread and error for viscosities and amplitudes that training did not hold."""
+    """Show spread and error for parameters and amplitudes that training did not hold."""
     evaluation = of.load("params:evaluation")
     wanted = evaluation.outside.model_copy(update={"trajectories": count})
     settings = evaluation.model_copy(update={"outside": wanted})
-    table = evaluate_outside(
-        of.emulator, of.load("test_trajectories"), settings, of.ttc, of.data, SEED, of.load("params:compute")
-    )
-    console.print("\n| ν | amplitude | nRMSE | error of the mean | spread | spread/skill | coverage of 90 % |")
+    table = evaluate_out_of_distribution(of.emulator, of.load("test_trajectories"), settings, of.ttc, of.stride, SEED)
+    console.print("\n| parameter | amplitude | nRMSE | error of the mean | spread | spread/skill | coverage of 90 % |")
     console.print("|---|---|---|---|---|---|---|")
     for row in table.itertuples():
         console.print(
@@ -219,12 +222,12 @@ def opened(params: str) -> Iterator[Experiment]:
     with KedroSession.create(project, runtime_params=parse_params(params)) as session:
         load = session.load_context().catalog.load
         diffusion, distill = load("params:diffusion_residual"), load("params:consistency_distillation")
-        data, compute = load("params:data"), load("params:compute")
+        compute, stride = load("params:compute"), load("params:data.time_stride")
         parts = [load(name) for name in ("autoencoder", "operator", "consistency_distill")]
-        emulator = assemble(*parts, diffusion, distill, data, compute, load("ensemble_calibration"))
+        emulator = assemble(*parts, diffusion, distill, compute, load("ensemble_calibration"))
         schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
         teacher = TeacherSampler(load("diffusion_residual").network, schedule, diffusion.sampler_steps)
-        yield Experiment(emulator, teacher, data, load("params:ttc"), load)
+        yield Experiment(emulator, teacher, stride, load("params:ttc"), load)
 
 
 TABLES = {"residuals": residuals, "student": student, "conditioning": conditioning, "outside": outside}

@@ -1,7 +1,7 @@
 """Bring your own trajectories: from an array in memory to a file that the pipeline accepts.
 
     python examples/bring_your_own.py data/01_raw/mine
-    kedro run --params=experiment.name=mine,data.equation=heat,data.source.kind=local,data.folder=mine,data.train=80,...
+    kedro run --params=experiment.name=mine,problem=heat,data.source.kind=local,data.folder=mine,data.train=80,...
 
 Replace ``my_trajectories`` by whatever loads yours: ``np.load``, ``h5py``, a simulation.
 """
@@ -13,8 +13,9 @@ import numpy as np
 
 from universal_simulator.acquisition import writing
 from universal_simulator.acquisition.checks import check
-from universal_simulator.acquisition.pdebench import read_layout
-from universal_simulator.physics.equations import equation, file_name
+from universal_simulator.acquisition.layout import Asked, read_layout
+from universal_simulator.fields.grid import Grid
+from universal_simulator.problems import find
 
 VISCOSITY = 0.01
 
@@ -31,13 +32,13 @@ def my_trajectories() -> tuple[np.ndarray, np.ndarray]:
 def main(folder: Path) -> None:
     """Write the file under the name that the pipeline looks for, and check it as the pipeline will."""
     values, times = my_trajectories()
-    of = equation("heat", VISCOSITY)  # the equation that they obey: burgers, advection or heat
-    path = folder / file_name(of)
-    writing.save(path, values, times, {of.symbol: of.parameter})
-    findings = check(read_layout(path, of.symbol, of.parameter))
-    sys.stdout.write(
-        f"{path}: {findings.samples} trajectories, u from {findings.minimum:.3g} to {findings.maximum:.3g}\n"
-    )
+    problem = find("heat")  # whose equation they obey: burgers, advection or heat
+    of = writing.Description(problem.facts, Grid.interval(values.shape[2]), times, (VISCOSITY,))
+    path = folder / problem.file_name(of.parameters)
+    writing.save(path, values[:, :, None], of)  # one channel
+    findings = check(read_layout(path, Asked(problem.facts, problem.grid, of.parameters)))
+    u = findings.channels["u"]
+    sys.stdout.write(f"{path}: {findings.samples} trajectories, u from {u.minimum:.3g} to {u.maximum:.3g}\n")
 
 
 if __name__ == "__main__":

@@ -19,38 +19,52 @@ from universal_simulator.compute.seeding import fresh_weights, stream
 from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import ConsistencyDistillation, Latent, SolveSource, Training, UTransformer
 from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Window
-from universal_simulator.fields.statistics import Statistics
+from universal_simulator.fields.statistics import ChannelStatistics, ParameterStatistics, Statistics
 from universal_simulator.networks.trained import Recipe
-from universal_simulator.physics.burgers import Burgers
+from universal_simulator.problems import find
 from universal_simulator.processes import worker
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.objectives import denoising, distillation, step_error
+from universal_simulator.training.objectives import Teaching, denoising, distillation, step_error
 
 SETTINGS = Training(
     epochs=2, windows_per_epoch=24, batch_size=4, learning_rate=1e-2, ema_decay=0.5, warmup_fraction=0.0
 )
-STATISTICS = Statistics(
-    mean_average=0.0,
-    mean_spread=0.5,
-    log_rms_average=-2.0,
-    log_rms_spread=1.0,
-    rms=0.3,
-    increment_rms=0.05,
-    minimum=-2.5,
-    maximum=2.5,
-    viscosity_minimum=0.001,
-    viscosity_maximum=0.1,
-    time_step=0.02,
-    trajectories=10,
-    snapshots=100,
-    points=64,
-    data="0" * 16,
-)
+BURGERS = find("burgers")
+
+
+def normal(facts: Facts, grid: Grid, **moments: float) -> Statistics:
+    """Return statistics of data that nobody has: every channel and every parameter alike."""
+    usual = {
+        "mean_average": 0.0,
+        "mean_spread": 0.5,
+        "log_rms_average": -2.0,
+        "log_rms_spread": 1.0,
+        "rms": 0.3,
+        "increment_rms": 0.05,
+        "minimum": -2.5,
+        "maximum": 2.5,
+    }
+    return Statistics(
+        channels=tuple(ChannelStatistics(name=name, **{**usual, **moments}) for name in facts.names),
+        parameters=tuple(ParameterStatistics(parameter=one, minimum=0.001, maximum=0.1) for one in facts.parameters),
+        time_step=0.02,
+        trajectories=10,
+        snapshots=100,
+        shape=grid.shape,
+        data="0" * 16,
+    )
+
+
+LINE = Grid.interval(64)
+STATISTICS = normal(BURGERS.facts, LINE)
 NOISE = NoiseSchedule(0.01, 20.0)
 
 
+SMALL = UTransformer(hidden_width=16, point_width=8, heads=2, group_size=4, points_per_token=4, depths=(1, 1, 1))
 KINDS = ("operator", "diffusion_residual", "consistency_distill")
 
 
@@ -84,8 +98,8 @@ def mapped(count: int) -> list[tuple[int, int]]:
 
 def solved(path: str) -> dict[str, Any]:
     """Solve 50 short trajectories into one file."""
-    times = np.arange(4) * 0.01
-    found = solve.provide(Path(path), Burgers(0.1), SolveSource(chunk=16), 50, times, 64)
+    order = solve.Order(BURGERS, (0.1,), SolveSource(chunk=16), LINE, np.arange(4) * 0.01)
+    found = solve.provide(Path(path), order, 50)
     return {"solved": found["solved"], "points up to": found["points up to"]}
 
 
@@ -135,8 +149,7 @@ def diverged() -> dict[str, Any]:
 
 def _stage(kind: str, device: torch.device) -> Stage:
     recipe = partial(
-        Recipe, settings=UTransformer(hidden_width=16, point_width=8, heads=2, group_size=4, points_per_token=4),
-        latent=Latent(tokens=4, dim=8), statistics=STATISTICS,
+        Recipe, settings=SMALL, latent=Latent(tokens=4, dim=8), facts=BURGERS.facts, grid=LINE, statistics=STATISTICS,
     )  # fmt: skip
     with fresh_weights(0, kind):
         operator, teacher, network = (
@@ -148,8 +161,8 @@ def _stage(kind: str, device: torch.device) -> Stage:
         "operator": partial(step_error, spectral=0.05),
         "diffusion_residual": partial(denoising, operator=operator, schedule=NOISE, tau=(1.2, 1.2)),
         "consistency_distill": partial(
-            distillation, operator=operator, teacher=teacher, average=average, schedule=NOISE,
-            settings=ConsistencyDistillation(training=SETTINGS),
+            distillation,
+            taught=Teaching(operator, teacher, average, NOISE, ConsistencyDistillation(training=SETTINGS)),
         ),
     }[kind]  # fmt: skip
     return Stage(
@@ -161,4 +174,5 @@ def _draw(generator: torch.Generator) -> Window:
     def numbers(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    return Window(numbers(4, 2, 4, 8), numbers(4), numbers(4).abs() + 0.01, torch.full((4,), 0.02, dtype=torch.float64))
+    step = torch.full((4,), 0.02, dtype=torch.float64)
+    return Window(numbers(4, 2, 1, 32), numbers(4, 1), numbers(4, 1).abs() + 0.01, step)

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from universal_simulator.fields.grid import Grid
 from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE, WIDEST
 
 DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
@@ -18,8 +19,12 @@ DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
 
 def draw(examples: dict[str, np.ndarray], sample: int) -> Figure:
     """Return three maps over space and time; the error's colours are finer, and its title says how much."""
-    every = max(1, examples["x"].size // WIDEST)
-    truth, forecast = (examples[name][sample][:, ::every] for name in ("truth", "deterministic"))
+    truth, forecast = (examples[name][sample] for name in ("truth", "deterministic"))
+    if truth.shape[1] != 1 or truth.ndim != 3:
+        raise SystemExit(f"Error: {truth.shape[1:]}: must be one channel in one dimension; take another experiment")
+    every = max(1, truth.shape[-1] // WIDEST)
+    truth, forecast = (values[:, 0, ::every] for values in (truth, forecast))
+    (axis,) = Grid.model_validate_json(str(examples["grid"])).axes
     error = forecast - truth
     reach, err = (float(np.quantile(np.abs(values), 0.999)) for values in (truth, error))
     finer = float(f"{max(reach / err, 1):.0e}")
@@ -31,9 +36,9 @@ def draw(examples: dict[str, np.ndarray], sample: int) -> Figure:
     figure = Figure(figsize=(10, 3))
     for axes, (title, (values, limit, colours)) in zip(figure.subplots(1, 3, sharey=True), maps.items(), strict=True):
         axes.grid(visible=False)
-        edges = (0, 1, 0, examples["time"][-1])
+        edges = (axis.lower, axis.upper, 0, examples["time"][-1])
         image = axes.imshow(values, cmap=colours, vmin=-limit, vmax=limit, extent=edges, origin="lower", aspect="auto")
-        axes.set(title=title, xlabel="x")
+        axes.set(title=title, xlabel=axis.name)
         figure.colorbar(image, ax=axes, pad=0.02, aspect=24).outline.set_visible(False)
     figure.axes[0].set_ylabel("t")
     return figure

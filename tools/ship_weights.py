@@ -13,6 +13,7 @@ from pathlib import Path
 from click import ClickException
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
 
 from universal_simulator.cli import one_line_errors, parse_params
 from universal_simulator.pipelines.evaluation.pipeline import BUNDLE
@@ -37,8 +38,11 @@ def gather(params: str) -> Bundle:
     """Make the bundle as the last node of ``evaluation`` does, from what lies in the experiment's folders."""
     with KedroSession.create(PROJECT, runtime_params=parse_params(params)) as session:
         catalog = session.load_context().catalog
-        refuse_missing(BUNDLE.inputs, catalog)
-        return BUNDLE.func(*(catalog.load(name) for name in BUNDLE.inputs))
+        refuse_missing(sorted(Pipeline(BUNDLE).inputs()), catalog)
+        at_hand = {name: catalog.load(name) for name in Pipeline(BUNDLE).inputs()}
+        for step in BUNDLE:
+            at_hand |= step.run({name: at_hand[name] for name in step.inputs})
+        return at_hand["bundle"]
 
 
 def readme(bundle: Bundle, params: str) -> str:
@@ -54,7 +58,7 @@ def readme(bundle: Bundle, params: str) -> str:
         f"{purpose}{'' if purpose.endswith('?') else '.'} {count:,} numbers, made by",
         f"`kedro run --pipeline=full --params={params}` and `python tools/ship_weights.py {params}`.",
         "",
-        f"| score on {card.data.test} unseen trajectories | value |",
+        f"| score on {card.parameters['data']['test']} unseen trajectories | value |",
         "|---|---|",
         *scores,
         "",

@@ -1,10 +1,10 @@
-"""``kedro run`` with experiments by name: Kedro's own command, with three of its options replaced.
+"""``kedro run`` with experiments by name: Kedro's own command, with four of its options replaced.
 
 ``--params`` takes names beside ``key=value`` pairs, ``--pipelines``, ``--pipeline`` and ``-p`` are one option, and a
-mistake of the user's ends in one line before any work.
+mistake of the user's ends in one line before any work. ``--config`` names a file that holds the same options.
 """
 
-import re
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,21 +13,21 @@ from typing import Any
 import click
 from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.cli.utils import split_string
 from kedro.framework.project import pipelines as registered
 from kedro.framework.project import settings
 from kedro.io import DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.utils import find_kedro_project
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from universal_simulator.pipeline_registry import PIPELINES, plain_name
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.shell.runner import plain_name
+from universal_simulator.shell.mlflow_command import mlflow
+from universal_simulator.shell.typed import merged_params, parse_params, pipeline_names, read_config
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.refusals import machine_refusal, suggestion, user_mistake
+
+__all__ = ["cli", "parse_params", "run"]
 
 EXAMPLES = """\b
 kedro run --pipelines=full --params=sota_v1
@@ -64,52 +64,32 @@ class RunCommand(click.Command):
     """``kedro run``, whose help also lists the experiments."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the experiments with their purposes, and examples."""
+        """Write the experiments with their purposes, if this is a project's folder, and examples."""
         with formatter.section("Experiments (--params)"):
             formatter.write_dl(_purposes())
         with formatter.section("Examples"):
             formatter.write_text(EXAMPLES)
 
 
-def parse_params(text: str) -> dict[str, Any]:
-    """Read ``name,name,key.path=value,…``: bare words name experiments, values are YAML.
-
-    A comma inside brackets, braces or quotes belongs to the value.
-    """
-    params: dict[str, Any] = {}
-    names: list[str] = []
-    for item in _items(text):
-        key, equals, value = (part.strip() for part in item.partition("="))
-        if not equals:
-            names.append(key)
-        elif not key:
-            raise InputError(f"params = {item}: a parameter needs a name before the '='; write name=value")
-        elif key == "experiment":
-            names += _items(value)
-        elif key == "from_run":  # hexadecimal digits, which YAML may take for a number
-            params[key] = value
-        else:
-            params[key] = _value(key, value)
-    return {"experiment": names, **params} if names else params
-
-
-def _items(text: str) -> list[str]:
-    """Split at the commas outside brackets, braces and quotes."""
-    pieces = re.findall(r"""(?:\[[^\]]*\]|\{[^}]*\}|"[^"]*"|'[^']*'|[^,])+""", text)
-    return [piece.strip() for piece in pieces if piece.strip()]
-
-
-def _value(key: str, text: str) -> Any:
-    try:
-        content = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
-    except (YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise InputError(f"{key} = {text}: must be a YAML value; close its brackets and quotes") from error
-    return content["value"]  # type: ignore[index,call-overload]
-
-
 def _params_option(_context: click.Context, _option: click.Parameter, given: Any) -> dict[str, Any]:
     with one_line_errors():
-        return given if isinstance(given, dict) else parse_params(given)
+        return merged_params(given)
+
+
+def _pipelines_option(_context: click.Context, _option: click.Parameter, given: Any) -> list[str]:
+    with one_line_errors():
+        return pipeline_names(given)
+
+
+def _config_option(context: click.Context, _option: click.Parameter, path: str | None) -> str | None:
+    """Take the options in a file for those that are not typed."""
+    if path:
+        options = [one for one in run.params if isinstance(one, click.Option) and one.name != "config"]
+        spelt = {word.lstrip("-").replace("-", "_"): str(one.name) for one in options for word in [*one.opts, one.name]}
+        known = {word: name for word, name in spelt.items() if len(word) > 2}
+        with one_line_errors():
+            context.default_map = read_config(path, known, {str(one.name) for one in options if one.is_flag})
+    return path
 
 
 @contextmanager
@@ -118,7 +98,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mistake = user_mistake(error) or _missing_file(error) or machine_refusal(error)
+        mistake = user_mistake(error) or _missing_file(error) or _odd_entry(error) or machine_refusal(error)
         if mistake is None:
             raise
         raise click.ClickException(str(mistake)) from error
@@ -137,6 +117,13 @@ def _missing_file(error: Exception) -> InputError | None:
     return None
 
 
+def _odd_entry(error: Exception) -> InputError | None:
+    """Explain that an entry of the catalog is none, or return None where something else is wrong."""
+    if isinstance(error, DatasetError) and "parsing config for dataset" in str(error):
+        return InputError(f"catalog.yml: must have good entries; {' '.join(str(error).split())[:300]}: correct it")
+    return None
+
+
 def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | None = None) -> ExperimentLoader:
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     source = conf_source or str(project / settings.CONF_SOURCE)
@@ -144,26 +131,29 @@ def _loader(params: dict[str, Any], env: str | None = None, conf_source: str | N
 
 
 def _complete(given: list[str], nodes: list[Node]) -> list[str]:
-    """Return full names of nodes: ``judge_gates`` and ``train_operator`` are enough, the stage before is added."""
+    """Return full names of nodes: ``train_operator`` is enough, what one node alone makes, or how it alone begins."""
     known: dict[str, list[str]] = {}
     for node in nodes:
-        for name in {plain_name(node), node.func.__name__}:
+        plain = plain_name(node)
+        for name in {plain, node.func.__name__, plain.partition("_")[0], *node.outputs}:
             known.setdefault(name, []).append(node.name)
     return [known[name][0] if len(known.get(name, ())) == 1 else name for name in given]
 
 
 def _check(params: dict[str, Any], pipelines: list[str], options: dict[str, Any]) -> None:
     """Refuse every mistyped name or value before anything is opened or written."""
-    from universal_simulator.pipeline_registry import PIPELINES
-
     for name in pipelines:
         if name not in PIPELINES:
             known = ", ".join(PIPELINES)
             raise InputError(f"pipeline = {name}: no such pipeline; {suggestion(name, PIPELINES)}known are {known}")
+    env = options["env"] or os.environ.get("KEDRO_ENV") or None
     try:
-        _loader(params, options["env"], options["conf_source"])["parameters"]
+        _loader(params, env, options["conf_source"])["parameters"]
     except MissingConfigException as error:
-        raise InputError(f"env = {options['env']}: its folder must exist in the configuration; {error}") from error
+        raise InputError(
+            f"env = {env}: its folder must exist in the configuration ({error}); stand in the project's folder, or "
+            "correct --env, KEDRO_ENV or --conf-source"
+        ) from error
     if any(options[option] for option in FILTERS):
         chosen = sum((registered[name] for name in pipelines or ["__default__"]), Pipeline([]))
         options |= {option: _complete(options[option], chosen.nodes) for option in NAMED_NODES}
@@ -188,20 +178,32 @@ def _run(params: dict[str, Any], pipelines: list[str], **options: Any) -> Any:
 
 
 def _purposes() -> list[tuple[str, str]]:
-    experiments = _loader({}).experiments()
-    return [(name, str(tree.get("experiment", {}).get("purpose", ""))) for name, tree in experiments.items()]
+    try:
+        experiments = _loader({}).experiments()
+    except InputError as error:
+        return [("none", str(error))]
+    told = {name: tree.get("experiment") for name, tree in experiments.items()}
+    purposes = [(name, str(one.get("purpose", "")) if isinstance(one, dict) else "") for name, one in told.items()]
+    return purposes or [("none", "there is no conf/base/experiments here: stand in the project's folder")]
 
 
 PARAMS_HELP = """Experiments by name, then single parameters: NAME[,NAME…][,key.path=value…]. Without a name: golden.
 Every parameter stands in conf/base/parameters.yml; lists are written [1,2,3]."""
+CONFIG_HELP = "A YAML file whose section `run` holds these options; those that are typed go before."
 PIPELINES_HELP = "Names of the pipelines to run, separated by commas; all of them where none is given."
 
 _replaced = {
-    "params": click.Option(["--params"], default="", callback=_params_option, help=PARAMS_HELP, type=click.UNPROCESSED),
-    "pipelines": click.Option(
-        ["--pipelines", "--pipeline", "-p", "pipelines"], default="", callback=split_string, help=PIPELINES_HELP
+    "params": click.Option(
+        ["--params"], multiple=True, callback=_params_option, help=PARAMS_HELP, type=click.UNPROCESSED
     ),
-}
+    "pipelines": click.Option(
+        ["--pipelines", "--pipeline", "-p", "pipelines"], multiple=True, callback=_pipelines_option, help=PIPELINES_HELP
+    ),
+    "config": click.Option(
+        ["--config", "-c"], type=click.Path(exists=True, dir_okay=False, resolve_path=True), is_eager=True,
+        callback=_config_option, help=CONFIG_HELP,
+    ),
+}  # fmt: skip
 run = RunCommand(
     name="run",
     callback=_run,
@@ -210,3 +212,4 @@ run = RunCommand(
     help="Run pipelines with an experiment's parameters; every run is one run in MLflow.",
 )
 cli.add_command(run)
+cli.add_command(mlflow)

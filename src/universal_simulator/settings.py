@@ -8,27 +8,36 @@ from universal_simulator.shell.hooks import (
     LockHooks,
     ParameterHooks,
     ProvenanceHooks,
+    SessionHooks,
     TimingHooks,
     TrackingHooks,
     WeightsHooks,
 )
+from universal_simulator.shell.mlflow_command import put_off
+
+put_off()  # Kedro imports this file before it imports its plugins' commands
 
 CONFIG_LOADER_CLASS = ExperimentLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
 
-# Kedro calls the last one first.
-_timings = TimingHooks()
-HOOKS = (
-    TrackingHooks(_timings),
-    EstimateHooks(_timings),
-    _timings,
-    ProvenanceHooks(),
-    ComputeHooks(),
-    LockHooks(),
-    ArtefactHooks(),
-    WeightsHooks(),
-    ParameterHooks(),
-)
+
+def _hooks() -> tuple[object, ...]:
+    """Return the hooks of one session; Kedro calls the last one first."""
+    timings = TimingHooks()
+    return (
+        TrackingHooks(timings),
+        EstimateHooks(timings),
+        timings,
+        ProvenanceHooks(),
+        ComputeHooks(),
+        LockHooks(),
+        ArtefactHooks(),
+        WeightsHooks(),
+        ParameterHooks(),
+    )
+
+
+HOOKS = (SessionHooks(_hooks),)
 
 # TrackingHooks own the MLflow run: the plugin's would log typed parameters as opaque strings, open the store for
 # `kedro viz` and `kedro catalog list` too, and leave interrupted runs FINISHED. Its commands and datasets stay.

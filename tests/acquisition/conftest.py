@@ -31,3 +31,22 @@ def raw_file(tmp_path: Path) -> RawFile:
         return path
 
     return write
+
+
+@pytest.fixture
+def changed(raw_file: RawFile) -> RawFile:
+    """Return a writer of a file of which one thing is changed, after it was written right."""
+
+    def write(attributes: dict[str, object] | None = None, value: float | None = None, **storage: object) -> Path:
+        path = raw_file()
+        with h5py.File(path) as file:
+            u = file["tensor"][()]
+        if value is not None:
+            u[3, 0, 7] = value
+        with h5py.File(path, "r+") as file:
+            del file["tensor"]
+            file.create_dataset("tensor", data=u, **storage)
+            file["tensor"].attrs.update(attributes or {})
+        return path
+
+    return write

@@ -6,45 +6,16 @@ import h5py
 import numpy as np
 import pytest
 
-from universal_simulator.acquisition import writing
+from damages import DAMAGES
+from raw_files import rows_of, write_burgers
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
-from universal_simulator.acquisition.store import Part, Selection
 from universal_simulator.catalog.trajectories import TrajectoriesDataset
+from universal_simulator.serving import files
 from universal_simulator.support.errors import InputError
 
-VARIANTS = 400
+VARIANTS = 300
 SAMPLES, TIMES, POINTS = 6, np.arange(5) * 0.01, 32
-
-
-def flip_bytes(content: bytearray, random: np.random.Generator) -> None:
-    """Change some bytes anywhere, half of the time in the header."""
-    reach = 2000 if random.random() < 0.5 else len(content)
-    for place in random.integers(0, reach, random.integers(1, 9)):
-        content[place] = random.integers(0, 256)
-
-
-def flip_one_bit(content: bytearray, random: np.random.Generator) -> None:
-    place = int(random.integers(0, 2500))
-    content[place % len(content)] ^= 1 << int(random.integers(0, 8))
-
-
-def truncate(content: bytearray, random: np.random.Generator) -> None:
-    del content[int(random.integers(0, len(content))) :]
-
-
-def cut_a_piece_out(content: bytearray, random: np.random.Generator) -> None:
-    start = int(random.integers(0, len(content) - 1))
-    del content[start : start + int(random.integers(1, 64))]
-
-
-def zero_a_stretch(content: bytearray, random: np.random.Generator) -> None:
-    start = int(random.integers(0, len(content) - 1))
-    end = min(start + int(random.integers(1, 512)), len(content))
-    content[start:end] = bytes(end - start)
-
-
-DAMAGES = [flip_bytes, flip_one_bit, truncate, cut_a_piece_out, zero_a_stretch]
 
 
 def outcome(path: Path, expected: np.ndarray, checksummed: bool) -> str:
@@ -53,12 +24,11 @@ def outcome(path: Path, expected: np.ndarray, checksummed: bool) -> str:
     try:
         layout = read_layout(path, "Nu", 0.01)
         check(layout)
-        selection = Selection(parts=(Part(file=str(path), symbol="Nu", parameter=0.01, rows=(4, 1)),))
-        split.save(selection)
-        got = split.load().read([0, 1]).numpy()
+        split.save(rows_of(path, POINTS, (4, 1)))
+        got = split.load().read([0, 1])[:, :, 0].numpy()
     except InputError as error:
         return "refused" if "\n" not in str(error) else "refused in many lines"
-    assert layout.shape == expected.shape
+    assert layout.shape == (*expected.shape[:2], 1, POINTS)
     assert np.allclose(layout.times, TIMES)
     if checksummed:
         assert (got == expected[[4, 1]]).all()
@@ -71,7 +41,7 @@ def test_a_damaged_file_is_refused_or_read_right(tmp_path: Path, raw_file, check
     values = np.random.default_rng(1).normal(size=(SAMPLES, len(TIMES), POINTS)).astype(np.float32)
     if checksummed:
         whole = tmp_path / "whole.hdf5"
-        writing.save(whole, values, TIMES, {"Nu": 0.01, "settings": np.bytes_("{}")})
+        write_burgers(whole, values, TIMES, settings=np.bytes_("{}"))
     else:
         whole = raw_file(tensor=values)
     original = whole.read_bytes()
@@ -119,3 +89,35 @@ def test_wrong_types_are_refused(tmp_path: Path):
             with pytest.raises(InputError) as refused:
                 read_layout(path, "Nu", 0.01)
             assert "\n" not in str(refused.value), f"{place} = {thing}"
+
+
+def test_damaged_initial_fields_are_refused_or_read_as_fields(tmp_path: Path, raw_file):
+    """``predict``'s reader, in every format: one line, or finite fields of the right shape."""
+    fields = np.random.default_rng(3).normal(size=(SAMPLES, POINTS))
+    originals = {".h5": raw_file(samples=SAMPLES).read_bytes()}
+    np.save(tmp_path / "u0.npy", fields)
+    np.savez(tmp_path / "u0.npz", u0=fields, viscosity=0.01)
+    np.savetxt(tmp_path / "u0.csv", fields, delimiter=",")
+    originals |= {ending: (tmp_path / f"u0{ending}").read_bytes() for ending in (".npy", ".npz", ".csv")}
+    counts = {(ending, how): 0 for ending in originals for how in ("refused", "read")}
+    for number in range(VARIANTS):
+        ending = list(originals)[number % len(originals)]
+        random = np.random.default_rng([4, number])
+        content = bytearray(originals[ending])
+        damage = DAMAGES[number // len(originals) % len(DAMAGES)]
+        damage(content, random)
+        path = tmp_path / f"damaged{ending}"
+        path.write_bytes(content)
+        try:
+            found = files.read(path)
+        except InputError as error:
+            counts[ending, "refused in many lines" if "\n" in str(error) else "refused"] += 1
+        except Exception as error:
+            error.add_note(f"variant {number}, {damage.__name__} of {ending}")
+            raise
+        else:
+            assert np.isfinite(found.u0).all()
+            assert found.u0.ndim == 2
+            assert ending in (".npy", ".csv") or found.u0.shape == (SAMPLES, POINTS)
+            counts[ending, "read"] += 1
+    assert all(counts.values()), counts

@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from universal_simulator.acquisition import writing
+from raw_files import BURGERS, write_burgers
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Source, Trajectories
 from universal_simulator.support.errors import InputError
 
@@ -18,9 +19,9 @@ CENTRES = (np.arange(32) + 0.5) / 32
 def test_a_published_file_is_read_without_its_last_time(raw_file):
     """PDEBench writes 202 times for 201 snapshots; the surplus one is dropped, not refused."""
     layout = read_layout(raw_file(), "Nu", 0.01)
-    assert layout.shape == (8, 5, 32)
+    assert layout.shape == (8, 5, 1, 32)
     assert layout.times.tolist() == [0, 0.01, 0.02, 0.03, 0.04]
-    assert layout.parameter == 0.01
+    assert layout.parameters.tolist() == [[0.01]]
     assert check(layout).samples == 8
     exact = read_layout(raw_file(t_coordinate=np.arange(5) * 0.01), "Nu")
     assert exact.times.tolist() == layout.times.tolist()
@@ -85,11 +86,11 @@ def test_a_number_that_is_none_is_named_with_sample_and_time(raw_file, bad):
 def test_a_changed_byte_is_noticed_where_there_are_checksums(tmp_path: Path):
     path = tmp_path / "1D_Burgers_Sols_Nu0.01.hdf5"
     values = np.random.default_rng(0).normal(size=(70, 5, 32)).astype(np.float32)
-    writing.save(path, values, np.arange(5) * 0.01, {"Nu": 0.01})
+    write_burgers(path, values, np.arange(5) * 0.01)
     layout = read_layout(path, "Nu", 0.01)
     assert check(layout).checksums == "70 of 70"
     with path.open("r+b") as file:
-        file.seek(layout.offset + values[:66].nbytes + 17)
+        file.seek(layout.values.offset + values[:66].nbytes + 17)
         file.write(b"\x01")
     with pytest.raises(InputError, match="sample 66 = other bytes than its checksum"):
         check(read_layout(path, "Nu"))
@@ -107,8 +108,10 @@ def test_every_way_to_store_floats_reads_alike(tmp_path: Path, storage):
         file["x-coordinate"], file["t-coordinate"] = CENTRES, np.arange(5) * 0.01
         file.attrs["Nu"] = np.array([0.01])
     layout = read_layout(path, "Nu")
-    trajectories = Trajectories([Source(layout.values, np.array([6, 1, 6]), 0.01)], layout.times)
-    assert (trajectories.read([2, 0, 1], [4, 0, 4, 2]).numpy() == values[[6, 6, 1]][:, [4, 0, 4, 2]]).all()
+    trajectories = Trajectories(
+        [Source(layout.values, np.array([6, 1, 6]), (0.01,))], layout.times, BURGERS, Grid.interval(32)
+    )
+    assert (trajectories.read([2, 0, 1], [4, 0, 4, 2])[:, :, 0].numpy() == values[[6, 6, 1]][:, [4, 0, 4, 2]]).all()
     assert check(layout).samples == 8
 
 

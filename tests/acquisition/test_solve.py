@@ -1,10 +1,12 @@
 """Trajectories of our own: the same however they are cut, and never begun anew."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -17,17 +19,21 @@ from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import SolveSource
-from universal_simulator.physics.burgers import Burgers
+from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
 TIMES = np.arange(6) * 0.01
 POINTS = 64
-OF = Burgers(0.1)
+
+
+def order(nu: float = 0.1, points: int = POINTS, **source: object) -> solve.Order:
+    return solve.Order(find("burgers"), (nu,), SolveSource(**source), Grid.interval(points), TIMES)
 
 
 def provide(path: Path, samples: int, **source: object) -> dict[str, object]:
-    return solve.provide(path, OF, SolveSource(**source), samples, TIMES, POINTS)
+    return solve.provide(path, order(**source), samples)
 
 
 def values(path: Path) -> np.ndarray:
@@ -39,7 +45,7 @@ def test_what_is_written_is_a_file_as_published(tmp_path):
     path = tmp_path / "1D_Burgers_Sols_Nu0.1.hdf5"
     assert provide(path, 20)["solved"] == 20
     layout = read_layout(path, "Nu", 0.1)
-    assert layout.shape == (20, 6, 64)
+    assert layout.shape == (20, 6, 1, 64)
     with h5py.File(path, "r") as file:
         assert len(file["t-coordinate"]) == 7
         assert file["tensor"].dtype == np.float32
@@ -72,6 +78,34 @@ def test_a_longer_file_keeps_what_there_is(tmp_path):
     assert (values(path) == values(whole)).all()
 
 
+EARLIER = (
+    '{"equation": "u_t + (u²/2)_x = (0.1/π) u_xx", "initial conditions": 1, "made by": "universal_simulator", '
+    '"precision": "float32", "seed": 0, "solver rule": {"block": 16, "step": 1.0, "tail": 9.0, "transient": 16}, '
+    '"solver version": 1}'
+)
+"""What a file of the versions that knew one scalar only says of itself."""
+
+
+def test_a_file_of_an_earlier_version_is_read_and_continued(tmp_path):
+    path, whole = tmp_path / "1D_Burgers_Sols_Nu0.1.hdf5", tmp_path / "whole.hdf5"
+    provide(whole, 20)
+    u = values(whole)
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"Nu": 0.1, "settings": np.bytes_(EARLIER.encode())})
+        file["x-coordinate"] = ((np.arange(POINTS) + 0.5) / POINTS).astype(np.float32)
+        file["t-coordinate"] = (np.arange(7) * 0.01).astype(np.float32)
+        file["crc32"] = np.array([zlib.crc32(one.tobytes()) for one in u[:16]], np.uint32)
+        file["tensor"] = u[:16]
+    assert json.dumps(order().settings(), sort_keys=True, ensure_ascii=False) == EARLIER
+    assert check(read_layout(path, "Nu", 0.1)).checksums == "16 of 16"
+    assert provide(path, 16)["solved"] == 0
+    assert provide(path, 20)["solved"] == 4
+    with h5py.File(path) as one, h5py.File(whole) as other:
+        assert sorted(one) == sorted(other) == ["crc32", "t-coordinate", "tensor", "x-coordinate"]
+        assert (one["crc32"][()] == other["crc32"][()]).all()
+    assert (values(path) == u).all()
+
+
 def test_another_seed_gives_other_trajectories(tmp_path):
     provide(tmp_path / "a.hdf5", 16)
     provide(tmp_path / "b.hdf5", 16, seed=1)
@@ -87,11 +121,11 @@ def test_a_file_made_in_another_way_is_refused_and_kept(tmp_path, raw_file):
     with pytest.raises(InputError, match="precision float32, must be made with precision float64"):
         provide(path, 16, precision="float64")
     with pytest.raises(InputError, match=r"\(time, space\), must be"):
-        solve.provide(path, OF, SolveSource(), 16, TIMES, 128)
+        solve.provide(path, order(points=128), 16)
     assert path.read_bytes() == before
     published = raw_file("1D_Burgers_Sols_Nu0.2.hdf5", Nu=0.2)
     with pytest.raises(InputError, match=r"made by another source, must be ours.*data.folder=<name>"):
-        solve.provide(published, Burgers(0.2), SolveSource(), 4, TIMES, 32)
+        solve.provide(published, order(0.2, 32), 4)
 
 
 def test_remains_of_another_kind_are_not_continued(tmp_path):
@@ -146,7 +180,7 @@ def test_after_kill_9_at_any_moment_the_rest_is_solved_and_nothing_twice(tmp_pat
         process.send_signal(signal.SIGKILL)
         process.wait()
         if part(path).exists():
-            kept.append(int(solve._complete(part(path)).sum()))
+            kept.append(int(solve._complete(part(path), order()).sum()))
     assert kept == sorted(kept), "no chunk that was finished is lost"
     if not path.exists():
         assert provide(path, samples)["solved"] == samples - kept[-1]

@@ -17,13 +17,15 @@ from universal_simulator.support.errors import InputError
 @settings(max_examples=50, deadline=None)
 def test_no_two_splits_share_a_trajectory(train, validation, test, viscosities, surplus, seed):
     data = Data(
-        viscosities=tuple(0.1 * (i + 1) for i in range(viscosities)),
+        parameters={"nu": tuple(0.1 * (i + 1) for i in range(viscosities))},
+        source={"kind": "local"},
+        time_stride=2,
         train=train * viscosities,
         validation=validation * viscosities,
         test=test * viscosities,
         split_seed=seed,
     )
-    rows = _rows(train + validation + test + surplus, data)
+    rows = _rows(train + validation + test + surplus, data, viscosities)
     assert [len(rows[name]) for name in ("train", "validation", "test")] == [train, validation, test]
     together = np.concatenate(list(rows.values()))
     assert len(set(together.tolist())) == len(together)
@@ -32,14 +34,15 @@ def test_no_two_splits_share_a_trajectory(train, validation, test, viscosities, 
 
 def two_files(raw_file, **data) -> tuple[RawStore, Data]:
     *_, path = (raw_file(f"1D_Burgers_Sols_Nu{nu}.hdf5", samples=20, Nu=nu) for nu in (0.01, 0.1))
-    given = {"viscosities": (0.01, 0.1), "source": {"kind": "local"}, "train": 20, "validation": 6, "test": 4} | data
-    return RawStore(path.parent), Data(**given)
+    sizes = {"train": 20, "validation": 6, "test": 4, "time_stride": 2}
+    given = {"parameters": {"nu": (0.01, 0.1)}, "source": {"kind": "local"}} | sizes | data
+    return RawStore(path.parent, "burgers"), Data(**given)
 
 
 def test_every_split_has_equally_many_of_each_viscosity(raw_file):
     chosen = split(*two_files(raw_file))
     for name, size in (("train", 20), ("validation", 6), ("test", 4)):
-        viscosity = chosen[name].open().viscosity
+        viscosity = chosen[name].open().parameters[:, 0]
         assert (viscosity == 0.01).sum() == (viscosity == 0.1).sum() == size / 2
     assert chosen["train"].parts[0].rows == chosen["train"].parts[1].rows, "an initial condition is in one split only"
 
@@ -50,9 +53,7 @@ def test_the_seed_decides(raw_file):
 
 
 def test_too_few_samples_are_refused(raw_file):
-    with pytest.raises(
-        InputError, match=r"samples = 20 for each viscosity must be at least the 25 .* lower data.train"
-    ):
+    with pytest.raises(InputError, match=r"samples = 20 in each file must be at least the 25 .* lower data.train"):
         split(*two_files(raw_file, train=40))
 
 

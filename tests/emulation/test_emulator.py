@@ -2,40 +2,40 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.configuration import TestTimeConditioning
 from universal_simulator.emulation.emulator import DECODED_AT_ONCE, decoded, deterministic
-from universal_simulator.emulation.forecast import forecast
-from universal_simulator.emulation.protocols import make_task
+from universal_simulator.emulation.forecasters import Persistence, Rollout
+from universal_simulator.emulation.protocols import Sample, make_task
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import shift
 from universal_simulator.support.errors import InputError
 
 STEPS = 4
 
 
-def rollout(emulator, u0, viscosity, points=128):
-    start = emulator.start(u0, viscosity, 0.02)
-    return decoded(emulator, deterministic(emulator, start, STEPS), start, points)[:, 0]
+def rollout(emulator, u0, nu, shape=(128,)):
+    start = emulator.start(u0, nu, 0.02)
+    return decoded(emulator, deterministic(emulator, start, STEPS), start, shape)[:, 0]
 
 
-def test_mass_is_conserved_to_rounding(emulator, u0, viscosity):
-    mean = rollout(emulator, u0, viscosity).double().mean(-1)
-    torch.testing.assert_close(mean, u0.double().mean(-1)[:, None].expand(-1, STEPS), rtol=0, atol=1e-6)
+def test_mass_is_conserved_to_rounding(emulator, u0, nu):
+    mean = rollout(emulator, u0, nu).double().mean(-1)
+    torch.testing.assert_close(mean, u0.double().mean(-1)[:, None].expand(-1, STEPS, 1), rtol=0, atol=1e-6)
 
 
-def test_a_field_lifted_by_a_constant_drifts_and_is_else_the_same(emulator, u0, viscosity):
+def test_a_field_lifted_by_a_constant_drifts_and_is_else_the_same(emulator, u0, nu):
     """Galilean symmetry of Burgers: u + c moves with c."""
-    plain, lifted = rollout(emulator, u0, viscosity), rollout(emulator, u0 + 0.7, viscosity)
-    travelled = (0.7 * 0.02 * torch.arange(1, STEPS + 1)).expand(3, -1)
+    plain, lifted = rollout(emulator, u0, nu), rollout(emulator, u0 + 0.7, nu)
+    travelled = (0.7 * 0.02 * torch.arange(1, STEPS + 1)).expand(3, -1)[..., None]
     torch.testing.assert_close(lifted, shift(plain, travelled) + 0.7, rtol=0, atol=2e-5)
 
 
-def test_a_forecast_can_be_decoded_at_any_resolution(emulator, u0, viscosity):
-    fine, coarse = (rollout(emulator, u0, viscosity, n) for n in (384, 128))
+def test_a_forecast_can_be_decoded_at_any_resolution(emulator, u0, nu):
+    fine, coarse = (rollout(emulator, u0, nu, (n,)) for n in (384, 128))
     torch.testing.assert_close(fine[..., 1::3], coarse, rtol=0, atol=1e-4)
 
 
-def test_the_first_frame_is_one_step_later_not_the_start(emulator, u0, viscosity):
-    start = emulator.start(u0, viscosity, 0.02)
+def test_the_first_frame_is_one_step_later_not_the_start(emulator, u0, nu):
+    start = emulator.start(u0, nu, 0.02)
     states = deterministic(emulator, start, 2)
     torch.testing.assert_close(states[:, 0, 0], emulator.step(start.z, start))
     torch.testing.assert_close(states[:, 0, 1], emulator.step(states[:, 0, 0], start))
@@ -45,55 +45,60 @@ TIMES = np.arange(61) * 0.01
 
 
 def field(samples=2, points=64):
-    """u[s, t, x] = s + t/100 + x/10000, so that every value says where it is from."""
-    return (
-        torch.arange(samples)[:, None, None] + torch.arange(61)[:, None] / 100 + torch.arange(points) / 10_000
-    ).float()
+    """u[s, t, 0, x] = s + t/100 + x/10000, so that every value says where it is from."""
+    times = torch.arange(61)[:, None, None] / 100
+    return (torch.arange(samples)[:, None, None, None] + times + torch.arange(points) / 10_000).float()
+
+
+def whole(u, nu):
+    return Sample(u, nu, TIMES[: u.shape[1]], Grid.interval(u.shape[-1]))
 
 
 def test_protocols_give_and_ask_for_the_snapshots_that_papers_do():
-    u, nu = field(), torch.ones(2)
-    whole = make_task("rollout", u, nu, TIMES, 2, 10)
-    assert torch.equal(whole.starts, u[:, :1])
-    assert torch.equal(whole.truth, u[:, 2::2])
-    assert whole.time_step == pytest.approx(0.02)
+    u = field()
+    given = whole(u, torch.ones(2, 1))
+    every = make_task("rollout", given, 2, 10)
+    assert torch.equal(every.starts, u[:, :1])
+    assert torch.equal(every.truth, u[:, 2::2])
+    assert every.time_step == pytest.approx(0.02)
 
-    bench = make_task("pdebench", u, nu, TIMES, 2, 10)
-    assert torch.equal(bench.starts, u[:, 45:46, ::4])
-    assert torch.equal(bench.truth, u[:, 50::5, ::4])
+    bench = make_task("pdebench", given, 2, 10)
+    assert torch.equal(bench.starts, u[:, 45:46, :, ::4])
+    assert torch.equal(bench.truth, u[:, 50::5, :, ::4])
     assert bench.times == pytest.approx([0.5, 0.55, 0.6])
     assert bench.time_step == pytest.approx(0.05)
 
-    single = make_task("one_step", u, nu, TIMES, 2, 10)
+    single = make_task("one_step", given, 2, 10)
     assert torch.equal(single.starts, u[:, 0:59:20])
     assert torch.equal(single.truth, u[:, 2:61:20])
 
 
 def test_a_protocol_that_the_data_are_too_short_for_is_refused():
     with pytest.raises(InputError, match="pdebench: needs more than the 40 snapshots"):
-        make_task("pdebench", field()[:, :40], torch.ones(2), TIMES[:40], 2, 10)
+        make_task("pdebench", whole(field()[:, :40], torch.ones(2, 1)), 2, 10)
 
 
-def test_one_step_forecasts_every_frame_from_its_own_start(emulator, viscosity):
+def test_one_step_forecasts_every_frame_from_its_own_start(emulator):
     x = (torch.arange(128) + 0.5) / 128
     amplitude = torch.linspace(0.2, 1.0, 61)
-    u = amplitude[None, :, None] * torch.sin(2 * torch.pi * (x + torch.tensor([0.1, 0.4])[:, None]))[:, None]
-    task = make_task("one_step", u, torch.full((2,), 0.05), TIMES, 2, 5)
-    settings = TestTimeConditioning()
-    fields = forecast(emulator, task, "deterministic", 1, settings, torch.Generator())
+    wave = torch.sin(2 * torch.pi * (x + torch.tensor([0.1, 0.4])[:, None]))
+    task = make_task(
+        "one_step", whole((amplitude[:, None] * wave[:, None])[:, :, None], torch.full((2, 1), 0.05)), 2, 5
+    )
+    fields = Rollout(emulator, "deterministic")(task, torch.Generator())
     for frame in range(task.truth.shape[1]):
-        start = emulator.start(task.starts[:, frame], task.viscosity, task.time_step)
-        alone = decoded(emulator, deterministic(emulator, start, 1), start, 128)
+        start = emulator.start(task.starts[:, frame], task.parameters, task.time_step)
+        alone = decoded(emulator, deterministic(emulator, start, 1), start, (128,))
         torch.testing.assert_close(fields[:, :, frame], alone[:, :, 0], rtol=0, atol=1e-5)
-    still = forecast(emulator, task, "persistence", 1, settings, torch.Generator())
+    still = Persistence()(task, torch.Generator())
     assert torch.equal(still[:, 0], task.starts)
 
 
-def test_many_rollouts_are_decoded_in_parts_to_the_very_fields_of_one_piece(emulator, u0, viscosity):
-    start, members = emulator.start(u0, viscosity, 0.02), DECODED_AT_ONCE
+def test_many_rollouts_are_decoded_in_parts_to_the_very_fields_of_one_piece(emulator, u0, nu):
+    start, members = emulator.start(u0, nu, 0.02), 2 * DECODED_AT_ONCE // 128
     with torch.inference_mode():
         states = deterministic(emulator, start, 4).repeat(1, members, 1, 1, 1)
         states += 0.1 * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))
         elapsed = 0.02 * torch.arange(1, 5)
-        whole = emulator.fields(states.flatten(0, 1), start.repeat(members), elapsed, 128)
-    assert torch.equal(decoded(emulator, states, start, 128).flatten(0, 1), whole)
+        whole = emulator.decode(states.flatten(0, 1), start.repeat(members), elapsed, (128,))
+    assert torch.equal(decoded(emulator, states, start, (128,)).flatten(0, 1), whole)

@@ -6,6 +6,7 @@ import torch
 
 from universal_simulator.emulation.halving import in_halves
 from universal_simulator.emulation.protocols import Task
+from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
 CPU = RuntimeError(
@@ -15,8 +16,9 @@ CPU = RuntimeError(
 
 def task(samples: int) -> Task:
     numbers = torch.arange(samples, dtype=torch.float32)
-    fields = numbers[:, None, None].expand(samples, 1, 4)
-    return Task("rollout", fields, fields, np.array([0.1]), numbers, 0.1)
+    fields = numbers[:, None, None, None].expand(samples, 1, 1, 4)
+    times = np.array([0.1])
+    return Task("rollout", fields, fields, times, 0 * times, numbers[:, None], 0.1, Grid.interval(4))
 
 
 @pytest.mark.parametrize("error", [CPU, torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
@@ -31,7 +33,7 @@ def test_every_trajectory_is_forecast_once_and_in_order_whatever_the_room(error,
         return part.truth[:, None] + 1
 
     found = list(in_halves(task(7), 100, forecast))
-    assert torch.equal(torch.cat([part.viscosity for part, _ in found]), torch.arange(7.0))
+    assert torch.equal(torch.cat([part.parameters for part, _ in found])[:, 0], torch.arange(7.0))
     assert torch.equal(torch.cat([fields for _, fields in found]), task(7).truth[:, None] + 1)
     assert [first for first, _ in asked] == [100 + sum(size for _, size in asked[:i]) for i in range(len(asked))]
     assert ("Out of memory with 7 trajectories at once: going on with 4" in caplog.text) == (room < 7)

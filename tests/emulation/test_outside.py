@@ -6,44 +6,59 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.configuration import Compute, Data, Evaluation, Outside, TestTimeConditioning
+from together import BURGERS, LINE
+from universal_simulator.configuration import Evaluation, Outside, TestTimeConditioning
+from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.initial_conditions import initial_condition
-from universal_simulator.physics.solver import cell_centres, solve
-from universal_simulator.pipelines.evaluation import outside
-from universal_simulator.pipelines.evaluation.outside import FAMILY, cases, evaluate_outside, solved, worth
+from universal_simulator.pipelines.evaluation import out_of_distribution as outside
+from universal_simulator.pipelines.evaluation.out_of_distribution import (
+    FAMILY,
+    Case,
+    cases,
+    evaluate_out_of_distribution,
+    solved,
+    worth,
+)
 from universal_simulator.support.errors import InputError
 
-DATA = Data(viscosities=(0.05,), time_stride=1)
 TIMES = np.arange(4) * 0.02
-TEST = Trajectories.of(np.zeros((1, 4, 64), np.float32), 0.05, TIMES)
 
 
-def scored(emulator, **outside):
-    evaluation = Evaluation(ensemble={"members": 4}, outside=Outside(trajectories=2, **outside))
-    return evaluate_outside(emulator, TEST, evaluation, TestTimeConditioning(), DATA, 0, Compute())
+def trajectories(*nu: float) -> Trajectories:
+    """Return as many trajectories as there are viscosities, which nobody looks into."""
+    return Trajectories.of(np.zeros((len(nu), 4, 1, 64), np.float32), np.array(nu)[:, None], TIMES, BURGERS.facts, LINE)
+
+
+TEST = trajectories(0.05)
+
+
+def scored(emulator, **changes):
+    evaluation = Evaluation(ensemble={"members": 4}, outside=Outside(trajectories=2, **changes))
+    return evaluate_out_of_distribution(emulator, TEST, evaluation, TestTimeConditioning(), 1, 0)
 
 
 def test_each_is_varied_alone_from_the_nearer_end_of_what_was_trained():
     evaluation = Evaluation(outside=Outside(parameter=(0.5, 2.0), amplitude=(3.0,)))
-    found = list(cases(evaluation, Data(viscosities=(0.1, 0.4))))
+    found = [(case.first, case.amplitude) for case in cases(evaluation, trajectories(0.1, 0.4))]
     assert found == [(0.1, 1.0), (0.05, 1.0), (0.8, 1.0), (0.1, 3.0)]
-    assert list(cases(Evaluation(outside=Outside(trajectories=0)), Data())) == []
+    assert list(cases(Evaluation(outside=Outside(trajectories=0)), TEST)) == []
 
 
 def test_a_case_starts_from_scaled_fields_of_a_family_of_its_own():
-    task = solved(TEST, DATA, 0.1, 3.0, 2, torch.device("cpu"))
-    expected = 3.0 * torch.stack([initial_condition(cell_centres(64), FAMILY, i) for i in range(2)])
+    task = solved(TEST, Case((0.1,), 3.0, inside=False), 2, 1, torch.device("cpu"))
+    expected = 3.0 * torch.stack([initial_condition(*LINE.centres(), FAMILY, i) for i in range(2)])[:, None]
     torch.testing.assert_close(task.initial.double(), expected, rtol=1e-5, atol=1e-5)
-    assert task.viscosity.tolist() == pytest.approx([0.1, 0.1])
-    assert task.truth.shape == (2, 3, 64)
+    assert task.parameters.flatten().tolist() == pytest.approx([0.1, 0.1])
+    assert task.truth.shape == (2, 3, 1, 64)
 
 
 def test_the_scores_are_those_of_a_forecast_whose_error_and_spread_are_known():
-    truth = torch.randn(3, 8, 64, generator=torch.Generator().manual_seed(0))
-    size = truth.square().mean().sqrt()
-    members = truth[:, None] + 0.3 * size + 0.1 * size * torch.tensor([-1.0, 1.0])[None, :, None, None]
-    found = worth(members, truth)
+    u = torch.randn(3, 9, 1, 64, generator=torch.Generator().manual_seed(0))
+    task = make_task("rollout", Sample(u, torch.full((3, 1), 0.05), np.arange(9) * 0.02, LINE), 1, 1)
+    size = task.truth.square().mean().sqrt()
+    members = task.truth[:, None] + 0.3 * size + 0.1 * size * torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+    found = worth(members, task)
     assert found["error"] == pytest.approx(0.3, rel=1e-5)
     assert found["spread"] == pytest.approx(0.1 * 2**0.5, rel=1e-5)
 
@@ -56,18 +71,22 @@ def test_a_table_has_a_row_for_every_case_and_tells_which_one_training_held(emul
 
 
 def test_a_case_that_cannot_be_solved_is_left_out_with_a_warning(emulator, caplog, monkeypatch):
-    def refused(law, *rest):
-        if law.parameter > 0.05:
+    def refused(test, case, *rest):
+        if case.first > 0.05:
             raise InputError("discarded spectrum = 1: must be less")
-        return solve(law, *rest)
+        return solved(test, case, *rest)
 
-    monkeypatch.setattr(outside, "solve", refused)
+    monkeypatch.setattr(outside, "solved", refused)
     with caplog.at_level(logging.WARNING):
         table = scored(emulator, parameter=(2.0,), amplitude=())
     assert table["parameter"].tolist() == [0.05]
     assert "Outside training, left out: discarded spectrum = 1" in caplog.text
 
 
-def test_without_an_ensemble_nothing_is_solved(emulator):
+def test_without_an_ensemble_nothing_is_solved(emulator, monkeypatch):
+    def refused(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(outside, "solved", refused)
     evaluation = Evaluation(variants=("deterministic",))
-    assert not len(evaluate_outside(emulator, TEST, evaluation, TestTimeConditioning(), DATA, 0, Compute()))
+    assert not len(evaluate_out_of_distribution(emulator, TEST, evaluation, TestTimeConditioning(), 1, 0))

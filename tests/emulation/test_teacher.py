@@ -5,20 +5,21 @@ import torch
 
 from universal_simulator.diffusion.denoiser import diffusion_denoiser
 from universal_simulator.diffusion.samplers import sample
+from universal_simulator.emulation.emulator import Context
 from universal_simulator.emulation.teacher import TeacherSampler
 
 
 @pytest.mark.parametrize("steps", [1, 4])
-def test_a_draw_is_the_flow_from_noise_in_units_of_the_residual(emulator, u0, viscosity, steps):
+def test_a_draw_is_the_flow_from_noise_in_units_of_the_residual(emulator, u0, nu, steps):
     network, schedule = emulator.sampler.network, emulator.sampler.schedule
-    z = emulator.start(u0, viscosity, 0.02).z
+    z = emulator.start(u0, nu, 0.02).z
     after, step = 0.9 * z, torch.full((3,), 0.02)
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
     calls = []
     handle = network.register_forward_hook(lambda _m, _i, out: calls.append(len(out)))
-    drawn = TeacherSampler(network, schedule, steps).draw(z, after, viscosity, step, noise, torch.Generator())
+    drawn = TeacherSampler(network, schedule, steps).draw(Context(z, after, nu, step), noise, torch.Generator())
     handle.remove()
     assert calls == [3] * (2 * steps + 1)
-    denoise = diffusion_denoiser(lambda x, level: network(x, level, z, after, viscosity, step))
+    denoise = diffusion_denoiser(lambda x, level: network(x, level, z, after, nu, step))
     expected = sample(denoise, noise, schedule.levels(steps + 1))
     torch.testing.assert_close(drawn, network.scale(z, after) * expected)

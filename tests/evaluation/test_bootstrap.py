@@ -1,9 +1,12 @@
 """Intervals from resampled trajectories, against the known error of a mean."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
+from scoring import truth_of
 from universal_simulator.evaluation import bootstrap
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.support.errors import InputError
@@ -14,6 +17,14 @@ def test_interval_of_a_mean_is_two_standard_errors_wide_on_each_side():
     interval = bootstrap.interval(values.mean(), bootstrap.resampled_means(values)[:, 0])
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(400), rel=0.1)
     assert interval.low < interval.value < interval.high
+
+
+def test_an_interval_ends_at_the_percentiles_that_leave_two_and_a_half_per_cent_on_each_side():
+    numbers = np.random.default_rng(0).permutation(np.arange(1001.0))
+    interval = bootstrap.interval(500.0, numbers)
+    assert (interval.low, interval.value, interval.high) == pytest.approx((25.0, 500.0, 975.0))
+    narrow = bootstrap.interval(500.0, numbers, confidence=0.9)
+    assert (narrow.low, narrow.high) == pytest.approx((50.0, 950.0))
 
 
 def test_ninety_five_intervals_in_a_hundred_contain_the_truth():
@@ -33,11 +44,11 @@ def test_the_same_trajectories_give_the_same_interval():
 
 def test_every_score_that_has_an_interval_lies_in_it_and_equals_the_scoreboards():
     random = torch.Generator().manual_seed(0)
-    truth = torch.randn(30, 3, 16, generator=random)
+    truth = truth_of(torch.randn(30, 3, 1, 16, generator=random))
     board = Scoreboard()
     for variant, members in (("deterministic", 1), ("ensemble", 6)):
-        prediction = truth[:, None] + torch.randn(30, members, 3, 16, generator=random)
-        board.add("rollout", variant, truth, prediction, truth[:, 0], np.arange(3.0))
+        prediction = truth.u[:, None] + torch.randn(30, members, 3, 1, 16, generator=random)
+        board.add("rollout", variant, truth, prediction)
     scores = board.scores()
     intervals = bootstrap.score_intervals(board.trajectory_scores())
     assert {"rollout/deterministic/nrmse", "rollout/ensemble/ece", "rollout/ensemble/spread_skill"} <= set(intervals)
@@ -48,18 +59,28 @@ def test_every_score_that_has_an_interval_lies_in_it_and_equals_the_scoreboards(
         assert interval.low <= interval.value <= interval.high or name.endswith("ece"), name
 
 
-def test_scores_of_each_viscosity_have_intervals_from_their_own_trajectories():
+def test_scores_of_each_parameter_and_channel_have_intervals_from_their_own_trajectories():
     random = torch.Generator().manual_seed(0)
-    truth = torch.randn(30, 3, 16, generator=random)
-    viscosity = torch.tensor([0.01, 0.1]).repeat(15)
-    prediction = truth[:, None] + viscosity[:, None, None, None] * torch.randn(30, 6, 3, 16, generator=random)
+    nu = torch.tensor([0.01, 0.1]).repeat(15)
+    truth = truth_of(torch.randn(30, 3, 2, 16, generator=random), names=("a", "b"), parameters={"nu": nu})
+    error = torch.tensor([1.0, 2.0])[:, None] * torch.randn(30, 6, 3, 2, 16, generator=random)
     board = Scoreboard()
-    board.add("rollout", "ensemble", truth, prediction, truth[:, 0], np.arange(3.0), viscosity)
+    board.add("rollout", "ensemble", truth, truth.u[:, None] + nu[:, None, None, None, None] * error)
     scores, intervals = board.scores(), bootstrap.score_intervals(board.trajectory_scores())
     for name, interval in intervals.items():
         assert interval.value == pytest.approx(scores[name]), name
-    low, high = (intervals[f"rollout/ensemble/nrmse_at_{name}"] for name in ("0.01", "0.1"))
-    assert low.high < high.low
+    found = [intervals[f"rollout/ensemble/nrmse_at_{nu}/{name}"] for nu in ("0.01", "0.1") for name in ("a", "b")]
+    assert all(low.high < high.low for low, high in pairwise(found))
+    assert {"ece/a", "spread_skill/b", "crps/b", "conservation_gap_at_0.1/a"} <= {n[17:] for n in intervals}
+
+
+def test_trajectories_without_a_number_change_no_interval_of_the_others_much():
+    values = np.random.default_rng(0).exponential(size=(200, 1))
+    some = np.concatenate([values, np.full((50, 1), np.nan)])
+    alone, among = (bootstrap.interval(values.mean(), bootstrap.resampled_means(v)[:, 0]) for v in (values, some))
+    assert (among.low, among.high) == pytest.approx((alone.low, alone.high), rel=0.03)
+    assert bootstrap.paired_gain(0.9 * some[:, 0], some[:, 0]).value == pytest.approx(0.1)
+    assert np.isnan(bootstrap.paired_gain(some[200:, 0], some[200:, 0]).value)
 
 
 def test_a_paired_gain_is_sure_of_a_small_constant_improvement_of_a_noisy_error():

@@ -85,6 +85,17 @@ def test_a_gate_has_exactly_one_bound(bounds):
         gate(**bounds)
 
 
+@pytest.mark.parametrize("metric", [METRIC, f"{METRIC}_at_0.01", f"{METRIC}/v_x", f"{METRIC}_at_1e-08_2/B field"])
+def test_a_gate_names_a_metric_of_parameters_and_of_a_channel(metric):
+    assert judge([gate(metric=metric)], "mine", {metric: 0.05}, {}, {})[0].verdict == "passed"
+
+
+@pytest.mark.parametrize("metric", ["nrmse", f"{METRIC}/", f"{METRIC}/a/b", f"{METRIC}/a?"])
+def test_a_gate_on_what_is_no_score_is_refused(metric):
+    with pytest.raises(ValidationError, match="protocol/variant/metric"):
+        gate(metric=metric)
+
+
 @pytest.mark.parametrize(
     ("experiment", "metric"),
     [("golden", "nrmse"), ("sota_v1", "nrmse"), ("sota_v2", "nrmse"), ("champion", "nrmse_frobenius")],

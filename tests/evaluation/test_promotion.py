@@ -62,3 +62,11 @@ def test_scores_of_another_test_split_are_not_held_against_each_other():
 def test_the_first_champion_needs_nothing_but_a_score_and_the_budget():
     assert missed({"rollout/deterministic/nrmse": 5.0}, champion=False) == []
     assert missed({}, champion=False) == ["error was scored"]
+
+
+@pytest.mark.parametrize("metric", ["conservation_gap", "boundary_violation"])
+def test_what_a_problem_does_not_have_is_not_asked(metric):
+    name = f"rollout/deterministic/{metric}"
+    ours, theirs = ({k: v for k, v in scores.items() if k != name} for scores in (BETTER, SCORES))
+    assert missed(ours, theirs=theirs) == []
+    assert len(missed(BETTER, theirs=theirs)) == 1

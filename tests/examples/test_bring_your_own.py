@@ -15,8 +15,8 @@ def test_the_users_array_becomes_a_data_set(tmp_path):
     script = ROOT / "examples" / "bring_your_own.py"
     done = subprocess.run([sys.executable, script, tmp_path / "mine"], capture_output=True, text=True, check=True)
     assert "1D_Heat_Sols_Nu0.01.hdf5: 100 trajectories" in done.stdout
-    data = Data(equation="heat", source={"kind": "local"}, train=80, validation=10, test=10)
-    assert len(split(RawStore(tmp_path / "mine"), data)["train"].open()) == 80
+    data = Data(source={"kind": "local"}, train=80, validation=10, test=10, time_stride=2)
+    assert len(split(RawStore(tmp_path / "mine", "heat"), data)["train"].open()) == 80
 
 
 def test_the_page_shows_the_example_as_it_is():

@@ -2,28 +2,34 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.fields.frame import enter_frame, leave_frame
-from universal_simulator.fields.latents import Latents, augment, draw_windows, windows_at
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.latents import Latents, Window, augment, draw_windows, windows_at
+from universal_simulator.fields.symmetries import Motion, group
+from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.windows import on_gpu
 
-TOKENS, DIM, TIMES = 3, 4, 21
+POINTS, TIMES = 12, 21
+BURGERS, LINE, REACTION = find("burgers").facts, Grid.interval(POINTS), find("diffusion_reaction")
+BOTH = group(BURGERS.symmetries, LINE)
 
 
 @pytest.fixture
 def latents() -> Latents:
     """Every number says where it is from: sample + time/100."""
-    values = np.zeros((5, TIMES, TOKENS, DIM), np.float32)
+    values = np.zeros((5, TIMES, 1, POINTS), np.float32)
     values += np.arange(5, dtype=np.float32)[:, None, None, None]
     values += np.arange(TIMES, dtype=np.float32)[None, :, None, None] / 100
-    return Latents(values, np.arange(5.0), np.full(5, 0.01), np.arange(TIMES) * 0.01, "data-encoder")
+    mean, times = np.arange(5.0)[:, None], np.arange(TIMES) * 0.01
+    return Latents(values, mean, np.full((5, 1), 0.01), times, BURGERS, LINE, "data-encoder")
 
 
 def test_windows_hold_the_states_asked_for(latents):
     window = windows_at(latents, np.array([2, 4]), np.array([3, 0]), np.array([2, 5]), 3)
     torch.testing.assert_close(window.z[:, :, 0, 0], torch.tensor([[2.03, 2.05, 2.07], [4.0, 4.05, 4.1]]))
     torch.testing.assert_close(window.time_step, torch.tensor([0.02, 0.05]))
-    torch.testing.assert_close(window.mean, torch.tensor([2.0, 4.0]))
+    torch.testing.assert_close(window.mean, torch.tensor([[2.0], [4.0]]))
+    torch.testing.assert_close(window.parameters, torch.tensor([[0.01], [0.01]]))
 
 
 def test_drawn_windows_reach_both_ends_and_never_leave_the_trajectory(latents):
@@ -47,7 +53,7 @@ def test_a_larger_exponent_starts_earlier_by_the_known_mean(latents):
 def test_windows_of_latents_on_a_device_are_the_same(latents):
     there = latents.resident(torch.device("cpu"))
     mapped, resident = (
-        augment(draw_windows(one, 50, 3, (2, 5), generator, 2.0), generator, reflect=True)
+        augment(draw_windows(one, 50, 3, (2, 5), generator, 2.0), BOTH, BURGERS, LINE, generator)
         for one, generator in ((one, torch.Generator().manual_seed(4)) for one in (latents, there))
     )
     assert all(torch.equal(getattr(mapped, name), getattr(resident, name)) for name in ("z", "mean", "time_step"))
@@ -62,37 +68,49 @@ def test_latents_lie_on_a_gpu_that_has_room_for_them(latents, monkeypatch, devic
     assert len(found) == (1 if moved else 5)
 
 
+def still(z: torch.Tensor) -> Window:
+    """Return windows of two equal states."""
+    nothing = torch.zeros(z.shape[:2])
+    return Window(z[:, None].repeat_interleave(2, 1), nothing, torch.zeros(len(z), 1), torch.zeros(len(z)))
+
+
 def test_augmentation_rolls_all_times_alike_and_reflects_with_a_change_of_sign():
-    values = torch.arange(12.0).view(1, 1, TOKENS, DIM).repeat(400, 2, 1, 1)
-    window = windows_at(
-        Latents(values.numpy(), np.zeros(400), np.ones(400), np.arange(2.0), ""),
-        np.arange(400), np.zeros(400, int), np.ones(400, int), 2,
-    )  # fmt: skip
-    z = augment(window, torch.Generator().manual_seed(0), reflect=True).z.flatten(-2)
+    window = still(torch.arange(1.0, POINTS + 1).view(1, 1, -1).repeat(400, 1, 1))
+    z = augment(window, BOTH, BURGERS, LINE, torch.Generator().manual_seed(0)).z[:, :, 0]
     assert torch.equal(z[:, 0], z[:, 1])
     kinds = set()
     for row in z[:, 0]:
         reflected = bool(row.sum() < 0)
         ring = (-row).flip(0) if reflected else row
-        offset = int(ring[0])
-        assert torch.equal(ring, torch.arange(12.0).roll(-offset))
+        offset = int(ring[0]) - 1
+        assert torch.equal(ring, torch.arange(1.0, POINTS + 1).roll(-offset))
         kinds.add((reflected, offset))
-    assert len(kinds) == 24
-    straight = augment(window, torch.Generator().manual_seed(0), reflect=False).z
+    assert len(kinds) == 2 * POINTS
+    straight = augment(window, BOTH[:1], BURGERS, LINE, torch.Generator().manual_seed(0)).z
     assert (straight.sum((-2, -1)) > 0).all(), "an equation without the symmetry must not be reflected"
+
+
+def test_between_walls_nothing_is_rolled_and_all_eight_motions_are_as_likely():
+    grid = REACTION.grid.resized((4, 4))
+    facts, motions = REACTION.facts, group(REACTION.facts.symmetries, grid)
+    field = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(1))
+    window = still(field.expand(1600, -1, -1, -1))
+    z = augment(window, motions, facts, grid, torch.Generator().manual_seed(0)).z
+    assert torch.equal(z[:, 0], z[:, 1])
+    moved = [motion.apply(field, grid, facts.channels) for motion in motions]
+    counts = [int((z[:, 0] == one).flatten(1).all(1).sum()) for one in moved]
+    assert sum(counts) == 1600, "every one is a motion of the field, both channels alike"
+    assert min(counts) > 150
+    assert torch.equal(window.z[:, 0], field.expand(1600, -1, -1, -1)), "what is augmented is a copy"
+
+
+def test_an_axis_without_translation_is_not_rolled():
+    facts = BURGERS.model_copy(update={"symmetries": ()})
+    window = still(torch.arange(12.0).view(1, 1, -1))
+    assert torch.equal(augment(window, [Motion.identity(1)], facts, LINE, torch.Generator()).z, window.z)
 
 
 def test_a_store_of_another_encoder_is_refused(latents):
     latents.refuse_stale("encoder")
     with pytest.raises(InputError, match="must come from the present encoder other; run --pipeline=latents"):
         latents.refuse_stale("other")
-
-
-def test_the_frame_undoes_a_drift_and_gives_back_the_field():
-    x = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
-    t = torch.tensor([0.0, 0.1, 0.7], dtype=torch.float64)
-    speed = torch.tensor([0.3, -1.2], dtype=torch.float64)
-    u = speed[:, None, None] + torch.sin(2 * torch.pi * (x - speed[:, None, None] * t[:, None]))
-    v = enter_frame(u, speed, t)
-    torch.testing.assert_close(v, torch.sin(2 * torch.pi * x).expand_as(v))
-    torch.testing.assert_close(leave_frame(v, speed, speed, t), u)

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from universal_simulator.fields.statistics import RMS_FLOOR, measure
+from universal_simulator.fields.facts import Parameter
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.statistics import DEAD, ParameterStatistics, measure
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.problems import find
 
 TIMES = np.arange(21) * 0.01
+BURGERS, REACTION = find("burgers").facts, find("diffusion_reaction")
 
 
 def waves(samples: int, seed: int = 0) -> np.ndarray:
@@ -14,45 +18,86 @@ def waves(samples: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     x = (np.arange(64) + 0.5) / 64
     mean, amplitude = random.normal(0, 0.5, (samples, 1, 1)), random.uniform(0.5, 2, (samples, 1, 1))
-    return (mean + amplitude * np.exp(-3 * TIMES)[:, None] * np.sin(2 * np.pi * x)).astype(np.float32)
+    u = mean + amplitude * np.exp(-3 * TIMES)[:, None] * np.sin(2 * np.pi * x)
+    return u[:, :, None].astype(np.float32)
+
+
+def of(u: np.ndarray, nu: float | np.ndarray = 0.01) -> Trajectories:
+    """Wrap Burgers' trajectories; one ν for all, or one for each."""
+    return Trajectories.of(u, np.broadcast_to(np.asarray(nu), len(u))[:, None], TIMES, BURGERS, Grid.interval(64))
 
 
 def test_all_pairs_give_the_plain_moments() -> None:
     """With room for every pair, the answer is numpy's over every pair."""
     u = waves(7)
-    got = measure(Trajectories.of(u, 0.01, TIMES), stride=2, limit=10**6)
-    now, later = u[:, :-2].astype(float), u[:, 2:].astype(float)
+    got = measure(of(u), stride=2, limit=10**6)
+    now, later = u[:, :-2, 0].astype(float), u[:, 2:, 0].astype(float)
     mean, rms = now.mean(-1), now.std(-1)
     assert got.snapshots == 7 * 19
-    assert got.mean_average == pytest.approx(mean.mean())
-    assert got.mean_spread == pytest.approx(mean.std())
-    assert got.log_rms_average == pytest.approx(np.log(rms).mean())
-    assert got.log_rms_spread == pytest.approx(np.log(rms).std())
-    assert got.rms == pytest.approx(np.sqrt((rms**2).mean()))
-    assert got.increment_rms == pytest.approx(np.sqrt(((later - now) ** 2).mean()))
-    assert (got.minimum, got.maximum) == (pytest.approx(u.min()), pytest.approx(u.max()))
+    (one,) = got.channels
+    assert one.name == "u"
+    assert one.mean_average == pytest.approx(mean.mean())
+    assert one.mean_spread == pytest.approx(mean.std())
+    assert one.log_rms_average == pytest.approx(np.log(rms).mean())
+    assert one.log_rms_spread == pytest.approx(np.log(rms).std())
+    assert one.rms == pytest.approx(np.sqrt((rms**2).mean()))
+    assert one.increment_rms == pytest.approx(np.sqrt(((later - now) ** 2).mean()))
+    assert (one.minimum, one.maximum) == (pytest.approx(u.min()), pytest.approx(u.max()))
     assert got.time_step == pytest.approx(0.02)
 
 
 def test_a_bounded_look_comes_close() -> None:
     """A few pairs of each trajectory, spread over time, say nearly the same."""
-    trajectories = Trajectories.of(waves(200), 0.01, TIMES)
+    trajectories = of(waves(200))
     few, all_of_them = measure(trajectories, 2, limit=600), measure(trajectories, 2, limit=10**6)
     assert few.snapshots == 600
-    assert few.rms == pytest.approx(all_of_them.rms, rel=0.02)
-    assert few.increment_rms == pytest.approx(all_of_them.increment_rms, rel=0.02)
+    assert few.rms().item() == pytest.approx(all_of_them.rms().item(), rel=0.02)
+    assert few.rates().item() == pytest.approx(all_of_them.rates().item(), rel=0.02)
     assert measure(trajectories, 2, limit=50).snapshots == 50
 
 
+def test_each_channel_has_its_own_moments_and_a_mean_that_stays_counts() -> None:
+    """No symmetry frees a mean of the reaction's: its size is that of u itself, and not that of u - m."""
+    u = np.random.default_rng(0).normal([1.0, -30.0], [0.5, 10.0], (4, 8, 6, 6, 2)).transpose(0, 1, 4, 2, 3)
+    grid = REACTION.grid.resized((6, 6))
+    got = measure(Trajectories.of(u.astype(np.float32), (), np.arange(8.0), REACTION.facts, grid), 1, limit=10**6)
+    now = u[:, :-1].astype(np.float32).astype(float)
+    assert [one.name for one in got.channels] == ["u", "v"]
+    assert got.parameters == ()
+    assert got.shape == (6, 6)
+    for i, one in enumerate(got.channels):
+        size = np.sqrt((now[:, :, i] ** 2).mean((-1, -2)))
+        assert one.mean_average == pytest.approx(now[:, :, i].mean())
+        assert one.rms == pytest.approx(np.sqrt((size**2).mean()))
+        assert one.log_rms_average == pytest.approx(np.log(size).mean())
+        assert one.log_rms_spread == pytest.approx(np.log(size).std())
+        assert one.increment_rms == pytest.approx(np.sqrt((np.diff(u[:, :, i], axis=1) ** 2).mean()))
+        assert (one.minimum, one.maximum) == (pytest.approx(u[:, :, i].min()), pytest.approx(u[:, :, i].max()))
+    assert got.rms().tolist() == pytest.approx([one.rms for one in got.channels])
+
+
 def test_a_dead_field_has_a_finite_logarithm() -> None:
-    """At ν = 4 a field is zero in float32 long before the end."""
-    got = measure(Trajectories.of(np.zeros((3, 21, 64), np.float32), 4.0, TIMES), 1)
-    assert got.log_rms_average == pytest.approx(np.log(RMS_FLOOR))
+    """At ν = 4 a field is zero in float32 long before the end: logarithms stop at a millionth of what is usual."""
+    u = waves(3)
+    u[:, 10:] = 0
+    (one,) = measure(of(u), 1).channels
+    alive = np.log(u[:, :10, 0].astype(float).std(-1))
+    usual = np.sqrt((np.concatenate((u[:, :10, 0].astype(float).std(-1), np.zeros((3, 10))), 1) ** 2).mean())
+    assert one.log_rms_average == pytest.approx((alive.mean() + np.log(DEAD * usual)) / 2)
+    assert np.isfinite(measure(of(np.zeros_like(u)), 1).channels[0].log_rms_average)
 
 
 def test_what_is_out_of_range_is_named() -> None:
-    """Amplitude and parameter are each compared with what was trained on."""
-    got = measure(Trajectories.of(waves(50), np.repeat([0.01, 0.1], 25), TIMES), 1)
-    assert got.outside(got.minimum, got.maximum, 0.05) == []
-    assert "amplitude" in got.outside(got.minimum, 3 * got.maximum, 0.05)[0]
-    assert "viscosity 0.5" in got.outside(0.0, 0.0, 0.5)[0]
+    """Amplitudes and parameters are each compared with what was trained on."""
+    got = measure(of(waves(50), np.repeat([0.01, 0.1], 25)), 1)
+    low, high = got.channels[0].minimum, got.channels[0].maximum
+    assert got.outside([(low, high)], [0.05]) == []
+    assert "amplitude" in got.outside([(low, 3 * high)], [0.05])[0]
+    assert got.outside([(0.0, 0.0)], [0.5]) == ["nu = 0.5 is outside the training data's 0.01 … 0.1"]
+
+
+def test_factors_or_differences_count_as_the_parameter_says() -> None:
+    factor = ParameterStatistics(parameter=Parameter(name="a"), minimum=0.01, maximum=1)
+    shift = ParameterStatistics(parameter=Parameter(name="a", scale="linear"), minimum=-2, maximum=2)
+    assert [factor.outside(value, 0.1) == "" for value in (0.0095, 0.008, 1.05, 1.2)] == [True, False, True, False]
+    assert [shift.outside(value, 0.1) == "" for value in (-2.3, -2.5, 2.3, 2.5)] == [True, False, True, False]

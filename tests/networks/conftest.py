@@ -1,8 +1,9 @@
 import pytest
 
-from together import STATISTICS
+from together import BURGERS, LINE, STATISTICS
 from universal_simulator.configuration import ConvolutionalAutoencoder, Latent, UTransformer
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.networks.trained import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,11 @@ def small() -> UTransformer:
 @pytest.fixture(scope="session")
 def tiny_autoencoder() -> ConvolutionalAutoencoder:
     return ConvolutionalAutoencoder(width=6, depth=3, kernel=3)
+
+
+@pytest.fixture(scope="session")
+def recipe(latent, small) -> Recipe:
+    """Return the recipe of a small operator for Burgers'."""
+    return Recipe(
+        stage="operator", settings=small, latent=latent, facts=BURGERS.facts, grid=LINE, statistics=STATISTICS
+    )

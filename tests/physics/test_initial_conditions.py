@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import cell_centres
-from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.physics.initial_conditions import SINES, initial_condition
 
 X = cell_centres(256)
 SAMPLES = torch.stack([initial_condition(X, 0, i) for i in range(600)])
@@ -48,3 +49,10 @@ def test_a_sample_is_fixed_by_seed_and_number():
     assert not (initial_condition(X, 3, 7) == initial_condition(X, 3, 8)).all()
     fine = initial_condition(cell_centres(768), 3, 7)
     assert (fine[1::3] - initial_condition(X, 3, 7)).abs().max() < 1e-12, "the same function on any grid"
+
+
+def test_the_family_gives_one_channel_and_stacks_what_it_draws():
+    batch = SINES.batch(Grid.interval(256), 3, [7, 2])
+    assert batch.shape == (2, 1, 256)
+    assert batch.dtype == torch.float64
+    assert torch.equal(batch[0, 0], initial_condition(X, 3, 7))

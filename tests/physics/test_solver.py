@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 from cole_hopf import cole_hopf
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import cell_centres, resample, shift
-from universal_simulator.physics.burgers import Burgers
-from universal_simulator.physics.equations import Equation, equation
+from universal_simulator.fields.symmetries import group
 from universal_simulator.physics.initial_conditions import initial_condition
+from universal_simulator.physics.numerics import Law
 from universal_simulator.physics.solver import TAIL, Plan, plan, solve
+from universal_simulator.physics.spectral import SpectralRate
+from universal_simulator.problems import find
+from universal_simulator.problems.advection import Advection
+from universal_simulator.problems.burgers import Burgers
+from universal_simulator.problems.heat import Heat
 
 Field = Callable[[Tensor], Tensor]
 
@@ -24,9 +30,9 @@ def waves(x: Tensor) -> Tensor:
     return torch.sin(2 * math.pi * x) + 0.6 * torch.sin(4 * math.pi * x + 1.3)
 
 
-def solution(of: Equation, initial: Field, times: np.ndarray, points: int = 256, **how: object) -> Tensor:
+def solution(of: Law, initial: Field, times: np.ndarray, points: int = 256, **how: object) -> Tensor:
     """Solve for one sample in double precision: (time, space)."""
-    return solve(of, lambda x: initial(x)[None], times, points, torch.float64, **how).values[0]  # type: ignore[arg-type]
+    return solve(of, lambda x: initial(x)[None], times, points, torch.float64, **how).values[0, :, 0]  # type: ignore[arg-type]
 
 
 def relative(a: Tensor, b: Tensor) -> float:
@@ -117,12 +123,12 @@ def test_a_solution_may_be_shrunk() -> None:
 def test_advection_moves_and_heat_damps() -> None:
     """Closed forms: u(x - β t, 0), kinks included; e^{-D k² t} of each mode."""
     times, x = np.linspace(0, 2, 11), cell_centres(256)
-    moved = solution(equation("advection", 0.4), lambda x: torch.sin(2 * math.pi * x).abs(), times)
+    moved = solution(Advection(0.4), lambda x: torch.sin(2 * math.pi * x).abs(), times)
     for t, u in zip(times, moved, strict=True):
         assert (u - torch.sin(2 * math.pi * (x - 0.4 * t)).abs()).abs().max() < 2e-3
-    smooth = solution(equation("advection", 0.4), waves, times)
+    smooth = solution(Advection(0.4), waves, times)
     assert (smooth - torch.stack([waves(x - 0.4 * t) for t in times])).abs().max() < 1e-12
-    warm = solution(equation("heat", 0.1), lambda x: 0.3 + torch.sin(4 * math.pi * x), times)
+    warm = solution(Heat(0.1), lambda x: 0.3 + torch.sin(4 * math.pi * x), times)
     decay = torch.exp(-0.1 / math.pi * (4 * math.pi) ** 2 * torch.from_numpy(times))[:, None]
     assert (warm - 0.3 - decay * torch.sin(4 * math.pi * x)).abs().max() < 1e-12
 
@@ -130,7 +136,7 @@ def test_advection_moves_and_heat_damps() -> None:
 def test_single_precision_is_close_to_double() -> None:
     """What is stored is single precision; solving in it costs no more than a few of its last digits."""
     of, times = Burgers(0.01), np.linspace(0, 0.5, 26)
-    single = solve(of, lambda x: waves(x)[None], times, 256).values[0]
+    single = solve(of, lambda x: waves(x)[None], times, 256).values[0, :, 0]
     assert single.dtype == torch.float32
     assert relative(single.double(), solution(of, waves, times)) < 5e-6
 
@@ -153,7 +159,7 @@ def test_the_resolution_follows_the_front() -> None:
         highest = chosen.kept - 1
         assert chosen.grid - 2 * highest > highest, "no product of kept modes may fall back onto a kept one"
         assert highest >= TAIL / (math.pi**2 * Burgers(viscosity).front_width(4.0)), "the front is resolved"
-    assert plan(equation("heat", 1.0), 4.0, 0.01, 0.01).steps == 1
+    assert plan(Heat(1.0), 4.0, 0.01, 0.01).steps == 1
 
 
 def test_an_unresolved_solution_is_refused() -> None:
@@ -181,3 +187,68 @@ def test_burgers_agrees_with_exponax() -> None:
     centred = shift(centred, torch.tensor(-0.5 / n, dtype=torch.float64))
     got = solution(of, waves, np.array([0, 0.2]), 1024, fixed=Plan(1024, 342, 400))[-1]
     assert relative(centred, got) < 1e-7
+
+
+LAWS = [Burgers, Heat, Advection]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_rate_is_what_the_solver_does(law: type) -> None:
+    """The central difference in time of a solution; halving the interval quarters the error."""
+    errors = []
+    for interval in (2e-3, 1e-3):
+        u = solution(law(0.05), waves, interval * np.arange(3), fixed=Plan(512, 171, 20))
+        rate = SpectralRate(law)(u[1, None, None], torch.tensor([[0.05]], dtype=torch.float64), Grid.interval(256))[
+            0, 0
+        ]
+        errors.append(relative((u[2] - u[0]) / (2 * interval), rate))
+    assert errors[1] < 1e-3
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.05)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_tangent_is_the_derivative_of_the_rate_with_parameters_of_each_sample(law: type) -> None:
+    rate, grid, eps = SpectralRate(law), Grid.interval(64), 1e-5
+    parameters, x = torch.tensor([[0.02], [0.3]]), cell_centres(64)
+    u, change = waves(x).expand(2, 1, -1), torch.cos(2 * math.pi * x).expand(2, 1, -1)
+    ahead, behind = (rate(u + s * change, parameters, grid) for s in (eps, -eps))
+    tangent = rate.tangent(u, change, parameters, grid)
+    torch.testing.assert_close(tangent, (ahead - behind) / (2 * eps), rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(tangent[1:], rate.tangent(u[1:], change[1:], parameters[1:], grid))
+    assert relative(tangent[0], tangent[1]) > 0.1
+
+
+def test_the_problems_solver_gives_one_channel_and_the_equation_in_words() -> None:
+    """What is asked by problem is what the solver of its law answers."""
+    problem, times = find("burgers"), np.array([0.0, 0.1, 0.2])
+    got = problem.solver.solve((0.05,), lambda g: waves(g.centres()[0]).view(1, 1, -1), times, Grid.interval(128))
+    assert got.values.shape == (1, 3, 1, 128)
+    assert got.values.dtype == torch.float32
+    assert relative(got.values[0, :, 0].double(), solution(Burgers(0.05), waves, times, 128)) < 5e-6
+    assert problem.solver.identity((0.05,)) == "u_t + (u²/2)_x = (0.05/π) u_xx"
+    assert [find(name).solver.identity((0.1,)) for name in ("advection", "heat")] == [
+        "u_t + 0.1 u_x = 0",
+        "u_t = (0.1/π) u_xx",
+    ]
+
+
+@pytest.mark.parametrize("name", ["advection", "burgers", "heat"])
+def test_every_symmetry_takes_a_solution_to_the_solution_of_the_moved_start(name: str) -> None:
+    """As data: the discrete ones move solutions; a frame that was left again gives back the solution."""
+    problem, grid, times = find(name), Grid.interval(128), np.linspace(0, 0.2, 3)
+
+    def solved(initial: Callable[[Grid], Tensor]) -> Tensor:
+        return problem.solver.solve((0.05,), initial, times, grid, torch.float64).values
+
+    def start(at: Grid) -> Tensor:
+        return 0.3 + waves(at.centres()[0]).view(1, 1, -1)
+
+    facts, straight = problem.facts, solved(start)
+    for motion in group(facts.symmetries, grid):
+        moved = solved(lambda at, m=motion: m.apply(start(at), at, facts.channels))
+        assert relative(moved, motion.apply(straight, grid, facts.channels)) < 1e-9
+    mean, t = facts.frame.mean(straight[:, 0], grid), torch.from_numpy(times)
+    inside = facts.frame.enter(straight, mean, t, grid)
+    resting = solved(lambda at: start(at) - grid.wide(mean))
+    assert relative(inside, resting) < 1e-7, "in the frame it is the solution of mean zero"
+    assert relative(facts.frame.leave(inside, mean, t, grid), straight) < 1e-9

@@ -5,20 +5,26 @@ import pandas as pd
 import pytest
 import torch
 
-from universal_simulator.configuration import Ablation, Change, Compute, Data, Latent, Operator, Training, UTransformer
+from solved import burgers
+from universal_simulator.configuration import (
+    Ablation,
+    Change,
+    Compute,
+    ConvolutionalAutoencoder,
+    Latent,
+    Operator,
+    Training,
+    UTransformer,
+)
 from universal_simulator.fields.statistics import measure
-from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Trained
-from universal_simulator.physics.burgers import Burgers
-from universal_simulator.physics.initial_conditions import initial_condition
-from universal_simulator.physics.solver import solve
 from universal_simulator.pipelines.ablation import nodes
 from universal_simulator.pipelines.ablation.nodes import ablate, built, changed, tabulate
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 
-DATA, COMPUTE = Data(viscosities=(0.05,), time_stride=5), Compute(device="cpu")
+STRIDE, COMPUTE = 5, Compute(device="cpu")
 OPERATOR = Operator(
-    network=UTransformer(hidden_width=16, heads=2, group_size=8),
+    network=UTransformer(hidden_width=16, points_per_token=8, point_width=32, depths=(1, 1, 1), heads=2, group_size=8),
     training=Training(epochs=3, windows_per_epoch=64, batch_size=8, learning_rate=4e-3, ema_decay=0.9, validation_windows=8),
     time_strides=(5,),
 )  # fmt: skip
@@ -26,17 +32,13 @@ OPERATOR = Operator(
 
 @pytest.fixture(scope="module")
 def parts():
-    times = np.arange(41) * 0.01
-    values = solve(
-        Burgers(0.05), lambda x: torch.stack([initial_condition(x, 0, i) for i in range(12)]), times, 64
-    ).values.float()
-    trajectories = Trajectories.of(values.numpy(), 0.05, times)
+    trajectories = burgers(12, 41, 64)
     recipe = Recipe(
-        stage="autoencoder", settings={"width": 4, "refinement": 1}, latent=Latent(tokens=8, dim=8),
-        statistics=measure(trajectories, 5),
+        stage="autoencoder", settings=ConvolutionalAutoencoder(width=4, refinement=1), latent=Latent(tokens=8, dim=8),
+        facts=trajectories.facts, grid=trajectories.grid, statistics=measure(trajectories, STRIDE),
     )  # fmt: skip
     autoencoder = Trained(recipe, recipe.build().eval().requires_grad_(False))
-    (chunk,) = precompute_latents(trajectories, autoencoder, DATA, COMPUTE, "")
+    (chunk,) = precompute_latents(trajectories, autoencoder, COMPUTE)
     return chunk.part, trajectories, autoencoder
 
 
@@ -45,7 +47,7 @@ def run(parts, *changes: Change, steps: int = 40) -> pd.DataFrame:
     ablation = Ablation(seconds=steps + 1, epochs=1, seeds=(1, 2), trajectories=6, changes=changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nodes, "steps_per_second", lambda *_: 1.0)
-        return ablate(latents, latents, trajectories, autoencoder, OPERATOR, ablation, DATA, COMPUTE)
+        return ablate((latents, latents), trajectories, autoencoder, OPERATOR, ablation, STRIDE, COMPUTE)
 
 
 def test_each_change_gives_other_errors_and_one_of_nothing_is_left_out(parts, caplog):
@@ -69,14 +71,14 @@ def test_each_change_gives_other_errors_and_one_of_nothing_is_left_out(parts, ca
     assert table.loc["as it is", 1] != table.loc["as it is", 2]
 
 
-def test_every_viscosity_is_judged(parts, monkeypatch):
+def test_every_parameter_is_judged(parts, monkeypatch):
     latents, trajectories, autoencoder = parts
     mixed = trajectories.subset(slice(None))
-    mixed.viscosity = np.repeat([0.05, 0.1], [8, 4])
+    mixed.parameters = np.repeat([0.05, 0.1], [8, 4])[:, None]
     judged = []
     monkeypatch.setattr(nodes, "rollout_error", lambda _, of, *rest: judged.append(of) or 0.0)
     run((latents, mixed, autoencoder), Change(name="as it is"), steps=1)
-    assert sorted(judged[0].viscosity) == [0.05] * 3 + [0.1] * 3
+    assert sorted(judged[0].parameters[:, 0]) == [0.05] * 3 + [0.1] * 3
 
 
 def test_longer_training_errs_less(parts):
@@ -88,9 +90,9 @@ def test_without_attention_there_are_fewer_parameters_and_without_amplitude_one_
     autoencoder = parts[2]
     whole, bare = (built(Change(name="-", attention=asked), OPERATOR, autoencoder, 0) for asked in (True, False))
     assert sum(p.numel() for p in bare.parameters()) < sum(p.numel() for p in whole.parameters())
-    z = torch.tensor([1.0, 3.0])[:, None, None].expand(2, 8, 8)
+    z = torch.tensor([1.0, 3.0])[:, None, None].expand(2, 1, 64)
     assert built(Change(name="-", amplitude=False), OPERATOR, autoencoder, 0).scale(z).unique().numel() == 1
-    assert whole.scale(z).tolist() == pytest.approx([1.0, 3.0], rel=1e-3)
+    assert whole.scale(z)[:, 0].tolist() == pytest.approx([1.0, 3.0], rel=1e-3)
 
 
 def test_an_override_is_laid_over_the_section_and_a_wrong_one_is_refused():

@@ -10,6 +10,7 @@ from universal_simulator.configuration import Data
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 
 CONF = str(Path(__file__).parents[2] / "conf")
+SIZES = {"train": 2, "validation": 2, "test": 2, "time_stride": 2}
 OPTIONS = {"base_env": "base", "default_run_env": "local"}
 
 
@@ -18,7 +19,8 @@ def data(env: str | None = None, **overrides: object) -> dict[str, object]:
 
 
 def test_the_default_is_to_solve():
-    assert data()["source"] == {"kind": "solve", "samples": None, "seed": 0, "precision": "float32", "chunk": 100}
+    given = {"kind": "solve", "seed": 0, "precision": "float32", "chunk": 100}
+    assert data()["source"] == given | {"samples": None, "family": None, "points": None}
 
 
 def test_an_environment_chooses_a_source_with_a_folder_of_its_own():
@@ -53,9 +55,9 @@ def test_each_source_fills_the_same_place(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(published, "provide", lambda path, source: asked.append((path, source.kind)) or {})
     monkeypatch.setattr(bucket, "provide", lambda path, source, key: asked.append((path, source.kind, key)) or {})
-    store = RawStore(tmp_path, {"key": "k"})
+    store = RawStore(tmp_path, "burgers", {"key": "k"})
     for source in ({"kind": "published"}, {"kind": "bucket", "uri": "s3://b"}):
-        acquire.acquire(store, Data(viscosities=(0.001, 1), source=source))
+        acquire.acquire(store, Data(**SIZES, parameters={"nu": (0.001, 1)}, source=source))
     names = ["1D_Burgers_Sols_Nu0.001.hdf5", "1D_Burgers_Sols_Nu1.0.hdf5"]
     assert [entry[0] for entry in asked] == [tmp_path / name for name in names] * 2
     assert [entry[2] for entry in asked[2:]] == [{"key": "k"}] * 2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from universal_simulator.evaluation.summary import AVERAGED
-from universal_simulator.pipelines.compare.nodes import compare
+from universal_simulator.pipelines.compare.nodes import compare_runs
 from universal_simulator.reporting import comparison, comparison_page
 from universal_simulator.reporting.comparison import HEADLINE, FinishedRun, importance
 from universal_simulator.reporting.comparison_page import pictures
@@ -162,7 +162,7 @@ def test_what_differs_from_the_baseline_is_listed():
 
 
 def test_nothing_to_compare_is_said_and_still_gives_a_table_and_a_page():
-    table, summary, page, figures = compare([])
+    table, summary, page, figures = compare_runs([])
     assert (len(table), len(summary), figures) == (0, 0, {})
     assert "run_id" in table
     assert "There is nothing to compare yet" in page

@@ -13,7 +13,7 @@ from kedro_datasets.text import TextDataset
 from finished_experiment import FRONTS, arrays, fronts, made_up, training_data
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.pipelines.reporting import create_pipeline, nodes
-from universal_simulator.pipelines.reporting.nodes import enforce_gates, judge_gates, left_out
+from universal_simulator.pipelines.reporting.nodes import check_gates, enforce_gates, left_out
 from universal_simulator.pipelines.reporting.pipeline import TRAINED
 from universal_simulator.problems.problem import Problem
 from universal_simulator.reporting.verdict import number
@@ -56,7 +56,7 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
 
 def judged(results, **changes) -> pd.DataFrame:
     gates = Gates(entries=(GATE | changes,))
-    return judge_gates(results.scores, results.trajectory_scores, {}, gates, Experiment(name="sota_v1"))
+    return check_gates(results.scores, results.trajectory_scores, {}, gates, Experiment(name="sota_v1"))
 
 
 def test_gates_are_told_in_the_log(results, caplog):
@@ -70,7 +70,7 @@ def test_a_relative_bound_is_told_as_a_number_too(results, caplog):
     value = results.scores[GATE["metric"]]
     gates = Gates(entries=(GATE | {"bound": None, "relative_to": "golden", "factor": 0.5},))
     with caplog.at_level(logging.INFO):
-        judge_gates(
+        check_gates(
             results.scores,
             results.trajectory_scores,
             {"golden": {GATE["metric"]: value}},

@@ -59,7 +59,7 @@ def test_code_in_the_weights_is_never_run(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"version": 2}, r"not a model of this version \(version"),
+        ({"version": 3}, r"not a model of this version \(version"),
         ({"experiment": None}, r"not a model of this version \(experiment"),
         ({"hook": "import os"}, r"not a model of this version \(hook"),
     ],

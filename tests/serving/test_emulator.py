@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from universal_simulator.emulation.emulator import decoded, deterministic
+from universal_simulator.fields.grid import Grid
+from universal_simulator.problems import find
 from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
 from universal_simulator.support.errors import InputError
 
 
 def test_a_rollout_is_what_the_evaluation_would_forecast(emulator, u0):
-    start = emulator.parts.start(u0, torch.full((3,), 0.05), 0.02)
-    expected = decoded(emulator.parts, deterministic(emulator.parts, start, 5), start, 128)[:, 0, [0, 2, 4]]
+    start = emulator.parts.start(u0[:, None], torch.full((3, 1), 0.05), 0.02)
+    expected = decoded(emulator.parts, deterministic(emulator.parts, start, 5), start, (128,))[:, 0, [0, 2, 4], 0]
     torch.testing.assert_close(emulator.rollout(u0, 0.05, [0.02, 0.06, 0.1]), expected, rtol=0, atol=1e-6)
 
 
@@ -53,15 +55,13 @@ def test_members_differ_the_seed_decides_and_mass_is_kept(emulator, u0):
 
 
 def test_guidance_brings_a_poor_operator_nearer_to_the_solution(emulator):
-    from universal_simulator.physics.burgers import Burgers
-    from universal_simulator.physics.solver import solve
+    def wave(grid):
+        return torch.sin(2 * torch.pi * grid.centres()[0])[None, None]
 
-    def wave(x):
-        return torch.sin(2 * torch.pi * x)[None]
-
-    truth = solve(Burgers(0.05), wave, np.array([0.0, 0.1]), 128).values[0, -1].float()
-    x = (torch.arange(128, dtype=torch.float64) + 0.5) / 128
-    plain, guided = (emulator.rollout(wave(x)[0].float(), 0.05, [0.1], guided=guided)[0] for guided in (False, True))
+    grid = Grid.interval(128)
+    truth = find("burgers").solver.solve((0.05,), wave, np.array([0.0, 0.1]), grid).values[0, -1, 0].float()
+    u0 = wave(grid)[0, 0].float()
+    plain, guided = (emulator.rollout(u0, 0.05, [0.1], guided=guided)[0] for guided in (False, True))
     assert (guided - truth).square().mean() < (plain - truth).square().mean() / 4
 
 
@@ -87,13 +87,17 @@ def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"u0": np.zeros((2, 3, 64))}, r"u0 = an array of shape \(2, 3, 64\): must be \(space\) or \(sample, space\)"),
+        (
+            {"u0": np.zeros((2, 3, 64))},
+            r"u0 = an array of shape \(2, 3, 64\): must have 1 channel, u; the axes are \(sample",
+        ),
+        ({"u0": np.zeros((2, 1, 3, 64))}, r"u0 = an array of shape .*: must be \(space\) or \(sample, space\) or"),
         ({"u0": np.zeros(5)}, r"u0 = an array of shape \(5,\): must be .* at least 8 points"),
         ({"u0": np.full(64, np.nan)}, "u0 = NaN or infinity in it: must be finite"),
         ({"u0": ["a"] * 64}, "u0 = list: must hold real numbers"),
         ({"u0": np.zeros(64, complex)}, "u0 = ndarray: must hold real numbers"),
-        ({"viscosity": [0.05, 0.05]}, r"viscosity = \(2,\) numbers: must be one, or one for each of the 1 fields"),
-        ({"viscosity": -1.0}, "viscosity = -1: must be positive"),
+        ({"viscosity": [0.05, 0.05]}, r"nu = \(2,\) numbers: must be one, or one for each of the 1 fields"),
+        ({"viscosity": -1.0}, "nu = -1: must be positive"),
         ({"times": [0.013]}, "times = 0.013: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({"times": [0.0]}, "times = 0: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({"times": []}, "must be one number or a list of numbers"),
@@ -110,7 +114,7 @@ def test_what_cannot_be_forecast_is_refused_in_one_line(emulator, change, line):
     ("factor", "viscosity", "time", "line"),
     [
         (100.0, 0.05, 0.02, r"amplitude .* is outside the training data's .* are these the equation's units\?"),
-        (1.0, 0.1, 0.02, "viscosity 0.1 is outside the training data's 0.05 … 0.05: the error there is unknown"),
+        (1.0, 0.1, 0.02, "nu = 0.1 is outside the training data's 0.05 … 0.05: the error there is unknown"),
         (1.0, 0.05, 2.02, "time 2.02 is beyond 2, the longest forecast that was scored"),
     ],
 )

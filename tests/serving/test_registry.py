@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from universal_simulator.configuration import Promotion
-from universal_simulator.pipelines.promote.nodes import conclude, crown, hold_against_champion
+from universal_simulator.pipelines.promote.nodes import compare_with_champion, enforce_conditions, promote_candidate
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.pyfunc import Served
 from universal_simulator.serving.registry import ALIAS, MODEL, Registry
@@ -56,9 +56,9 @@ def registry(uri):
 
 
 def promote(registry, candidate, rule=RULE):
-    conditions = hold_against_champion(registry, candidate, rule)
-    history = crown(registry, conditions, candidate, rule)
-    conclude(conditions, history, candidate)
+    conditions = compare_with_champion(registry, candidate, rule)
+    history = promote_candidate(registry, conditions, candidate, rule)
+    enforce_conditions(conditions, history, candidate)
     return history
 
 
@@ -119,8 +119,8 @@ def test_mlflow_serves_it_without_code_in_the_model(first, emulator):
     fields = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)[None].astype(np.float32)
     inputs = {"u0": fields, "viscosity": np.array([0.05], np.float32)}
     one = model.predict(inputs, params={"times": [0.1]})
-    np.testing.assert_allclose(one, emulator.rollout(fields, 0.05, [0.1])[:, None], atol=1e-6)
-    assert model.predict(inputs, params={"times": [0.02, 0.1], "members": 3}).shape == (1, 3, 2, 64)
+    np.testing.assert_allclose(one["u"], emulator.rollout(fields, 0.05, [0.1])[:, None], atol=1e-6)
+    assert model.predict(inputs, params={"times": [0.02, 0.1], "members": 3})["u"].shape == (1, 3, 2, 64)
     kept = {file.suffix for file in Path(download_artifacts(f"models:/{MODEL}@{ALIAS}")).rglob("*") if file.is_file()}
     assert not kept & {".py", ".pkl", ".pickle", ".pt"}
 
@@ -132,7 +132,7 @@ def test_a_candidate_that_gains_too_little_is_refused_and_the_champion_stays(reg
         match=r"candidate = close: must meet every condition, missed error of a rollout = 0.0498 \(champion 0.05\), wanted at least 0.01 lower, relatively; version 1 stays champion",
     ):
         promote(registry, "close")
-    assert champions(crown(registry, hold_against_champion(registry, "golden", RULE), "golden", RULE)) == [
+    assert champions(promote_candidate(registry, compare_with_champion(registry, "golden", RULE), "golden", RULE)) == [
         (1, "golden")
     ]
 
@@ -153,8 +153,8 @@ def test_a_better_candidate_takes_over_and_demotion_gives_back(registry, first, 
     assert champions(history) == [(2, "better")]
     assert history["over"].tolist() == ["1", ""]
     demote = Promotion(demote=True)
-    nothing = hold_against_champion(registry, None, demote)
-    back = crown(registry, nothing, None, demote)
+    nothing = compare_with_champion(registry, None, demote)
+    back = promote_candidate(registry, nothing, None, demote)
     assert champions(back) == [(1, "golden")]
     assert back.loc[0, "demoted_at"]
     assert "version 1 (golden) is champion again" in caplog.text
@@ -178,9 +178,9 @@ def test_a_candidate_without_a_model_is_refused(registry, uri, candidate, line):
         promote(registry, candidate)
 
 
-@pytest.mark.parametrize("name", ["u0", "viscosity"])
+@pytest.mark.parametrize("name", ["u0", "nu"])
 def test_a_request_without_a_field_or_its_viscosity_is_refused(emulator, name):
-    inputs = {"u0": np.zeros((1, 64)), "viscosity": np.array([0.05])}
+    inputs = {"u0": np.zeros((1, 64)), "nu": np.array([0.05])}
     del inputs[name]
     with pytest.raises(InputError, match=f"{name} = missing: must be in the inputs"):
         Served(emulator).predict(inputs)

@@ -88,7 +88,6 @@ def test_another_kind_replaces_a_section_entirely(load):
         ({"operator.training.learning_rate": float("nan")}, "learning_rate = nan: must be a finite number"),
         ({"operator.network.heads": 3}, "operator.network: heads = 3 must divide hidden_width = 64; change either"),
         ({"operator.network.depths": [1, 2]}, "operator.network.depths[2] = missing: must be there, in a list of that length"),
-        ({"data.viscosities": [-1]}, "data.viscosities[0] = -1: must be greater than 0"),
         ({"data.source.kind": "publishd"}, "did you mean published?"),
         ({"data.source.chunkk": 1}, "data.source.chunkk = 1: no such parameter; did you mean data.source.chunk?"),
         ({"compute.device": "gpu"}, "compute.device = gpu: must be 'auto', 'cpu' or 'cuda'; the default is auto"),

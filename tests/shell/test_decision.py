@@ -107,7 +107,7 @@ def test_the_champion_forecasts_the_same_from_the_command_line_and_over_http(fol
     with serving(*serve, "--port", "{port}", ready="/ping", MLFLOW_TRACKING_URI=store) as address:
         answer = requests.post(f"{address}/invocations", json=request, timeout=60)
     assert answer.ok, answer.text
-    served = np.array(answer.json()["predictions"])
+    served = np.array(answer.json()["predictions"]["u"])
     assert served.shape == (1, 1, 2, 64)
     np.testing.assert_allclose(served[:, 0], predicted, atol=1e-5)
 

@@ -81,7 +81,7 @@ def test_the_dry_run_trains_every_stage_once_on_few_trajectories(load):
 
 def test_the_champion_is_sota_v1_on_thin_fronts_in_forty_long_steps(load):
     champion, sota = load(experiment="champion"), load(experiment="sota_v1")
-    assert champion["data"]["viscosities"] == [0.001]
+    assert champion["data"]["parameters"] == {"nu": [0.001]}
     assert champion["data"]["time_stride"] * 0.01 * 40 == pytest.approx(2.0)
     for stage in ("operator", "diffusion_residual"):
         assert champion[stage]["time_strides"] == [5]

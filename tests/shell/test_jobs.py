@@ -16,8 +16,10 @@ from kedro.pipeline import node
 from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.compute import device
 from universal_simulator.configuration import Compute, Data
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Latents
 from universal_simulator.pipelines.data_engineering.nodes import solve
+from universal_simulator.problems import find
 from universal_simulator.processes import agent, team, worker
 from universal_simulator.processes.__main__ import join
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
@@ -33,8 +35,9 @@ STATE, HISTORY = (
 
 def test_latents_of_several_chunks_become_one_store(tmp_path):
     config = {"type": LATENTS, "filepath": str(tmp_path / "train_latents")}
-    values = np.arange(5 * 3 * 2 * 4, dtype=np.float32).reshape(5, 3, 2, 4)
-    whole = Latents(values, np.arange(5, dtype=np.float32), np.full(5, 0.1), np.arange(3.0), "made-of")
+    values = np.arange(5 * 3 * 2 * 4, dtype=np.float32).reshape(5, 3, 1, 8)
+    arrays = (values, np.arange(5, dtype=np.float32)[:, None], np.full((5, 1), 0.1), np.arange(3.0))
+    whole = Latents(*arrays, find("burgers").facts, Grid.interval(8), "made-of")
     keep = Job(number=1, call=Call(function="", inputs=[]), outputs=[config], threads=1).keeper()
     for first, last in ((0, 2), (2, 4), (4, 5)):
         keep(LatentsChunk(first, 5, whole.part(slice(first, last))))
@@ -109,10 +112,17 @@ def shared(tmp_path, monkeypatch):
 
 def test_a_job_that_is_written_down_holds_no_secret_and_hands_over_what_passes_in_memory(tmp_path):
     raw = "universal_simulator.catalog.trajectories.RawStoreDataset"
-    entry = {"type": raw, "filepath": str(tmp_path / "01_raw"), "credentials": {"key": "a", "secret": "hidden"}}
+    entry = {
+        "type": raw,
+        "filepath": str(tmp_path / "01_raw"),
+        "problem": "burgers",
+        "credentials": {"key": "a", "secret": "hidden"},
+    }
     catalog = DataCatalog.from_config({"raw_store": entry})
     solving = node(solve, ["raw_store", "params:data"], "raw_solved")
-    catalog["params:data"] = Data().model_dump(mode="json")
+    catalog["params:data"] = Data(train=2, validation=1, test=1, time_stride=1, source={"kind": "solve"}).model_dump(
+        mode="json"
+    )
     assert "hidden" not in describe(solving, catalog, {}).model_dump_json()
     assert folder_of(solving, catalog) == tmp_path
     kept = dataset(aside("raw_solved", catalog, tmp_path / "1"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from universal_simulator.configuration import Parameters
 from universal_simulator.shell.configuration_loader import ExperimentLoader, nest
+from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.refusals import parameter_paths
 
@@ -31,7 +32,7 @@ def refusal(complete):
 
     def ask(overrides: dict[str, Any]) -> str | None:
         try:
-            complete._merged(["golden"], nest(overrides))
+            refuse_misfit(Parameters.model_validate(complete._merged(["golden"], nest(overrides))))
         except InputError as error:
             return str(error)
         return None
@@ -94,11 +95,18 @@ PAIRS = [
     ({"operator.time_strides": [2, 201]}, "= 201 must be below the 201 snapshots"),
     ({"data.time_stride": 201}, "time_stride = 201 must be below the 201 snapshots"),
     ({"data.train": 1}, "train = 1 must be at least 2"),
-    ({"data.train": 9601, "data.source.kind": "published"}, "= 10001 for each viscosity must not exceed the 10000 samples"),
-    ({"data.source.samples": 2399}, "= 2400 for each viscosity must not exceed the 2399 samples of source.kind = solve"),
-    ({"data.viscosities": [0.01, 0.01]}, "viscosities = [0.01, 0.01] must differ; drop"),
-    ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 viscosities; take 2001"),
-    ({"data.viscosities": []}, "data.viscosities = []: "),
+    ({"data.train": 9601, "data.source.kind": "published"}, "= 10001 for each set of parameters must not exceed the 10000 samples"),
+    ({"data.source.samples": 2399}, "= 2400 for each set of parameters must not exceed the 2399 samples of source.kind = solve"),
+    ({"data.viscosities": [0.01, 0.01]}, "parameters.nu = [0.01, 0.01] must differ; drop"),
+    ({"data.viscosities": [-1]}, "parameters.nu = -1: must be positive and finite; correct it"),
+    ({"data.parameters": {"mu": [1.0]}}, "parameters = mu: must be one of nu for burgers; drop it"),
+    ({"problem": "diffusion_reaction", "data.viscosities": [1.0]}, "data.viscosities = [1.0] must be left out for diffusion_reaction"),
+    ({"problem": "data_only"}, "data.source.kind = solve: data_only has no solver"),
+    ({"problem": "burger"}, "problem = burger: must be one of "),
+    ({"problem": "no.such.module"}, "problem = no.such.module: "),
+    ({"data.source.family": "waves"}, "data.source.family = waves: must be null, it has one family only for burgers"),
+    ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 sets of parameters; take 2001"),
+    ({"data.viscosities": []}, "data.parameters.nu = []: "),
     ({"data.folder": "../elsewhere"}, "data.folder = ../elsewhere: "),
     ({"data.folder": "/etc"}, "data.folder = /etc: "),
     ({"experiment.name": "../../etc/passwd"}, "experiment.name = ../../etc/passwd: "),

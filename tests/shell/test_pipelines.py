@@ -1,5 +1,9 @@
 """The registered pipelines fit the catalog, and Kedro-Viz can order their layers."""
 
+import pickle
+import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 import pytest
@@ -8,10 +12,10 @@ from kedro.framework.session import KedroSession
 from kedro.pipeline import Pipeline
 
 from universal_simulator.cli import _complete
-from universal_simulator.pipeline_registry import PIPELINES, STAGES
+from universal_simulator.pipeline_registry import PIPELINES, STAGES, plain_name, register_pipelines
 from universal_simulator.shell.hooks.timing import stage_of
 
-IN_MEMORY = {"emulator", "uncalibrated_emulator", "raw_solved", "raw_origins"}
+IN_MEMORY = {"raw_solved", "raw_origins"}
 """What passes from node to node without being kept."""
 
 
@@ -65,11 +69,48 @@ def test_a_stage_is_a_namespace_that_leaves_the_names_of_datasets_alone(register
     assert not [name for name in registered["full"].datasets() if "." in name and not name.startswith("params:")]
 
 
-@pytest.mark.parametrize("given", ["train_operator", "operator.train_operator__5b8c6551", "train_operator__5b8c6551"])
+@pytest.mark.parametrize("given", ["train_operator", "operator.train_operator"])
 def test_a_node_is_named_with_or_without_its_stage(registered, given):
     (full,) = _complete([given], registered["full"].nodes)
-    assert full == "operator.train_operator__5b8c6551"
+    assert full == "operator.train_operator"
     registered["full"].from_nodes(full)
+
+
+@pytest.mark.parametrize("given", ["describe", "data_card"])
+def test_a_node_is_named_by_how_it_alone_begins_or_by_what_it_makes(registered, given):
+    assert _complete([given], registered["data_engineering"].nodes) == ["data_engineering.describe_data"]
+
+
+VERBS = {
+    "acquire", "assemble", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce", "enter", "evaluate",
+    "forecast", "measure", "pair", "plan", "precompute", "prepare", "promote", "score", "search", "select", "solve", "split",
+    "tabulate", "train", "validate", "write",
+}  # fmt: skip
+"""What people in the field say that they do with data, models and results."""
+
+
+def test_every_node_is_named_by_a_verb_of_the_field_and_what_it_is_done_to(registered):
+    names = {plain_name(node) for pipeline in registered.values() for node in pipeline.nodes}
+    assert not [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)]
+    assert {name.partition("_")[0] for name in names} <= VERBS
+
+
+def test_names_of_pipelines_are_known_before_their_nodes_are_imported():
+    code = (
+        "import sys, universal_simulator.pipeline_registry as r; print(*r.register_pipelines(), 'torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert told == [*PIPELINES, "False"]
+
+
+def test_a_pipeline_is_built_once_it_is_looked_into_and_shows_real_functions(registered):
+    pipeline = pickle.loads(pickle.dumps(registered["promote"]))
+    (node,) = pipeline.only_nodes("promote.promote_candidate").nodes
+    assert node.func.__doc__.startswith("Move the alias if every condition holds")
+    both = registered["full"] + registered["promote"]
+    assert both.nodes == Pipeline([*registered["full"].nodes, *pipeline.nodes]).nodes
+    with pytest.raises(AttributeError, match="LazyPipeline has no __wrapped__"):
+        _ = register_pipelines()["full"].__wrapped__
 
 
 def test_a_name_that_several_nodes_have_is_left_as_it_is(registered):

@@ -7,6 +7,7 @@ import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
+from kedro_viz.integrations.kedro.run_hooks import PipelineRunStatusHook
 
 from universal_simulator.shell.runner import SequentialRunner
 from universal_simulator.support.errors import InputError
@@ -119,13 +120,32 @@ def test_an_artefact_without_its_stamp_is_made_again(work):
     assert work.run() == ["number", "check"]
 
 
+def test_kedro_viz_keeps_the_status_of_runs_and_warns_of_nothing(work, tmp_path, monkeypatch, caplog):
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.kedro]\npackage_name='mine'\nproject_name='m'\nkedro_init_version='1'"
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    status = PipelineRunStatusHook()
+    status.before_pipeline_run({"pipeline_names": ["full"], "runner": str(SequentialRunner())}, work.pipeline)
+    for one in work.pipeline.nodes:
+        status.before_node_run(one)
+        status.after_node_run(one)
+    status.after_pipeline_run()
+    told = json.loads((tmp_path / ".viz/kedro_pipeline_events.json").read_text())
+    assert [event["node"] for event in told if event["event"] == "after_node_run"] == [
+        "number", "double", "sign", "report", "check"
+    ]  # fmt: skip
+    assert "Workflow tracking is disabled" not in caplog.text
+
+
 def test_force_makes_everything_again(work):
     assert work.run(force=True) == ["number", "double", "sign", "report", "check"]
     assert work.run() == ["check"]
 
 
 def test_other_code_makes_its_artefacts_stale(work, monkeypatch):
-    monkeypatch.setattr("universal_simulator.shell.runner.code_fingerprint", lambda module: "other")
+    monkeypatch.setattr("universal_simulator.shell.runner.code_behind", lambda module, *values: "other")
     assert work.run() == ["number", "double", "sign", "report", "check"]
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from universal_simulator import problems
 from universal_simulator.support import fingerprints
-from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.fingerprints import code_behind, code_fingerprint, reaches
 
 CODE = """
 from universal_simulator.fields import frame
@@ -43,8 +44,10 @@ def test_what_it_does_and_what_it_imports_count(named, change):
 
 def test_a_stage_reaches_its_network_and_the_loop_but_not_the_reports():
     reached = fingerprints._closure("universal_simulator.pipelines.operator.nodes")
-    for name in ("training.loop", "networks.u_transformer", "fields.latents", "pipelines.stages"):
+    for name in ("training.loop", "fields.latents", "pipelines.training_stage"):
         assert f"universal_simulator.{name}" in reached
+    network = fingerprints.named_modules({"operator": {"network": {"kind": "u_transformer"}}})
+    assert list(network) == ["universal_simulator.networks.u_transformer"]
     assert not [name for name in reached if "reporting" in name or "configuration" in name or "evaluation" in name]
 
 
@@ -67,3 +70,31 @@ def test_a_report_is_named_with_its_template_and_style():
     tree = fingerprints._tree("universal_simulator.reporting.page")
     beside = fingerprints._beside("universal_simulator.reporting.page", tree)
     assert {path.name for path in beside} == {"page.html.j2", "page.css"}
+
+
+STAGES = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_learns_by_holds_no_problem_and_no_baseline(stage):
+    module = f"universal_simulator.pipelines.{stage}.nodes"
+    assert not reaches(module, "universal_simulator.problems")
+    reached = fingerprints._closure(module)
+    assert not [name for name in reached if ".problems" in name or ".baselines" in name]
+    assert not {"universal_simulator.networks.u_net", "universal_simulator.networks.fourier"} & reached
+
+
+def test_another_problem_in_the_room_changes_no_earlier_stage_and_no_other_problem(tmp_path, monkeypatch):
+    def keys() -> list[str]:
+        for cached in (code_fingerprint, fingerprints._content, fingerprints._source):
+            cached.cache_clear()
+        stages = [code_behind(f"universal_simulator.pipelines.{stage}.nodes") for stage in STAGES]
+        return [*stages, code_behind("universal_simulator.pipelines.evaluation.nodes", {"problem": "burgers"})]
+
+    before = keys()
+    (tmp_path / "of_a_test.py").write_text("from universal_simulator.physics import solver\n")
+    monkeypatch.setattr(problems, "__path__", [*problems.__path__, str(tmp_path)])
+    assert "of_a_test" in problems.names()
+    assert keys() == before
+    there = code_behind("universal_simulator.pipelines.evaluation.nodes", {"problem": "of_a_test"})
+    assert there != before[-1]

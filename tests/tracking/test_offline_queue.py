@@ -1,5 +1,6 @@
 """A tracking store that is away costs nothing but time: records wait in a file, and a later run sends them."""
 
+import json
 import logging
 import os
 import subprocess
@@ -11,22 +12,23 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from universal_simulator.tracking import offline_queue
-from universal_simulator.tracking.runs import Run
+from universal_simulator.tracking import data_sets, offline_queue
+from universal_simulator.tracking.runs import Place, Run
 
 PROJECT = Path(__file__).parents[2]
+DATA = {
+    "problem": "burgers",
+    "data": {"parameters": {"nu": [0.01]}, "source": {"kind": "solve"}, "train": 48, "test": 8},
+}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Set mlflow up for a store of its own; return its address."""
+    """Return the address of a store with one experiment, whose id is 1."""
     folder = tmp_path_factory.mktemp("store")
-    earlier, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder}/mlflow.db"
-    mlflow.set_tracking_uri(uri)
-    mlflow.create_experiment("mine", artifact_location=str(folder / "artifacts"))
-    mlflow.set_experiment("mine")
-    yield uri
-    mlflow.set_tracking_uri(earlier)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    assert mlflow.MlflowClient(uri).create_experiment("mine", artifact_location=str(folder / "artifacts")) == "1"
+    return uri
 
 
 class Away:
@@ -44,27 +46,34 @@ def test_what_a_store_would_not_take_is_sent_by_the_next_run(store, tmp_path, mo
     (tmp_path / "scores.json").write_text("of this run")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/operator.txt").write_text("of this run")
-    run = Run.start("first", {}, {}, "", tmp_path / "unsent")
+    run = Run.start(Place(store, "1", tmp_path / "unsent"), "first", {}, {}, "")
     with monkeypatch.context() as away:
         away.setattr(run, "_client", Away())
-        away.setattr(mlflow, "end_run", Away().end_run)
         run.tag("operator.retried", "step 3")
         run.document({"a": 1}, "configuration/parameters.yml")
+        run.reads(data_sets.describe(DATA, "0123abcd", ["train_latents", "test_trajectories"]))
         run.artifact(tmp_path / "scores.json", "results")
         run.artifact(tmp_path / "weights", "models")
         run.metrics.add("operator/train_loss", 0.5, 7)
         run.end("FINISHED")
-    mlflow.end_run("FAILED")  # what the store believes without us
+    mlflow.MlflowClient(store).set_terminated(run.run_id, "FAILED")  # what the store believes without us
     assert "secret" not in caplog.text + "".join(path.read_text() for path in (tmp_path / "unsent").glob("*.json"))
-    assert "6 records wait in" in caplog.text
+    assert "7 records wait in" in caplog.text
     for replaced in ("scores.json", "weights/operator.txt"):
         (tmp_path / replaced).write_text("of the run after it")
     assert offline_queue.send(tmp_path / "unsent", f"sqlite:///{tmp_path}/another.db") == 0
     assert offline_queue.send(tmp_path / "unsent", store) == 1
-    found = mlflow.MlflowClient().get_run(run.run_id)
+    found = mlflow.MlflowClient(store).get_run(run.run_id)
     assert found.info.status == "FINISHED"
     assert found.data.tags["operator.retried"] == "step 3"
     assert found.data.metrics["operator/train_loss"] == 0.5
+    assert [(one.tags[0].value, one.dataset.name, one.dataset.digest) for one in found.inputs.dataset_inputs] == [
+        ("training", "burgers-train", "0123abcd"), ("testing", "burgers-test", "0123abcd")
+    ]  # fmt: skip
+    assert json.loads(found.inputs.dataset_inputs[0].dataset.profile) == {
+        "trajectories": 48,
+        "parameters": {"nu": [0.01]},
+    }
     place = Path(found.info.artifact_uri.removeprefix("file://"))
     assert (place / "results/scores.json").read_text() == "of this run"
     assert (place / "models/weights/operator.txt").read_text() == "of this run"
@@ -81,12 +90,12 @@ def test_what_nobody_can_send_stays_and_stops_nobody(tmp_path, content, caplog):
 
 
 def test_what_the_store_refuses_of_one_run_keeps_no_other_waiting(store, tmp_path):
-    run = Run.start("second", {}, {}, "")
-    mlflow.end_run("FAILED")
+    run = Run.start(Place(store, "1"), "second", {}, {}, "")
+    run.end("FAILED")
     offline_queue.keep(tmp_path, "0" * 32, store, [["set_terminated", "FINISHED"]])  # a run that was deleted since
     offline_queue.keep(tmp_path, run.run_id, store, [["set_tag", "ended", "late"]])
     assert offline_queue.send(tmp_path, store) == 1
-    assert mlflow.MlflowClient().get_run(run.run_id).data.tags["ended"] == "late"
+    assert mlflow.MlflowClient(store).get_run(run.run_id).data.tags["ended"] == "late"
     assert [path.stem for path in tmp_path.glob("*.json")] == ["0" * 32]
 
 

@@ -14,12 +14,13 @@ from kedro.pipeline import Pipeline, node
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
-from universal_simulator.shell.hooks.recording import TrackingHooks, _make_store, flatten
+from universal_simulator.shell.hooks.recording import TrackingHooks, flatten
 from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.interruption import deferred
 from universal_simulator.tracking import provenance
-from universal_simulator.tracking.runs import MetricBuffer, reachable
+from universal_simulator.tracking.runs import MetricBuffer
+from universal_simulator.tracking.store import make, reachable
 
 
 class Store:
@@ -95,7 +96,7 @@ def test_epochs_become_metrics_named_after_their_stage():
 
 def test_a_store_that_does_not_answer_is_told_without_its_password():
     with (
-        pytest.raises(InputError, match=r"tracking uri = http://\*\*\*@host: must answer \(.*\); check MLFLOW") as told,
+        pytest.raises(InputError, match=r"tracking uri = http://\*\*\*@host: must answer \(.*\); check server") as told,
         reachable("http://me:secret@host"),
     ):
         raise ConnectionError("no route to http://me:secret@host")
@@ -109,7 +110,10 @@ def test_of_a_database_s_refusal_only_the_reason_is_told():
         except OperationalError as error:
             raise MlflowException(f"(raised as a result of Query-invoked autoflush; {error}") from error
 
-    with pytest.raises(InputError, match=r"must answer \(database or disk is full\); check"), reachable("sqlite:///x"):
+    with (
+        pytest.raises(InputError, match=r"must answer \(database or disk is full\); make room"),
+        reachable("sqlite:///x"),
+    ):
         refuse()
 
 
@@ -162,15 +166,34 @@ def test_a_polite_kill_does_not_wait_for_a_store_that_hangs(early):
     assert len(buffer.take()) == 1
 
 
-def test_the_commit_is_known_in_a_checkout_and_nowhere_else(tmp_path):
-    assert "git_commit" not in provenance.code(tmp_path)
-    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
-        author = {f"GIT_{who}_{what}": "someone" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        subprocess.run(["git", "-C", tmp_path, *words], check=True, env=os.environ | author)
-    assert provenance.code(tmp_path)["git_dirty"] == "false"
+def git(folder, *words):
+    author = {f"GIT_{who}_{what}": "someone" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["git", "-C", folder, *words], check=True, env=os.environ | author)
+
+
+def test_the_commit_is_known_in_the_checkout_that_holds_the_code_and_in_no_other_around_it(tmp_path):
+    package = tmp_path / ".venv" / "lib" / "universal_simulator"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    assert "git_commit" not in provenance.code(package)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "of somebody's own project, with ours installed in it")
+    assert "git_commit" not in provenance.code(package)
+    git(tmp_path, "add", str(package))
+    git(tmp_path, "commit", "-q", "-m", "with our code")
+    assert provenance.code(package)["git_dirty"] == "false"
     (tmp_path / "new.py").touch()
-    assert provenance.code(tmp_path)["git_dirty"] == "true"
-    assert len(provenance.code(tmp_path)["git_commit"]) == 40
+    assert provenance.code(package)["git_dirty"] == "true"
+    assert len(provenance.code(package)["git_commit"]) == 40
+
+
+def test_the_variables_of_a_git_hook_name_no_commit_of_ours(tmp_path, monkeypatch):
+    ours = provenance.code().get("git_commit")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "another")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert provenance.code().get("git_commit") == ours
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")])
@@ -218,10 +241,10 @@ def test_a_local_store_is_created_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as killed:
         killed.setattr("mlflow.MlflowClient.__init__", die)
         with pytest.raises(KeyboardInterrupt):
-            _make_store(f"sqlite:///{place}")
-    assert list(place.parent.iterdir()) == []
-    _make_store(f"sqlite:///{place}")
-    assert [path.name for path in place.parent.iterdir()] == ["mlflow.db"]
+            make(f"sqlite:///{place}")
+    assert [path.name for path in place.parent.iterdir() if path.suffix != ".lock"] == []
+    make(f"sqlite:///{place}")
+    assert [path.name for path in place.parent.iterdir() if path.suffix != ".lock"] == ["mlflow.db"]
     content = place.read_bytes()
-    _make_store(f"sqlite:///{place}")
+    make(f"sqlite:///{place}")
     assert place.read_bytes() == content

@@ -12,7 +12,7 @@ from universal_simulator.compute.seeding import derive, fresh_weights, stream
 from universal_simulator.configuration import Training
 from universal_simulator.support.interruption import deferred
 from universal_simulator.training.loop import DivergenceError, Stage, train
-from universal_simulator.training.schedule import follow, learning_rate
+from universal_simulator.training.schedule import learning_rate, update_ema
 
 SETTINGS = Training(
     epochs=6,
@@ -259,9 +259,9 @@ def test_the_average_follows_with_its_decay():
     network, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     nn.init.constant_(network.weight, 1.0)
     nn.init.constant_(average.weight, 0.0)
-    follow(average, network, 0.9, step=10_000)
+    update_ema(average, network, 0.9, step=10_000)
     assert average.weight.item() == pytest.approx(0.1)
-    follow(average, network, 0.9, step=0)
+    update_ema(average, network, 0.9, step=0)
     assert average.weight.item() == pytest.approx(0.1 + 0.9 * 0.9), "the first steps must be forgotten fast"
 
 

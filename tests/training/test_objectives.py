@@ -9,12 +9,12 @@ from torch import nn
 from universal_simulator.fields.latents import Window
 from universal_simulator.training.objectives import step_error
 
-TOKENS, DIM = 8, 8
+POINTS = 64
 
 
 def wave(number: int, amplitude: float = 1.0) -> torch.Tensor:
-    x = (torch.arange(TOKENS * DIM) + 0.5) / (TOKENS * DIM)
-    return (amplitude * torch.sin(2 * math.pi * number * x)).view(1, TOKENS, DIM)
+    x = (torch.arange(POINTS) + 0.5) / POINTS
+    return (amplitude * torch.sin(2 * math.pi * number * x)).view(1, 1, POINTS)
 
 
 class Erring(nn.Module):
@@ -24,8 +24,8 @@ class Erring(nn.Module):
 
 def loss(*, mean: float, steps: int, spectral: float) -> float:
     """Return the loss of a network that adds wave 3 at a hundredth in every step, where the truth stays wave 1."""
-    truth = wave(1)[:, None].expand(1, steps + 1, TOKENS, DIM)
-    window = Window(truth, torch.tensor([mean]), torch.tensor([0.01]), torch.tensor([0.02]))
+    truth = wave(1)[:, None].expand(1, steps + 1, 1, POINTS)
+    window = Window(truth, torch.tensor([[mean]]), torch.tensor([[0.01]]), torch.tensor([0.02]))
     return step_error(Erring(), window, 0.0, torch.Generator(), spectral=spectral).item()
 
 

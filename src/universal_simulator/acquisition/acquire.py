@@ -3,35 +3,29 @@
 from typing import Any, assert_never
 
 from universal_simulator.acquisition import bucket, published, solve
-from universal_simulator.acquisition.store import RawStore
+from universal_simulator.acquisition.store import RawFile, RawStore
 from universal_simulator.configuration import BucketSource, Data, LocalSource, PublishedSource, SolveSource
-from universal_simulator.physics.equations import Equation, equation
-
-
-def equations(data: Data) -> list[Equation]:
-    """Return what the data set is about, one equation for each value of its parameter."""
-    return [equation(data.equation, parameter) for parameter in data.viscosities]
-
-
-def needed(data: Data) -> int:
-    """Return how many trajectories of each equation the splits take."""
-    return (data.train + data.validation + data.test) // len(data.viscosities)
 
 
 def acquire(store: RawStore, data: Data) -> dict[str, dict[str, Any]]:
     """See to it that every file is in the store; return, by file name, what was done for it."""
-    return {store.path(of).name: _acquire(store, of, data) for of in equations(data)}
+    return {one.path.name: _acquire(store, one, data) for one in store.files(data)}
 
 
-def _acquire(store: RawStore, of: Equation, data: Data) -> dict[str, Any]:
-    path = store.path(of)
+def order(store: RawStore, one: RawFile, source: SolveSource) -> solve.Order:
+    """Return what is to be solved for a file."""
+    assert one.parameters is not None, "only files of others leave their parameters open"
+    return solve.Order.of(store.problem, one.parameters, source)
+
+
+def _acquire(store: RawStore, one: RawFile, data: Data) -> dict[str, Any]:
     match data.source:
         case SolveSource() as source:
-            return solve.provide(path, of, source, source.samples or needed(data))
+            return solve.provide(one.path, order(store, one, source), source.samples or data.needed)
         case PublishedSource() as source:
-            return published.provide(path, source)
+            return published.provide(one.path, source)
         case BucketSource() as source:
-            return bucket.provide(path, source, store.credentials)
+            return bucket.provide(one.path, source, store.credentials)
         case LocalSource():
             return {}
         case _:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from universal_simulator.acquisition.download import Interrupted, Patience, Stream, fetch
+from universal_simulator.acquisition.http import LONGEST_REASON, no_patience_mends
 from universal_simulator.acquisition.published import explained
 from universal_simulator.configuration import BucketSource
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.places import refuse_no_scheme
 
 PIECE = 1 << 23
 CONNECTION = {"connect_timeout": 15, "read_timeout": 60, "retries": {"max_attempts": 2}}
@@ -58,6 +60,7 @@ def _connect(credentials: Mapping[str, Any]) -> Any:
 
     given = {name: value for name, value in credentials.items() if value not in (None, "")}
     client = {name: value for name, value in given.pop("client_kwargs", {}).items() if value not in (None, "")}
+    refuse_no_scheme("B2_ENDPOINT", client.get("endpoint_url"))
     return s3fs.S3FileSystem(**given, client_kwargs=client, config_kwargs=CONNECTION, skip_instance_cache=True)
 
 
@@ -103,17 +106,25 @@ def _patiently(ask: Any) -> Any:
 
 def _asked(ask: Any) -> Any:
     """Turn what a bucket's client raises into what may pass (Interrupted) and what stays (InputError)."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from botocore import exceptions as told
 
     try:
         return ask()
     except FileNotFoundError:
         raise
-    except (NoCredentialsError, PermissionError) as error:
+    except (told.NoCredentialsError, PermissionError) as error:
         raise InputError(
-            f"bucket credentials = refused ({str(error) or type(error).__name__}), must allow reading; set B2_KEY, "
+            f"bucket credentials = refused ({_said(error)}), must allow reading; set B2_KEY, "
             "B2_SECRET and B2_ENDPOINT, or conf/local/credentials.yml"
         ) from None
-    except (BotoCoreError, ClientError, OSError) as error:
-        said = " ".join(str(error).split())[:150]
-        raise Interrupted(f"the bucket answers {type(error).__name__}: {said}") from None
+    except (told.ProfileNotFound, told.ConfigParseError, told.ParamValidationError, ValueError) as error:
+        raise InputError(
+            f"bucket = not asked ({_said(error)}), must be; correct data.source.uri, B2_ENDPOINT or AWS_* variables"
+        ) from None
+    except (told.BotoCoreError, told.ClientError, OSError) as error:
+        lasting = no_patience_mends("bucket", error)
+        raise lasting or Interrupted(f"the bucket answers {type(error).__name__}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

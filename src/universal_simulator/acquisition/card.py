@@ -1,66 +1,105 @@
-"""The data card: what these numbers are, in a page that stays beside them."""
+"""The data card: what these numbers are, in a page that stays beside them.
 
-from typing import Any
-
-from universal_simulator.acquisition.acquire import equations
-from universal_simulator.configuration import Data
-from universal_simulator.fields.statistics import Statistics
-
-DEPARTURES = """\
-## Differences from the published generator
-
-- Initial conditions are of the same family; the true period is used (the published code divides by the distance of the
-  first and the last cell, which leaves a small jump at the boundary), and every draw is independent (the published code
-  uses random keys twice).
-- Ours are solved by a pseudo-spectral method with as many points as the thinnest front needs, the published ones by a
-  finite-volume scheme on the grid itself. Where fronts are thinner than a cell (ν ≤ 0.002) the published files contain
-  that scheme's own dissipation, and the two differ by it.
-- Ours are values at the cell centres, not averages over cells; sample i begins alike for every viscosity.
+It says what was done and found, and of files that others made what they say themselves: no more.
 """
 
+import json
+from collections.abc import Iterator
+from typing import Any
 
-def data_card(data: Data, manifest: dict[str, Any], statistics: Statistics) -> str:
+from universal_simulator.acquisition.dead import told
+from universal_simulator.configuration import Data
+from universal_simulator.fields.statistics import Statistics
+from universal_simulator.problems.problem import Problem
+
+CHECKED = """\
+Checked: layout, grid (uniform cell centres), one time axis for all files, parameter, every number finite and none that
+the file calls missing or invalid, every checksum there is, trajectories in which nothing happens or that stand there
+twice. Mass drift is the largest change of a spatial mean from the first snapshot to the last."""
+
+
+def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics: Statistics) -> str:
     """Write the card in Markdown."""
-    lines = [f"# Data card: {data.equation}", "", "## Equation and conventions", ""]
-    lines += [f"- {of.identity}, periodic on x in (0, 1)" for of in equations(data)]
+    files = manifest["files"]
+    ours = [name for name, entry in files.items() if _is_ours(entry)]
+    family = problem.family(getattr(data.source, "family", None)) if ours else None
+    lines = [f"# Data card: {problem.name}", "", "## Equation and conventions", "", *_conventions(files, ours)]
     lines += [
-        f"- {statistics.points} cell centres (i + ½)/{statistics.points}; the models' time step is "
+        f"- {' × '.join(map(str, statistics.shape))} cell centres; the models' time step is "
         f"{statistics.time_step:g}, every {data.time_stride} snapshots",
         f"- source: {data.source.model_dump_json()}",
         "",
         "## Files",
         "",
-        "| file | samples × snapshots × points | u | mass drift | checksums | CRC-32 of all | how it came |",
-        "|---|---|---|---|---|---|---|",
-        *(_row(name, entry) for name, entry in manifest["files"].items()),
+        "| file | samples × snapshots × points | channel | range | mass drift | checksums | CRC-32 of all | origin |",
+        "|---|---|---|---|---|---|---|---|",
+        *(row for name, entry in files.items() for row in _rows(name, entry)),
         "",
-        *(
-            f"- {name} was made with {entry['settings']}"
-            for name, entry in manifest["files"].items()
-            if entry["settings"]
-        ),
+        *_notes(files, ours),
         "",
-        "Checked: layout, grid (uniform, periodic cell centres), time axis, parameter, every number finite, every "
-        "checksum there is. Mass drift is the largest change of a spatial mean from the first snapshot to the last.",
+        CHECKED,
         "",
-        DEPARTURES,
+        *(["## Initial conditions, and differences from published data", "", family.text, ""] if family else []),
         "## Splits",
         "",
-        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
-        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a trajectory.",
+        _splits(data),
         "",
         "## Statistics of the training split",
         "",
-        *(f"- {name}: {value}" for name, value in statistics.model_dump().items()),
+        *(f"- {name}: {value}" for name, value in statistics.model_dump(exclude={"channels", "parameters"}).items()),
+        *(f"- {one.name}: {one.model_dump(exclude={'name'})}" for one in statistics.channels),
+        *(f"- {one.parameter.name}: {one.minimum:g} … {one.maximum:g}" for one in statistics.parameters),
         "",
     ]
     return "\n".join(lines)
 
 
-def _row(name: str, entry: dict[str, Any]) -> str:
-    found, how = entry["checks"], entry["origin"]
-    came = ", ".join(f"{key} {value}" for key, value in how.items()) or "was there"
+def _splits(data: Data) -> str:
     return (
-        f"| {name} | {found['samples']} × {found['snapshots']} × {found['points']} | {found['minimum']:.3g} … "
-        f"{found['maximum']:.3g} | {found['mass_drift']:.1e} | {found['checksums']} | {found['content']} | {came} |"
+        f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
+        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
+        "trajectory was drawn that repeats another one of its file."
     )
+
+
+def _conventions(files: dict[str, Any], ours: list[str]) -> list[str]:
+    """Return what each file's equation is said to be, and what was not held against the numbers."""
+    lines = [f"- {said}" for said in dict.fromkeys(entry["equation"] for entry in files.values()) if said]
+    lines += [f"- domain: {said}" for said in dict.fromkeys(entry["domain"] for entry in files.values())]
+    if len(ours) < len(files):
+        lines.append("- equation and sides are what parameters and files state; the numbers were not held against them")
+    return lines
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    """Tell whether our solver made a file: it says so, with all of its checksums right."""
+    try:
+        made_by = json.loads(entry["settings"] or "{}").get("made by")
+    except (ValueError, AttributeError):
+        return False
+    have, _, of = str(entry["checks"]["checksums"]).partition(" of ")
+    return made_by == "universal_simulator" and have == of
+
+
+def _notes(files: dict[str, Any], ours: list[str]) -> list[str]:
+    """Return how each file was made, or says that it was, and which of its trajectories were left out."""
+    notes = []
+    for name, entry in files.items():
+        if entry["settings"]:
+            made = "was made" if name in ours else "says of itself that it was made"
+            notes.append(f"- {name} {made} with {entry['settings']}")
+        dead = told(entry["checks"].get("dead", {}), entry["checks"]["samples"])
+        notes += [f"- {name}: {line}; they are in no split" for line in dead]
+    return notes
+
+
+def _rows(name: str, entry: dict[str, Any]) -> Iterator[str]:
+    """Yield a row for every channel of a file."""
+    found, how = entry["checks"], entry["origin"]
+    came = ", ".join(f"{key} {value}" for key, value in how.items()) or "put there by the user"
+    size = f"{found['samples']} × {found['snapshots']} × {' × '.join(map(str, found['shape']))}"
+    for channel, span in found["channels"].items():
+        yield (
+            f"| {name} | {size} | {channel} | {span['minimum']:.3g} … {span['maximum']:.3g} | "
+            f"{span['mass_drift']:.1e} | {found['checksums']} | {found['content']} | {came} |"
+        )

@@ -1,19 +1,37 @@
 """Look at every number of a raw file once, and say what was found."""
 
+import logging
 import zlib
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from universal_simulator.acquisition.pdebench import Layout, blocks
+from universal_simulator.acquisition import dead
+from universal_simulator.acquisition.declared import refuse_unusable
+from universal_simulator.acquisition.layout import Layout, blocks
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
 
 SAMPLES_AT_ONCE = 64
 
+log = logging.getLogger(__name__)
+
 
 class DamagedError(InputError):
     """A file is not what was written."""
+
+
+class Span(BaseModel):
+    """What the numbers of one channel are like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minimum: float
+    maximum: float
+    mass_drift: float
+    """Largest change of a sample's spatial mean between its first and last snapshot."""
+    energy_growth: float
+    """Largest increase of a sample's mean square over that time, relative to the first; below zero it fell for all."""
 
 
 class Findings(BaseModel):
@@ -23,61 +41,77 @@ class Findings(BaseModel):
 
     samples: int
     snapshots: int
-    points: int
-    minimum: float
-    maximum: float
-    mass_drift: float
-    """Largest change of a sample's spatial mean between its first and last snapshot."""
-    energy_growth: float
-    """Largest increase of a sample's mean square over that time, relative to the first; below zero it fell for all."""
+    shape: tuple[int, ...]
+    """Of the grid."""
+    channels: dict[str, Span]
     checksums: str
     """How many trajectories have a checksum in the file, all of which agreed."""
     content: str
     """CRC-32 of all trajectories' bytes, to tell whether two files hold the same."""
+    dead: dict[str, tuple[int, ...]] = {}
+    """What happens in trajectories in which nothing does, and which they are: they enter no split."""
+
+    @property
+    def left_out(self) -> set[int]:
+        """Return the numbers of the trajectories that may not be used."""
+        return {sample for samples in self.dead.values() for sample in samples}
 
 
 def check(layout: Layout) -> Findings:
-    """Read the whole file, a bounded part at a time; refuse what is not a number or not what its checksum says."""
-    found, content = [], 0
-    with progress(f"check {layout.path.name}", layout.shape[0]) as advance:
+    """Read the whole file, a bounded part at a time; refuse what is not a number or not what its checksum says.
+
+    Trajectories in which nothing happens are told, and refused if there are no others.
+    """
+    if layout.slowness:
+        log.warning("%s: %s", layout.path, layout.slowness)
+    found, content, search = [], 0, dead.Search()
+    places = ("point",) if layout.grid.dimensions == 1 else layout.grid.names
+    axes = ("sample", "time", *places)
+    with progress(f"check {layout.path.name}", layout.samples) as advance:
         for start, values in blocks(layout, SAMPLES_AT_ONCE):
             _refuse_altered(layout, start, values)
-            _refuse_non_finite(layout, start, values)
+            for i, name in enumerate(layout.facts.names):
+                says = layout.declared[i] if layout.declared else None
+                refuse_unusable(layout.path, values[:, :, i], axes, says, start, name)
+            search.look(start, values)
             found.append(_summary(values))
             content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
-    lowest, highest, drift, growth = np.array(found).T
+    _tell(layout, search)
     some = 0 if layout.checksums is None else int((layout.checksums != 0).sum())
     return Findings(
-        samples=layout.shape[0],
-        snapshots=layout.shape[1],
-        points=layout.shape[2],
-        minimum=lowest.min(),
-        maximum=highest.max(),
-        mass_drift=drift.max(),
-        energy_growth=growth.max(),
-        checksums=f"{some} of {layout.shape[0]}",
+        samples=layout.samples,
+        snapshots=len(layout.times),
+        shape=layout.grid.shape,
+        channels=_spans(layout, np.stack(found)),
+        checksums=f"{some} of {layout.samples}",
         content=f"{content:08x}",
+        dead={why: tuple(samples) for why, samples in search.found.items()},
     )
 
 
-def _summary(values: np.ndarray) -> tuple[float, float, float, float]:
-    first, last = values[:, 0].astype(np.float64), values[:, -1].astype(np.float64)
-    drift = np.abs(last.mean(-1) - first.mean(-1)).max()
+def _tell(layout: Layout, search: dead.Search) -> None:
+    lines = list(dead.told(search.found, layout.samples))
+    if len(search.samples) == layout.samples:
+        raise InputError(f"{layout.path}: {'; '.join(lines)}, must change in time; there is nothing to learn from them")
+    for line in lines:
+        log.warning("%s: %s: left out of every split, as any forecast of them would be perfect", layout.path, line)
+
+
+def _summary(values: np.ndarray) -> np.ndarray:
+    """Return ``(4, channel)``: lowest, highest, drift of the mean, growth of the mean square."""
+    flat = values.reshape(*values.shape[:3], -1)
+    first, last = flat[:, 0].astype(np.float64), flat[:, -1].astype(np.float64)
+    drift = np.abs(last.mean(-1) - first.mean(-1)).max(0)
     before = np.maximum((first**2).mean(-1), np.finfo(np.float32).tiny)
-    return float(values.min()), float(values.max()), float(drift), float(((last**2).mean(-1) / before - 1).max())
+    growth = ((last**2).mean(-1) / before - 1).max(0)
+    return np.stack([flat.min((0, 1, 3)), flat.max((0, 1, 3)), drift, growth])
 
 
-def _refuse_non_finite(layout: Layout, start: int, values: np.ndarray) -> None:
-    # a sum is not finite if one of its terms is not; it costs no array as large as the values
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum(dtype=np.float64)):
-            return
-    sample, time, point = np.argwhere(~np.isfinite(values))[0]
-    raise InputError(
-        f"{layout.path}: u = {values[sample, time, point]} at sample {start + sample}, time {time}, point {point} must "
-        "be finite; drop the sample, or get the file again"
-    )
+def _spans(layout: Layout, found: np.ndarray) -> dict[str, Span]:
+    lowest, highest, drift, growth = found[:, 0].min(0), found[:, 1].max(0), found[:, 2].max(0), found[:, 3].max(0)
+    columns = zip(layout.facts.names, lowest, highest, drift, growth, strict=True)
+    return {name: Span(minimum=low, maximum=high, mass_drift=d, energy_growth=g) for name, low, high, d, g in columns}
 
 
 def _refuse_altered(layout: Layout, start: int, values: np.ndarray) -> None:

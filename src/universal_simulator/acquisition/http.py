@@ -1,6 +1,8 @@
 """A file on a web server."""
 
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from universal_simulator.acquisition.download import Interrupted, Stream
 from universal_simulator.support.errors import InputError
 
 PIECE = 1 << 20
+LONGEST_REASON = 200
 TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -27,10 +30,13 @@ class WebFile:
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         try:
             answer = requests.get(self.address, headers=headers, stream=True, timeout=self.timeout)
-        except requests.exceptions.InvalidURL as error:
-            raise InputError(f"address = {self.address} must be a valid URL ({error}); correct it") from None
         except requests.RequestException as error:
-            raise Interrupted(f"{self.address} does not answer ({type(error).__name__})") from None
+            if isinstance(error, ValueError):  # as all are that concern the address itself
+                raise InputError(f"address = {self.address} must be a valid URL ({error}); correct it") from None
+            lasting = no_patience_mends(self.address, error)
+            raise lasting or Interrupted(f"{self.address} does not answer ({type(error).__name__})") from None
+        except OSError as error:  # before anything was sent
+            raise InputError(f"REQUESTS_CA_BUNDLE = not usable ({error}), must be; correct it, or unset it") from None
         total = _total(answer)
         if answer.status_code == 416:  # nothing lies behind byte `start`: complete, or longer than it should be
             return Stream(start, total, iter(())) if total == start else self.stream(0)
@@ -40,6 +46,30 @@ class WebFile:
         if answer.status_code not in (200, 206):
             raise InputError(f"{self.address} = answer {answer.status_code} {answer.reason}, must be 200; is it right?")
         return Stream(_start(answer), total, _pieces(answer))
+
+
+def no_patience_mends(what: str, error: BaseException) -> InputError | None:
+    """Return why nobody will ever answer, or None where another attempt may go better."""
+    causes = list(_causes(error))
+    for one in causes:
+        reason = " ".join(str(one).split())[:LONGEST_REASON]
+        if isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError):
+            return InputError(
+                f"{what} = TLS refused ({reason}), must show a certificate that this machine trusts; correct the "
+                "address, or name the certificate in SSL_CERT_FILE, REQUESTS_CA_BUNDLE and AWS_CA_BUNDLE"
+            )
+        if isinstance(one, socket.gaierror) and one.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+            return InputError(f"{what} = host unknown ({reason}), must be a name that resolves; correct the address")
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it was raised from; libraries hide them in ``reason`` and among arguments."""
+    seen: list[BaseException] = [error]
+    for one in seen:  # which grows meanwhile
+        yield one
+        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        seen += [more for more in inner if isinstance(more, BaseException) and more not in seen]
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:

@@ -5,50 +5,35 @@
 | `tensor`       | sample, time, space | u, floating point                                                        |
 | `x-coordinate` | space               | cell centres (i + ½)/n of the unit interval                              |
 | `t-coordinate` | time, or time + 1   | uniform from 0; PDEBench writes one entry too many, which is dropped     |
-| attribute `Nu` | scalar              | the equation's parameter                                                 |
+| attribute `Nu` | scalar              | the equation's parameter; on the file or on `tensor`, or a dataset       |
 | `crc32`        | sample (optional)   | checksum of each trajectory's bytes; our solver writes it, and 0 is none |
 """
 
-import difflib
-import math
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from universal_simulator.fields.trajectories import Snapshots
+from universal_simulator.acquisition.axes import demand_cell_centres, uniform_times
+from universal_simulator.acquisition.chunks import slowness
+from universal_simulator.acquisition.container import (
+    as_mapped,
+    attribute,
+    dataset,
+    demand,
+    demand_in_one_piece,
+    numbers,
+    opened,
+)
+from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of
+from universal_simulator.fields.facts import Facts, Parameter
+from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.support.errors import InputError
 
-TENSOR, SPACE, TIME, CHECKSUMS = "tensor", "x-coordinate", "t-coordinate", "crc32"
-SETTINGS = "settings"
-GRID_TOLERANCE = 0.02
-"""How far a coordinate may lie from where it should be, in grid intervals; an edge grid is off by 0.5."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a file's header says, checked; no snapshot has been read."""
-
-    path: Path
-    shape: tuple[int, int, int]
-    dtype: np.dtype
-    times: np.ndarray
-    parameter: float
-    offset: int | None
-    """Where the trajectories begin in the file, if they lie there in one piece."""
-    settings: str | None
-    """How the file was made, if it says so."""
-    checksums: np.ndarray | None
-
-    @property
-    def values(self) -> Snapshots:
-        """Return the trajectories, to be read when indexed."""
-        if self.offset is None:
-            return StoredTensor(self.path, self.shape)
-        return MappedTensor(self.path, self.shape, self.dtype, self.offset)
+TENSOR, SPACE, TIME = "tensor", "x-coordinate", "t-coordinate"
 
 
 @dataclass(frozen=True)
@@ -56,188 +41,131 @@ class MappedTensor:
     """Trajectories lying in a file in one piece, mapped only while they are read, so that they never fill memory."""
 
     path: Path
-    shape: tuple[int, int, int]
+    stored: tuple[int, int, int]
     dtype: np.dtype
     offset: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return ``(sample, time, channel, space)``; there is one channel."""
+        return (*self.stored[:2], 1, self.stored[2])
 
     def __getitem__(self, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Return the snapshots at these pairs (row, time)."""
         rows, times = np.broadcast_arrays(*key)
-        mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-        return np.asarray(mapped[rows, times])
+        try:
+            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.stored)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path} = changed since it was checked ({error}), must stay; put it back") from error
+        return np.asarray(mapped[rows, times])[..., None, :]
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """Trajectories that HDF5 itself must unpack: chunked or compressed."""
+def recognises(file: h5py.File) -> bool:
+    """Tell whether this is the layout."""
+    return TENSOR in file
 
-    path: Path
-    shape: tuple[int, int, int]
 
-    def __getitem__(self, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Return the snapshots at these pairs (row, time), row after row."""
-        rows, times = np.broadcast_arrays(*key)
-        out = np.empty((rows.size, self.shape[2]), np.float32)
-        with h5py.File(self.path, "r") as file:
-            tensor = file[TENSOR]
-            for row in np.unique(rows):
-                mine = rows.ravel() == row
-                needed, place = np.unique(times.ravel()[mine], return_inverse=True)
-                out[mine] = tensor[int(row), needed.tolist()][place]
-        return out.reshape(*rows.shape, self.shape[2])
+def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
+    """Check the header."""
+    tensor, space, time = (dataset(path, file, name) for name in (TENSOR, SPACE, TIME))
+    if tensor.ndim != 3 or 0 in tensor.shape:
+        raise InputError(f"{path}: tensor has shape {tensor.shape}, must be (sample, time, space), none of them empty")
+    says, *_ = [declared(path, data) for data in (tensor, space, time)]
+    for data in (tensor, space, time):
+        demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
+    checksums = checksums_of(path, file, len(tensor))
+    demand_in_one_piece(path, [tensor, space, time, *([] if checksums is None else [checksums])])
+    demand_cell_centres(path, SPACE, _entries(path, space, tensor.shape[2]), tensor.shape[2])
+    facts, offset = _facts(path, file, asked, tensor.shape[2]), as_mapped(tensor)
+    shape = (*tensor.shape[:2], 1, tensor.shape[2])
+    return Layout(
+        path=path,
+        samples=tensor.shape[0],
+        times=uniform_times(path, TIME, _entries(path, time, tensor.shape[1]), tensor.shape[1]),
+        facts=facts,
+        grid=Grid.interval(tensor.shape[2]),
+        parameters=np.array([_parameters(path, file, facts, asked)]).reshape(1, -1),
+        values=Stored(path, shape, _row) if offset is None else MappedTensor(path, tensor.shape, tensor.dtype, offset),
+        settings=str(attribute(path, file, SETTINGS)[0]) if SETTINGS in file.attrs else None,
+        checksums=None if checksums is None else checksums[()],
+        declared=(says,),
+        slowness=slowness(tensor),
+    )
 
 
 def read_layout(path: Path, symbol: str, parameter: float | None = None) -> Layout:
-    """Check a file's header against the layout; ``parameter`` is what the attribute ``symbol`` should say."""
-    if not path.is_file():
-        raise InputError(f"{path} is not there; run the data_engineering pipeline, or put the file in place")
-    try:
-        with h5py.File(path, "r") as file:
-            return _layout(path, file, symbol, parameter)
-    except InputError:
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} = not a readable HDF5 file ({said}), must be one; get it again") from None
+    """Check the header of a file of one scalar whose parameter is called ``symbol``, whatever its equation."""
+    facts = Facts(name="data_only", channels=(Channel(name="u"),), parameters=(Parameter(name=symbol),))
+    with opened(path) as file:
+        return read(path, file, Asked(facts, None, None if parameter is None else (parameter,)))
 
 
-def blocks(layout: Layout, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Read everything, ``size`` samples at once: (first sample, values as stored)."""
-    with h5py.File(layout.path, "r") as file:
-        for start in range(0, layout.shape[0], size):
-            try:
-                yield start, file[TENSOR][start : start + size]
-            except Exception as error:
-                said = " ".join(str(error).split())[:200]
-                raise InputError(
-                    f"{layout.path}: samples {start} … cannot be read ({said}); the file is damaged: get it again"
-                ) from None
+def _row(file: h5py.File, row: int, times: list[int]) -> np.ndarray:
+    return file[TENSOR][row, times][:, None]
 
 
-def _layout(path: Path, file: h5py.File, symbol: str, parameter: float | None) -> Layout:
-    tensor, space, time = _dataset(path, file, TENSOR), _dataset(path, file, SPACE), _dataset(path, file, TIME)
-    if tensor.ndim != 3 or 0 in tensor.shape:
-        raise InputError(f"{path}: tensor has shape {tensor.shape}, must be (sample, time, space), none of them empty")
-    for data in (tensor, space, time):
-        _demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
-        _demand(path, not (data.external or data.is_virtual), f"{data.name} lies outside", "lie in the file itself")
-    pieces = [tensor, space, time]
-    if (checksums := _dataset(path, file, CHECKSUMS) if CHECKSUMS in file else None) is not None:
-        pieces.append(checksums)
-        _demand(
-            path,
-            checksums.shape == tensor.shape[:1] and checksums.dtype == np.uint32,
-            f"crc32 is {checksums.dtype} of shape {checksums.shape}",
-            f"be uint32, one for each of the {tensor.shape[0]} samples; delete it",
-        )
-    ours = SETTINGS in file.attrs
-    _demand(path, checksums is not None or not ours, "crc32 is missing in a file of ours", "be there; get it again")
-    _in_one_piece(path, pieces)
-    _check_space(path, space, tensor.shape[2])
-    return Layout(
-        path=path,
-        shape=tensor.shape,
-        dtype=tensor.dtype,
-        times=_times(path, time, tensor.shape[1]),
-        parameter=_parameter(path, file, symbol, parameter),
-        offset=tensor.id.get_offset(),
-        settings=str(_attribute(path, file, SETTINGS)) if ours else None,
-        checksums=None if checksums is None else checksums[()],
-    )
-
-
-def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    if isinstance(found := file.get(name), h5py.Dataset):
-        return found
-    close = difflib.get_close_matches(name, list(file), 1, 0.5)
-    hint = (
-        f"did you mean {close[0]!r}? rename it"
-        if close
-        else f"there is {', '.join(file) or 'nothing'}; rename or add it"
-    )
-    raise InputError(f"{path}: dataset {name!r} = missing, must be there; {hint}")
-
-
-def _in_one_piece(path: Path, datasets: list[h5py.Dataset]) -> None:
-    """Refuse storage that is too small, lies beyond the end, or overlaps: signs of a damaged header."""
-    used = []
-    for data in datasets:
-        if (start := data.id.get_offset()) is None:
-            continue
-        size = data.size * data.dtype.itemsize
-        _demand(path, data.id.get_storage_size() == size, f"{data.name} is stored in another size", f"be {size} bytes")
-        used.append((start, start + size))
-    used.sort()
-    whole = path.stat().st_size
-    fits = all(end <= start for (_, end), (start, _) in pairwise(used))
-    _demand(path, fits and (not used or used[-1][1] <= whole), f"its {whole} bytes", "hold all it says; get it again")
-
-
-def _check_space(path: Path, data: h5py.Dataset, n: int) -> None:
-    _demand(path, data.shape == (n,), f"x-coordinate has shape {data.shape}", f"have one entry for each of {n} points")
-    x = data[()]
-    _demand(path, np.isfinite(x).all(), "x-coordinate has NaN or inf", "be finite; write (i + ½)/n")
-    centres = (np.arange(n) + 0.5) / n
-    if np.abs(x.astype(np.float64) - centres).max() <= GRID_TOLERANCE / n:
-        return
-    if x[0] < -0.5 / n:
-        raise InputError(f"{path}: x-coordinate begins at {x[0]:g}, must be in (0, 1); files on (-1, 1) are outdated")
-    steps = np.diff(x.astype(np.float64))
-    uniform = n == 1 or np.ptp(steps) <= 2 * GRID_TOLERANCE / n
-    said = f"uniform from {x[0]:g} to {x[-1]:g}" if uniform else f"uneven (steps {steps.min():g} … {steps.max():g})"
-    raise InputError(f"{path}: x-coordinate is {said}, must be the cell centres (i + ½)/{n} of (0, 1); resample")
-
-
-def _times(path: Path, data: h5py.Dataset, count: int) -> np.ndarray:
-    _demand(
+def _facts(path: Path, file: h5py.File, asked: Asked, points: int) -> Facts:
+    """Return the problem's facts; refuse a problem that this layout cannot hold. Open ones take the file's numbers."""
+    if asked.open_facts:
+        names = [name for name in file.attrs if name != SETTINGS and np.ravel(file.attrs[name]).dtype.kind in "fiu"]
+        channels = (Channel(name="u"),)
+        parameters = tuple(Parameter(name=name, scale="linear") for name in names)
+        return asked.facts.model_copy(update={"channels": channels, "parameters": parameters})
+    unit = Grid.interval(points)
+    periodic = asked.grid is None or (asked.grid.dimensions == 1 and asked.grid.resized((points,)) == unit)
+    demand(
         path,
-        data.shape in [(count,), (count + 1,)],
-        f"t-coordinate has shape {data.shape}",
-        f"have one entry for each of {count} snapshots (or one more)",
+        asked.facts.single and periodic,
+        "a file of one channel on the periodic unit interval",
+        f"have a layout that holds {asked.facts.name}; use The Well's (docs/data.md)",
     )
-    t = data[()]
-    digits = 15 if t.dtype.itemsize >= 8 else 6
-    t = t[:count].astype(np.float64)
-    _demand(path, np.isfinite(t).all(), "t-coordinate has NaN or inf", "be finite; write the times")
-    if count == 1:
-        return t
-    step = (t[-1] - t[0]) / (count - 1)
-    even = t[0] + step * np.arange(count)
-    _demand(
-        path,
-        step > 0 and abs(t[0]) <= GRID_TOLERANCE * step and np.abs(t - even).max() <= GRID_TOLERANCE * step,
-        f"t-coordinate runs from {t[0]:g} to {t[-1]:g}",
-        "be uniform and begin at 0; resample in time",
-    )
-    return np.round(t[0] + float(f"{step:.{digits}g}") * np.arange(count), 12)  # 0.01, not its nearest single
+    return asked.facts
 
 
-def _parameter(path: Path, file: h5py.File, symbol: str, expected: float | None) -> float:
-    if symbol not in file.attrs:
+def _parameters(path: Path, file: h5py.File, facts: Facts, asked: Asked) -> list[float]:
+    expected = asked.parameters or [None] * len(facts.parameters)
+    return [_parameter(path, file, one, value) for one, value in zip(facts.parameters, expected, strict=True)]
+
+
+def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
+    """Read an axis, unless it is far too long for that."""
+    demand(path, axis.ndim == 1, f"{axis.name} has shape {axis.shape}", f"have one entry for each of {count}")
+    return axis[: count + 2]
+
+
+def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: float | None) -> float:
+    symbol, positive = parameter.label, parameter.scale == "log"
+    said = said_of(path, file, (symbol, parameter.name))
+    if not said:
         raise InputError(f"{path}: attribute {symbol!r} is missing, must give the parameter; set it on the file")
-    value = np.asarray(_attribute(path, file, symbol))
-    _demand(path, value.dtype.kind in "fi", f"{symbol} = {value}", "be one number")
-    number = float(value.ravel()[0])
-    _demand(path, np.isfinite(number) and number > 0, f"{symbol} = {number:g}", "be positive")
+    first = next(iter(said.values()))
+    for place, values in said.items():
+        demand(path, values.size == 1, f"{place} = {values.size} numbers", "be one number")
+        good = np.isfinite(values[0]) and (values[0] > 0 or not positive)
+        demand(path, good, f"{place} = {values[0]:g}", "be positive" if positive else "be finite")
+        demand(path, np.isclose(values[0], first[0], rtol=1e-5), f"{place} = {values[0]:g}", f"be {first[0]:g} as well")
+    number = float(first[0])
     if expected is None:
         return number
-    _demand(path, np.isclose(number, expected, rtol=1e-5), f"{symbol} = {number:g}", f"be {expected:g}, as asked for")
+    demand(path, np.isclose(number, expected, rtol=1e-5), f"{symbol} = {number:g}", f"be {expected:g}, as asked for")
     return expected
 
 
-def _attribute(path: Path, file: h5py.File, name: str) -> object:
-    """Read one value of fixed length; a damaged header may claim that it has gigabytes, and must not get them."""
-    stored = file.attrs.get_id(name)
-    kind = stored.get_type()
-    single = stored.shape is not None and math.prod(stored.shape) == 1 and kind.get_size() < 1 << 16
-    text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
-    plain = text or isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID)
-    _demand(path, single and plain, f"{name} = of type {kind.dtype}, shape {stored.shape}", "be one number (or text)")
-    value = file.attrs[name]
-    return value.decode("utf-8") if isinstance(value, bytes) else value
+def said_of(path: Path, file: h5py.File, symbols: Collection[str], most: int = 1) -> dict[str, np.ndarray]:
+    """Return what a file says of its parameter, by the place where: attributes, of it or of its values, or a dataset.
 
-
-def _demand(path: Path, holds: bool | np.bool_, value: str, rule: str) -> None:
-    """Refuse in one line: where, what is, what must be."""
-    if not holds:
-        raise InputError(f"{path}: {' '.join(value.split())}, must {rule}")
+    Capitals do not matter, and a number may be written as text.
+    """
+    wanted, said = {symbol.lower() for symbol in symbols}, {}
+    for of in (file, *(file[name] for name in (TENSOR, "u0") if isinstance(file.get(name), h5py.Dataset))):
+        for name in of.attrs:
+            if name.lower() in wanted:
+                where = name if of is file else f"{name} of {of.name}"
+                said[where] = numbers(path, of, name, most)
+    for name in file:
+        if name.lower() in wanted:
+            data = dataset(path, file, name)
+            demand(path, data.dtype.kind in "fiu", f"{name} is of type {data.dtype}", "be one number")
+            demand(path, 0 < data.size <= most, f"{name} has shape {data.shape}", f"be at most {most} numbers")
+            said[f"dataset {name}"] = np.ravel(data[()]).astype(np.float64)
+    return said

@@ -1,4 +1,4 @@
-"""Make trajectories with our own solver, chunk by chunk, into a file in PDEBench's layout.
+"""Make trajectories with a problem's own solver, chunk by chunk, into a raw file.
 
 Several processes (``Share``) write the same file: the first one lays it out, then each solves every so-manieth chunk.
 
@@ -21,19 +21,17 @@ import h5py
 import numpy as np
 import torch
 
-from universal_simulator.acquisition.pdebench import CHECKSUMS, SETTINGS, TENSOR, Layout, read_layout
+from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, read_layout
 from universal_simulator.acquisition.space import alone, demand_space
-from universal_simulator.acquisition.writing import allocate, finish, part, write
+from universal_simulator.acquisition.writing import Description, allocate, finish, part, write
 from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import SolveSource
-from universal_simulator.physics import initial_conditions, solver
-from universal_simulator.physics.equations import Equation, file_name
+from universal_simulator.fields.grid import Grid
+from universal_simulator.physics.numerics import Family, Solution
+from universal_simulator.problems.problem import Problem, Solver
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
 
-TIMES = np.arange(201) * 0.01
-POINTS = 1024
-"""PDEBench's: two time units, a snapshot every 0.01, on 1024 cell centres."""
 BLOCK = 16
 """Samples solved together, always the same ones: 0-15, 16-31, …. They share a resolution, so the last bits of a sample
 depend on its companions, and must not depend on where a chunk or a data set ends."""
@@ -41,32 +39,84 @@ depend on its companions, and must not depend on where a chunk or a data set end
 logger = logging.getLogger(__name__)
 
 
-def settings(equation: Equation, source: SolveSource) -> dict[str, object]:
-    """Return everything a sample's numbers depend on, beside its index."""
-    return {
-        "made by": "universal_simulator",
-        "equation": equation.identity,
-        "solver version": solver.VERSION,
-        "solver rule": {"tail": solver.TAIL, "step": solver.STEP, "transient": solver.TRANSIENT, "block": BLOCK},
-        "initial conditions": initial_conditions.VERSION,
-        "seed": source.seed,
-        "precision": source.precision,
-    }
+@dataclass(frozen=True)
+class Order:
+    """Trajectories of one set of parameters that are to be solved, but for their number."""
+
+    problem: Problem
+    parameters: tuple[float, ...]
+    source: SolveSource
+    grid: Grid
+    times: np.ndarray
+
+    @classmethod
+    def of(cls, problem: Problem, parameters: tuple[float, ...], source: SolveSource) -> "Order":
+        """Return the order for a problem's own grid and times, or as many points as the source asks for."""
+        grid, times = problem.grid, problem.times
+        if problem.solver is None or grid is None or times is None:
+            raise InputError(
+                f"data.source.kind = solve: {problem.name} has no solver; use kind=local with data.folder=<folder>"
+            )
+        shape = (source.points,) * grid.dimensions if source.points else grid.shape
+        return cls(problem, parameters, source, grid.resized(shape), times)
+
+    @property
+    def solver(self) -> Solver:
+        """Return what solves it."""
+        assert self.problem.solver is not None
+        return self.problem.solver
+
+    @property
+    def family(self) -> Family:
+        """Return where it starts from."""
+        return self.problem.family(self.source.family)
+
+    @property
+    def description(self) -> Description:
+        """Return what its file is about."""
+        return Description(self.problem.facts, self.grid, self.times, self.parameters)
+
+    @property
+    def asked(self) -> Asked:
+        """Return what its file must hold."""
+        return Asked(self.problem.facts, self.grid, self.parameters)
+
+    def settings(self) -> dict[str, object]:
+        """Return everything a sample's numbers depend on, beside its index."""
+        solver = dict(self.solver.settings())
+        if isinstance(rule := solver.get("solver rule"), dict):
+            solver["solver rule"] = {**rule, "block": BLOCK}
+        family = {"family": self.source.family} if self.source.family else {}
+        return {
+            "made by": "universal_simulator",
+            "equation": self.solver.identity(self.parameters),
+            **solver,
+            "initial conditions": self.family.version,
+            **family,
+            "seed": self.source.seed,
+            "precision": self.source.precision,
+        }
+
+    def block(self, first: int) -> Solution:
+        """Solve samples ``first`` … ``first + BLOCK - 1``; ``first`` is a multiple of BLOCK."""
+        seed, numbers = self.source.seed, range(first, first + BLOCK)
+
+        def initial(grid: Grid) -> torch.Tensor:
+            return self.family.batch(grid, seed, numbers)
+
+        dtype = getattr(torch, self.source.precision)
+        return self.solver.solve(self.parameters, initial, self.times, self.grid, dtype)
 
 
-def provide(
-    path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray = TIMES, points: int = POINTS
-) -> dict[str, object]:
+def provide(path: Path, order: Order, samples: int) -> dict[str, object]:
     """See to it that the file holds at least ``samples`` trajectories; return what was done."""
     share = Share.here()
     with alone(path) if share.rank == 0 else nullcontext():
         begun = time.monotonic()
-        missing = share.first(
-            _missing(path, equation, source, samples, times, points) if share.rank == 0 else np.empty(0, int)
-        )
+        missing = share.first(_missing(path, order, samples) if share.rank == 0 else np.empty(0, int))
         if not len(missing):
             return {"solved": 0, "seconds": 0.0}
-        used = _fill(part(path), equation, source, missing, times, points)
+        used = _fill(part(path), order, missing)
         if share.rank == 0:
             finish(path)
     seconds = time.monotonic() - begun
@@ -74,37 +124,34 @@ def provide(
     return {"solved": len(missing), "seconds": round(seconds, 1)} | used
 
 
-def repair(path: Path, equation: Equation, source: SolveSource) -> None:
+def repair(path: Path, order: Order) -> None:
     """Solve the trajectories of a finished file that are not as their checksums say."""
     with alone(path):
-        samples = read_layout(path, equation.symbol, equation.parameter).shape[0]
+        samples = read_layout(path, order.asked).samples
         os.replace(path, part(path))
-    provide(path, equation, source, samples)
+    provide(path, order, samples)
 
 
-def solve_block(equation: Equation, source: SolveSource, first: int, times: np.ndarray, points: int) -> solver.Solution:
-    """Solve samples ``first`` … ``first + BLOCK - 1``; ``first`` is a multiple of BLOCK."""
-
-    def initial(x: torch.Tensor) -> torch.Tensor:
-        return torch.stack([initial_conditions.initial_condition(x, source.seed, first + i) for i in range(BLOCK)])
-
-    return solver.solve(equation, initial, times, points, getattr(torch, source.precision))
-
-
-def _present(path: Path, equation: Equation, source: SolveSource, times: np.ndarray, points: int) -> int:
+def _present(path: Path, order: Order) -> int:
     """Count the trajectories of a finished file; refuse one that was not made as we would make it."""
     if not path.exists():
         return 0
-    layout = read_layout(path, equation.symbol, equation.parameter)
-    asked, found = settings(equation, source), _settings(layout)
+    layout = read_layout(path, order.asked)
+    asked, found = order.settings(), _settings(layout)
     if found is None:
         raise InputError(f"{path} = made by another source, must be ours for data.source.kind=solve; {_REMEDY}")
     if differing := sorted(name for name in asked.keys() | found.keys() if asked.get(name) != found.get(name)):
         was, is_ = (", ".join(f"{name} {of.get(name)}" for name in differing) for of in (found, asked))
         raise InputError(f"{path} = made with {was}, must be made with {is_}; {_REMEDY}")
-    if layout.shape[1:] != (len(times), points):
-        raise InputError(f"{path} = {layout.shape[1:]} (time, space), must be {(len(times), points)}; {_REMEDY}")
-    return layout.shape[0]
+    if not _alike(layout, order):
+        wanted = (len(order.times), *order.grid.shape)
+        had = (len(layout.times), *layout.grid.shape)
+        raise InputError(f"{path} = {had} (time, space), must be {wanted}; {_REMEDY}")
+    return layout.samples
+
+
+def _alike(layout: Layout, order: Order) -> bool:
+    return (len(layout.times), layout.grid.shape) == (len(order.times), order.grid.shape)
 
 
 _REMEDY = "keep it and choose another folder with data.folder=<name>, or remove it"
@@ -117,60 +164,61 @@ def _settings(layout: Layout) -> dict[str, object] | None:
         return None
 
 
-def _missing(
-    path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray, points: int
-) -> np.ndarray:
+def _missing(path: Path, order: Order, samples: int) -> np.ndarray:
     """Return which trajectories are to be solved, with a ``.part`` file ready for them; none where all are there."""
-    if _present(path, equation, source, times, points) >= samples:
+    if _present(path, order) >= samples:
         return np.empty(0, int)
-    missing = _prepare(path, equation, source, samples, times, points)
+    missing = _prepare(path, order, samples)
     if not len(missing):  # the last one was written when a run was killed
         finish(path)
     return missing
 
 
-def _prepare(
-    path: Path, equation: Equation, source: SolveSource, samples: int, times: np.ndarray, points: int
-) -> np.ndarray:
+def _prepare(path: Path, order: Order, samples: int) -> np.ndarray:
     """Lay out the ``.part`` file, with every trajectory in it that is known already; return the other ones' numbers."""
-    goal = part(path)
-    if goal.exists() and _fits(goal, equation, source, (samples, len(times), points)):
-        return np.flatnonzero(~_complete(goal))
-    demand_space(path.parent, samples * len(times) * points * 4)
+    goal, of = part(path), order.description
+    if goal.exists() and _fits(goal, order, samples):
+        return np.flatnonzero(~_complete(goal, order))
+    numbers = len(of.times) * len(of.facts.channels) * of.grid.size
+    demand_space(path.parent, samples * numbers * 4)
     new = path.with_name(path.name + ".new")
-    made = json.dumps(settings(equation, source), sort_keys=True, ensure_ascii=False)
-    allocate(new, samples, times, points, {equation.symbol: equation.parameter, SETTINGS: np.bytes_(made.encode())})
+    made = json.dumps(order.settings(), sort_keys=True, ensure_ascii=False)
+    allocate(new, samples, of, {SETTINGS: np.bytes_(made.encode())})
     for known in (path, goal):
-        if known.exists() and _fits(known, equation, source, (None, len(times), points)):
-            _copy(known, new)
+        if known.exists() and _fits(known, order, None):
+            _copy(known, new, order)
     os.replace(new, goal)
-    return np.flatnonzero(~_complete(goal))
+    return np.flatnonzero(~_complete(goal, order))
 
 
-def _fits(path: Path, equation: Equation, source: SolveSource, shape: tuple[int | None, int, int]) -> bool:
+def _fits(path: Path, order: Order, samples: int | None) -> bool:
     """Tell whether what an earlier run left may be continued."""
     try:
-        layout = read_layout(path, equation.symbol, equation.parameter)
+        layout = read_layout(path, order.asked)
     except InputError:
         return False
-    alike = all(wanted in (None, found) for wanted, found in zip(shape, layout.shape, strict=True))
-    return alike and layout.checksums is not None and _settings(layout) == settings(equation, source)
+    alike = samples in (None, layout.samples) and _alike(layout, order)
+    return alike and layout.checksums is not None and _settings(layout) == order.settings()
 
 
-def _complete(path: Path) -> np.ndarray:
+def _trajectory(file: h5py.File, order: Order, number: int) -> np.ndarray:
+    return np.stack([file[name][number] for name in order.description.tensors()], 1)
+
+
+def _complete(path: Path, order: Order) -> np.ndarray:
     """Return for each trajectory whether it is there, as its checksum says."""
     with h5py.File(path, "r") as file:
-        sums, tensor = file[CHECKSUMS][()], file[TENSOR]
-        return np.array([s != 0 and zlib.crc32(np.ascontiguousarray(tensor[i]).data) == s for i, s in enumerate(sums)])
+        sums = file[CHECKSUMS][()]
+        return np.array([s != 0 and zlib.crc32(_trajectory(file, order, i).data) == s for i, s in enumerate(sums)])
 
 
-def _copy(known: Path, new: Path) -> None:
+def _copy(known: Path, new: Path, order: Order) -> None:
     """Take over what is complete."""
     with h5py.File(new, "r") as file:
-        room = file[TENSOR].shape[0]
+        room = len(file[CHECKSUMS])
     with h5py.File(known, "r") as file:
-        for i in np.flatnonzero(_complete(known)[:room]):
-            write(new, int(i), file[TENSOR][i : i + 1])
+        for i in np.flatnonzero(_complete(known, order)[:room]):
+            write(new, int(i), _trajectory(file, order, int(i))[None], order.description)
 
 
 @dataclass(frozen=True)
@@ -183,25 +231,22 @@ class _Solved:
     discarded: float
 
 
-def _fill(
-    path: Path, equation: Equation, source: SolveSource, missing: np.ndarray, times: np.ndarray, points: int
-) -> dict[str, object]:
+def _fill(path: Path, order: Order, missing: np.ndarray) -> dict[str, object]:
     """Solve the blocks in which something is missing, and save after each chunk; return the resolution it took."""
-    firsts = np.unique(missing // BLOCK) * BLOCK
-    together = max(1, source.chunk // BLOCK)
+    firsts, together = np.unique(missing // BLOCK) * BLOCK, max(1, order.source.chunk // BLOCK)
     with h5py.File(path, "r") as file:
-        samples = file[TENSOR].shape[0]
+        samples = len(file[CHECKSUMS])
     with (
         _single_threads() as workers,
         ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        progress(f"solve {file_name(equation)}", samples, samples - len(missing)) as advance,
+        progress(f"solve {path.stem}", samples, samples - len(missing)) as advance,
     ):
 
         def solve(chunk: np.ndarray) -> _Solved:
-            tasks = [pool.submit(solve_block, equation, source, int(first), times, points) for first in chunk]
+            tasks = [pool.submit(order.block, int(first)) for first in chunk]
             found = [task.result() for task in tasks]
             for first, one in zip(chunk, found, strict=True):
-                write(path, int(first), one.values[: samples - first].float().numpy())
+                write(path, int(first), one.values[: samples - first].float().numpy(), order.description)
             return _Solved(
                 int(np.isin(missing // BLOCK * BLOCK, chunk).sum()),
                 max(one.grid for one in found),

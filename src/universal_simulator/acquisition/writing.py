@@ -1,19 +1,46 @@
-"""Write PDEBench's layout so that a crash at any moment leaves either no file or a whole one.
+"""Write raw files so that a crash at any moment leaves either no file or a whole one.
 
-Everything happens in ``<name>.part``. Its header is final before the first trajectory is written, and the
-trajectories then go around HDF5, straight to their place; each is followed by its checksum. So after ``kill -9`` the
-checksums tell which trajectories are there, and only the others are made again.
+One scalar on the periodic unit interval with one parameter goes into PDEBench's layout, anything else into The Well's.
+Everything happens in ``<name>.part``. Its header is final before the first trajectory is written, and the trajectories
+then go around HDF5, straight to their place; each is followed by its checksum. So after ``kill -9`` the checksums tell
+which trajectories are there, and only the others are made again.
 """
 
 import os
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 from jaxtyping import Float
 
-from universal_simulator.acquisition.pdebench import CHECKSUMS, SPACE, TENSOR, TIME
+from universal_simulator.acquisition.layout import CHECKSUMS
+from universal_simulator.acquisition.pdebench import SPACE, TENSOR, TIME
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file is about: everything but its numbers."""
+
+    facts: Facts
+    grid: Grid
+    times: Float[np.ndarray, " time"]
+    parameters: Sequence[float]
+    """Of all samples."""
+
+    @property
+    def is_pdebench(self) -> bool:
+        """Tell whether PDEBench's layout holds it."""
+        unit = self.grid == Grid.interval(self.grid.shape[0])
+        return unit and self.facts.single and len(self.facts.parameters) == 1
+
+    def tensors(self) -> list[str]:
+        """Return the datasets of the channels, in order."""
+        return [TENSOR] if self.is_pdebench else [f"t0_fields/{name}" for name in self.facts.names]
 
 
 def part(path: Path) -> Path:
@@ -21,30 +48,30 @@ def part(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def allocate(path: Path, samples: int, times: np.ndarray, points: int, attributes: dict[str, object]) -> None:
-    """Lay out a file with room for ``samples`` trajectories, none of them written.
-
-    ``times`` is extended by one entry, as PDEBench's are.
-    """
+def allocate(path: Path, samples: int, of: Description, attributes: dict[str, object]) -> None:
+    """Lay out a file with room for ``samples`` trajectories, none of them written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    step = times[1] - times[0] if len(times) > 1 else 1.0
     with h5py.File(path, "w") as file:
-        file[SPACE] = ((np.arange(points) + 0.5) / points).astype(np.float32)
-        file[TIME] = np.append(times, times[-1] + step).astype(np.float32)
+        (_pdebench if of.is_pdebench else _well)(file, samples, of)
         file.attrs.update(attributes)
         _reserve(file, CHECKSUMS, (samples,), np.uint32)
-        _reserve(file, TENSOR, (samples, len(times), points), np.float32)
+        for name in of.tensors():
+            _reserve(file, name, (samples, len(of.times), *of.grid.shape), np.float32)
+            if not of.is_pdebench:
+                _describe(file[name], of)
 
 
-def write(path: Path, first: int, values: Float[np.ndarray, "sample time space"]) -> None:
+def write(path: Path, first: int, values: Float[np.ndarray, "sample time channel *space"], of: Description) -> None:
     """Put trajectories ``first``, ``first + 1``, … in their place, then their checksums."""
     with h5py.File(path, "r") as file:
-        tensor, checksums = file[TENSOR].id.get_offset(), file[CHECKSUMS].id.get_offset()
-    little = np.ascontiguousarray(values, "<f4")
-    sums = np.array([zlib.crc32(trajectory) for trajectory in little], "<u4")
+        offsets = [file[name].id.get_offset() for name in of.tensors()]
+        checksums = file[CHECKSUMS].id.get_offset()
+    sums = np.array([zlib.crc32(np.ascontiguousarray(one, "<f4").data) for one in values], "<u4")
     with path.open("r+b") as file:
-        file.seek(tensor + first * little[0].nbytes)
-        file.write(little.data)
+        for channel, offset in enumerate(offsets):
+            little = np.ascontiguousarray(values[:, :, channel], "<f4")
+            file.seek(offset + first * little[0].nbytes)
+            file.write(little.data)
         file.flush()
         file.seek(checksums + 4 * first)
         file.write(sums.data)
@@ -59,14 +86,51 @@ def finish(path: Path) -> None:
 
 def save(
     path: Path,
-    values: Float[np.ndarray, "sample time space"],
-    times: np.ndarray,
-    attributes: dict[str, object],
+    values: Float[np.ndarray, "sample time channel *space"],
+    of: Description,
+    attributes: dict[str, object] | None = None,
 ) -> None:
     """Write a whole file at once, from an array in memory."""
-    allocate(part(path), len(values), times, values.shape[2], attributes)
-    write(part(path), 0, values)
+    allocate(part(path), len(values), of, attributes or {})
+    write(part(path), 0, values, of)
     finish(path)
+
+
+def _pdebench(file: h5py.File, samples: int, of: Description) -> None:
+    """Write the axes; that of time is extended by one entry, as PDEBench's are."""
+    times = of.times
+    step = times[1] - times[0] if len(times) > 1 else 1.0
+    file[SPACE] = of.grid.axes[0].centres().numpy().astype(np.float32)
+    file[TIME] = np.append(times, times[-1] + step).astype(np.float32)
+    file.attrs[of.facts.parameters[0].label] = float(of.parameters[0])
+
+
+def _well(file: h5py.File, samples: int, of: Description) -> None:
+    """Write everything but the fields."""
+    told = dict(zip((one.name for one in of.facts.parameters), map(float, of.parameters), strict=True))
+    head = {"dataset_name": of.facts.name, "grid_type": "cartesian", "n_spatial_dims": of.grid.dimensions}
+    file.attrs.update({**head, "n_trajectories": samples, "simulation_parameters": list(told), **told})
+    dimensions = file.create_group("dimensions")
+    dimensions.attrs["spatial_dims"] = list(of.grid.names)
+    dimensions["time"] = of.times.astype(np.float64)
+    for axis in of.grid.axes:
+        dimensions[axis.name] = axis.centres().numpy().astype(np.float32)
+    for name in ("time", *of.grid.names):
+        dimensions[name].attrs.update({"sample_varying": False, "time_varying": False})
+    boundaries = file.create_group("boundary_conditions")
+    for axis in of.grid.axes:
+        group = boundaries.create_group(f"{axis.name}_{axis.sides[0]}")
+        told_of = {"bc_type": axis.sides[0].upper(), "associated_dims": [axis.name], "associated_fields": [""]}
+        group.attrs.update({**told_of, "sample_varying": False, "time_varying": False})
+    for order, names in (("t0_fields", list(of.facts.names)), ("t1_fields", []), ("t2_fields", [])):
+        file.create_group(order).attrs["field_names"] = names
+    file.create_group("scalars").attrs["field_names"] = []
+
+
+def _describe(data: h5py.Dataset, of: Description) -> None:
+    channel = next(one for one in of.facts.channels if one.name == data.name.rpartition("/")[2])
+    varying = {"sample_varying": True, "time_varying": True, "dim_varying": np.ones(of.grid.dimensions, bool)}
+    data.attrs.update({**varying, "units": channel.unit, "vector": channel.vector or "", "walls": list(channel.walls)})
 
 
 def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: type) -> None:

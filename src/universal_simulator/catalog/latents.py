@@ -1,7 +1,6 @@
 """A store of latent trajectories: a memory-mapped array, and beside it what it was made from."""
 
 import json
-import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import psutil
 from kedro.io import AbstractDataset
 
 from universal_simulator.catalog.digests import file_digest
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Latents
 from universal_simulator.support.errors import InputError
-
-log = logging.getLogger(__name__)
 
 VALUES, FRAME, STORE = "values.npy", "frame.npz", "store.json"
 
@@ -47,7 +46,9 @@ class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
         store = _read(self._folder)
         values = np.load(self._folder / VALUES, mmap_mode="r", allow_pickle=False)
         with np.load(self._folder / FRAME, allow_pickle=False) as frame:
-            return Latents(values, frame["mean"], frame["viscosity"], frame["times"], store["fingerprint"])
+            arrays = (frame["mean"], frame["parameters"], frame["times"])
+            known = (Facts.model_validate(store["facts"]), Grid.model_validate(store["grid"]), store["fingerprint"])
+            return Latents(values, *arrays, *known)
 
     def save(self, data: LatentsChunk) -> None:
         """Add a chunk, in order; the last one makes the store valid."""
@@ -58,15 +59,16 @@ class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(parents=True)
             _begin(new / VALUES, (data.total, *part.values.shape[1:]))
-            self._mean = np.zeros(data.total, np.float32)
-            self._viscosity = np.zeros(data.total, np.float64)
+            self._mean = np.zeros((data.total, *part.mean.shape[1:]), np.float32)
+            self._parameters = np.zeros((data.total, *part.parameters.shape[1:]), np.float64)
         rows = slice(data.first, data.first + len(part))
         with (new / VALUES).open("ab") as file:  # mapped memory would end the process on a full disk
             file.write(np.ascontiguousarray(part.values, np.float32).data)
-        self._mean[rows], self._viscosity[rows] = part.mean, part.viscosity
+        self._mean[rows], self._parameters[rows] = part.mean, part.parameters
         if rows.stop == data.total:
-            np.savez(new / FRAME, mean=self._mean, viscosity=self._viscosity, times=part.times)
-            content = {"fingerprint": part.fingerprint, "checksums": _checksums(new)}
+            np.savez(new / FRAME, mean=self._mean, parameters=self._parameters, times=part.times)
+            known = {"facts": part.facts.model_dump(mode="json"), "grid": part.grid.model_dump(mode="json")}
+            content = {"fingerprint": part.fingerprint, **known, "checksums": _checksums(new)}
             (new / STORE).write_text(json.dumps(content))
             _move(new, self._folder)
 
@@ -77,49 +79,20 @@ class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):
         return {"filepath": str(self._folder)}
 
 
-class LatentsFingerprintDataset(AbstractDataset[None, str]):
-    """The fingerprint of the store in a folder; empty where there is none."""
-
-    def __init__(self, filepath: str, trusted: bool = True, metadata: dict[str, Any] | None = None) -> None:
-        self._store = Path(filepath) / STORE
-        self._trusted = trusted
-        self.metadata = metadata
-
-    def load(self) -> str:
-        """Read it; a store that is damaged, or not to be trusted, counts as none."""
-        if not self._trusted or not self._store.is_file():
-            return ""
-        try:
-            return str(_read(self._store.parent)["fingerprint"])
-        except InputError as error:
-            log.warning("Made again: %s", error)
-            return ""
-
-    def save(self, data: None) -> None:
-        """Refuse: the store itself writes it."""
-        raise InputError(f"{self._store} = fingerprint must come with its store; save the latents")
-
-    def _exists(self) -> bool:
-        return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._store)}
-
-
 def _read(folder: Path) -> dict[str, Any]:
     """Return what a store says of itself, once its files agree with their checksums."""
     try:
         store = dict(json.loads((folder / STORE).read_text()))
-        said, found = store.get("checksums"), _checksums(folder)  # stores of earlier versions say none
-        fingerprint = store["fingerprint"]
+        said, found = store["checksums"], _checksums(folder)
+        demanded = {name: store[name] for name in ("fingerprint", "facts", "grid")}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{folder} = unreadable ({error}); delete it and run --pipeline=latents") from error
-    for name, sum_ in (said or {}).items():
+    for name, sum_ in said.items():
         if found.get(name) != sum_:
             raise InputError(
                 f"{folder / name} = damaged: must agree with its checksum; delete it and run --pipeline=latents"
             )
-    return {**store, "fingerprint": fingerprint}
+    return demanded
 
 
 def _checksums(folder: Path) -> dict[str, str]:

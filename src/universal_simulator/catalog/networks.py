@@ -6,9 +6,11 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from universal_simulator.catalog.digests import file_digest
 from universal_simulator.catalog.tensors import read_tensors, write_tensors
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.fingerprints import code_behind
 
 
 class NetworkDataset(AbstractDataset[Trained, Trained]):
@@ -38,6 +40,13 @@ class NetworkDataset(AbstractDataset[Trained, Trained]):
             "weights": {name: value.detach().cpu() for name, value in data.network.state_dict().items()},
         }
         write_tensors(self._path, content)
+
+    def fingerprint(self) -> str | None:
+        """Name the content, and the code that makes a network of it."""
+        if not self._path.is_file():
+            return None
+        settings = json.loads(read_tensors(self._path)["recipe"]).get("settings", {})
+        return f"{file_digest(self._path)}-{code_behind(Recipe.__module__, settings)}"
 
     def _exists(self) -> bool:
         return self._path.is_file()

@@ -6,6 +6,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.places import sqlite_address
 
 
 class StudyDataset(AbstractDataset[None, Any]):
@@ -20,7 +21,7 @@ class StudyDataset(AbstractDataset[None, Any]):
         import optuna  # half a second, which only this pays
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.RDBStorage(f"sqlite:///{self._path}")
+        return optuna.storages.RDBStorage(sqlite_address(self._path))
 
     def save(self, data: None) -> None:
         """Refuse: Optuna writes it."""

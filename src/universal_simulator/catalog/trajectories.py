@@ -16,15 +16,19 @@ class RawStoreDataset(AbstractDataset[None, RawStore]):
     """A folder of raw files. Loading gives a handle on it and reads nothing, so the folder need not exist."""
 
     def __init__(
-        self, filepath: str, credentials: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None
+        self,
+        filepath: str,
+        problem: str,
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._folder = Path(filepath)
+        self._folder, self._problem = Path(filepath), problem
         self._credentials = credentials
         self.metadata = metadata
 
     def load(self) -> RawStore:
         """Return the handle."""
-        return RawStore(self._folder, self._credentials)
+        return RawStore(self._folder, self._problem, self._credentials)
 
     def save(self, data: None) -> None:
         """Refuse: raw files come from the acquire node alone."""

@@ -50,9 +50,7 @@ from universal_simulator.configuration.others import (
 from universal_simulator.configuration.section import (
     CREDENTIALS,
     NON_SEMANTIC,
-    POINTS,
     PUBLISHED,
-    SNAPSHOTS,
     Count,
     Name,
     NonNegative,
@@ -68,9 +66,7 @@ from universal_simulator.configuration.tree import Compute, Experiment, Paramete
 __all__ = [
     "CREDENTIALS",
     "NON_SEMANTIC",
-    "POINTS",
     "PUBLISHED",
-    "SNAPSHOTS",
     "Ablation",
     "Autoencoder",
     "BaselineRate",

@@ -1,20 +1,25 @@
 """Which trajectories: of which equation, from where, and how they are split."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from universal_simulator.configuration.section import POINTS, PUBLISHED, SNAPSHOTS, Count, Positive, Section, Seed, text
+from universal_simulator.configuration.section import PUBLISHED, Count, Section, Seed, text
 
 
 class SolveSource(Section):
-    """Make the trajectories here, with the pseudo-spectral solver."""
+    """Make the trajectories here, with the problem's solver."""
 
     kind: Literal["solve"] = "solve"
     samples: Count | None = None
-    """Trajectories per viscosity; by default as many as the three splits need."""
+    """Trajectories of each set of parameters; by default as many as the three splits need."""
     seed: Seed = 0
-    """Family of initial conditions; sample i depends on (seed, i) alone."""
+    """Of the initial conditions; sample i depends on (seed, i) alone."""
+    family: str | None = None
+    """Which of the problem's families of initial conditions; by default its first."""
+    points: Annotated[int, Field(ge=8, le=65_536)] | None = None
+    """Along each axis; by default the problem's own."""
     precision: Literal["float32", "float64"] = "float32"
     chunk: Count = 100
     """Trajectories solved at once; the result does not depend on it."""
@@ -48,35 +53,44 @@ class LocalSource(Section):
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
-    equation: Literal["burgers", "advection", "heat"] = "burgers"
-    viscosities: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01,)
-    """The equation's parameter, one file for each value; for linear advection it is the speed."""
-    source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")] = (
-        SolveSource()
-    )
+    parameters: dict[str, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Values of the problem's parameters; every combination of them is one file. Those not named here have the
+    problem's own values."""
+    source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")]
     folder: Annotated[
         str,
         text(r"([A-Za-z0-9][A-Za-z0-9_.-]*)?", "be one folder's name, of letters, digits and _.-"),
     ] = ""
     """Folder under ``data/01_raw`` that holds the files; empty for ``01_raw`` itself."""
-    train: Count = 2000
-    validation: Count = 200
-    test: Count = 200
-    """Whole trajectories in each split, over all viscosities together."""
+    train: Count
+    validation: Count
+    test: Count
+    """Whole trajectories in each split, over all sets of parameters together."""
     split_seed: Seed = 0
-    time_stride: Count = 2
-    """Snapshots (0.01 time units apart) per step of the models."""
+    time_stride: Count
+    """Snapshots per step of the models."""
+
+    @property
+    def sets(self) -> int:
+        """Return how many sets of parameters there are."""
+        return math.prod(len(values) for values in self.parameters.values())
+
+    @property
+    def needed(self) -> int:
+        """Return how many trajectories of each set of parameters the splits take."""
+        return (self.train + self.validation + self.test) // self.sets
 
     @model_validator(mode="after")
     def _balanced(self) -> "Data":
-        n = len(self.viscosities)
-        if len(set(self.viscosities)) != n:
-            raise ValueError(f"viscosities = {list(self.viscosities)} must differ; drop the repeated one")
+        for name, values in self.parameters.items():
+            if len(set(values)) != len(values):
+                raise ValueError(f"parameters.{name} = {list(values)} must differ; drop the repeated one")
+        n = self.sets
         for split in ("train", "validation", "test"):
             count = getattr(self, split)
             if count % n:
                 raise ValueError(
-                    f"{split} = {count} must be a multiple of the {n} viscosities; take {count + n - count % n}"
+                    f"{split} = {count} must be a multiple of the {n} sets of parameters; take {count + n - count % n}"
                 )
         if self.train < 2:
             raise ValueError(f"train = {self.train} must be at least 2, one of them for the residual; raise it")
@@ -84,26 +98,11 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _enough(self) -> "Data":
-        """Refuse splits that are larger than the data, and steps that are longer."""
-        needed = (self.train + self.validation + self.test) // len(self.viscosities)
+        """Refuse splits that are larger than the data."""
         there = PUBLISHED if isinstance(self.source, PublishedSource) else getattr(self.source, "samples", None)
-        if there is not None and there < needed:
+        if there is not None and there < self.needed:
             raise ValueError(
-                f"train + validation + test = {needed} for each viscosity must not exceed the {there} samples of "
-                f"source.kind = {self.source.kind}; lower one of them"
-            )
-        if self.snapshots and self.time_stride >= self.snapshots:
-            raise ValueError(
-                f"time_stride = {self.time_stride} must be below the {self.snapshots} snapshots of a file; lower it"
+                f"train + validation + test = {self.needed} for each set of parameters must not exceed the {there} "
+                f"samples of source.kind = {self.source.kind}; lower one of them"
             )
         return self
-
-    @property
-    def snapshots(self) -> int | None:
-        """Return how many snapshots a trajectory has; None where that is known only from the files."""
-        return SNAPSHOTS if isinstance(self.source, SolveSource | PublishedSource) else None
-
-    @property
-    def points(self) -> int | None:
-        """Return how many points a snapshot has; None where that is known only from the files."""
-        return POINTS if self.snapshots else None

@@ -32,8 +32,10 @@ class Predict(Section):
     """File of initial fields: ``.h5``/``.hdf5``, ``.npy``, ``.npz`` or ``.csv``."""
     output: str | None = None
     """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``."""
+    parameters: dict[str, float] = Field(default_factory=dict)
+    """Of all fields by name, where the file does not say them."""
     viscosity: Positive | None = None
-    """Of all fields, where the file does not say it."""
+    """Short for the only parameter."""
     times: tuple[Positive, ...] = ()
     """Times after the initial fields; by default the longest that the model was scored on."""
     members: Annotated[int, Field(ge=2, le=10**4)] | None = None
@@ -49,8 +51,9 @@ class Gate(Section):
     """What is demanded, in words."""
     experiments: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Whom it binds."""
-    metric: Annotated[str, text(r"[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+", "be protocol/variant/metric")]
-    """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several viscosities ``…_at_<viscosity>``."""
+    metric: Annotated[str, text(r"[a-z_0-9]+/[a-z_0-9]+/[a-z_0-9.-]+(/[\w.\- ]+)?", "be protocol/variant/metric")]
+    """Name of the score, ``<protocol>/<variant>/<metric>``; for one of several sets of parameters ``…_at_<values>``,
+    for one of several channels ``…/<channel>``."""
     direction: Literal["at_most", "below", "at_least", "above"] = "at_most"
     bound: float | None = None
     """The bound itself, or:"""

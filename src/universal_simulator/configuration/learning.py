@@ -164,8 +164,8 @@ class StepTraining(Section):
     """Whether the network gives a flux of each conserved channel, whose divergence is the step; otherwise it predicts
     the increment."""
     averaged: Literal["first", "all", "none"] = "first"
-    """Over which of the problem's symmetries a trained operator's steps are averaged: the first that moves the grid, all
-    of them (each image is one more call), or none."""
+    """Over which of the problem's symmetries a trained operator's steps are averaged: the first one, all of them (each
+    image is one more call), or none."""
 
 
 class Operator(StepTraining):

@@ -15,8 +15,8 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 Size = Annotated[int, Field(ge=1, le=10**4)]
 """Of networks and searches: bounded, so that a slip of the finger does not fill the memory."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-SNAPSHOTS, POINTS, PUBLISHED = 201, 1024, 10_000
-"""Of every trajectory that is solved here or published, and how many are published for one viscosity."""
+PUBLISHED = 10_000
+"""Trajectories that are published for one viscosity."""
 
 
 def text(pattern: str, rule: str) -> AfterValidator:

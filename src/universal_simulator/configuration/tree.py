@@ -12,6 +12,7 @@ from universal_simulator.configuration.forecasting import EnsembleCalibration, E
 from universal_simulator.configuration.learning import (
     Autoencoder,
     ConsistencyDistillation,
+    ConvolutionalAutoencoder,
     DiffusionResidual,
     Latent,
     Operator,
@@ -57,6 +58,29 @@ class Experiment(Section):
     tags: tuple[str, ...] = ()
 
 
+PARAMETER = {"burgers": "nu", "heat": "nu", "advection": "beta"}
+"""The only parameter of the problems that ``data.viscosities`` is the short form for."""
+
+
+def expanded(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the tree with its short forms written out; they win over what they stand for."""
+    data = tree.get("data")
+    if not isinstance(data, dict) or not {"equation", "viscosities"} & data.keys():
+        return tree
+    short = {name: data[name] for name in ("equation", "viscosities") if name in data}
+    data = {name: value for name, value in data.items() if name not in short}
+    problem = short.get("equation", tree.get("problem", "burgers"))
+    if "viscosities" in short and problem in PARAMETER:
+        values = short["viscosities"]
+        data["parameters"] = {PARAMETER[problem]: values if isinstance(values, list | tuple) else [values]}
+    elif "viscosities" in short:
+        raise ValueError(
+            f"data.viscosities = {short['viscosities']} must be left out for {problem}, is short for the parameter of "
+            f"{', '.join(PARAMETER)}; set data.parameters"
+        )
+    return {**tree, "problem": problem, "data": data}
+
+
 class Parameters(Section):
     """The whole tree."""
 
@@ -66,6 +90,8 @@ class Parameters(Section):
     """Whether a stage goes on from its last saved state; false starts its training over."""
     force: bool = False
     """Whether everything but the raw files is made again, also what is there and fits."""
+    problem: Annotated[str, Field(min_length=1)] = "burgers"
+    """Name of a problem that comes with the package, or, with a dot, of a module of the user's own."""
     data: Data
     latent: Latent
     autoencoder: Autoencoder
@@ -89,24 +115,23 @@ class Parameters(Section):
     anything else is an address (``models:/universal-simulator@champion``, a folder). Results then lie in the folder
     ``<experiment>-shipped``."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, tree: Any) -> Any:
+        """Take ``data.equation`` for the problem, and ``data.viscosities`` for the values of its only parameter."""
+        return expanded(tree) if isinstance(tree, dict) else tree
+
     @model_validator(mode="after")
     def _fit_together(self) -> "Parameters":
         """Refuse what no section alone can see."""
-        numbers, shape, longest = self.latent.tokens * self.latent.dim, self.autoencoder.network, self._longest_window()
+        numbers, shape = min(self.latent.counts) * self.latent.dim, self.autoencoder.network
         told = f"latent.tokens × latent.dim = {numbers}"
-        if shape.kernel > numbers:
+        if isinstance(shape, ConvolutionalAutoencoder) and shape.kernel > numbers:
             raise ValueError(f"autoencoder.network.kernel = {shape.kernel} must not exceed {told}; lower it")
-        if self.data.points and numbers > self.data.points:
-            raise ValueError(f"{told} must not exceed the {self.data.points} points of a field; lower either")
         if self.ttc.guidance.modes > numbers // 2:
             raise ValueError(
                 f"ttc.guidance.modes = {self.ttc.guidance.modes} must not exceed the {numbers // 2} waves that {told} "
                 "hold; lower it"
-            )
-        if self.data.snapshots and longest >= self.data.snapshots:
-            raise ValueError(
-                f"operator.unroll × operator.time_strides = {longest} must be below the {self.data.snapshots} "
-                "snapshots of a trajectory; lower either"
             )
         self._networks_fit_the_latents()
         self._processes_share_every_batch()
@@ -127,11 +152,9 @@ class Parameters(Section):
                 )
 
     def _networks_fit_the_latents(self) -> None:
-        if self.latent.tokens % 2:
-            raise ValueError(
-                f"latent.tokens = {self.latent.tokens} must be even, as networks pair tokens; "
-                f"take {self.latent.tokens + 1}"
-            )
+        for tokens in self.latent.counts:
+            if tokens % 2:
+                raise ValueError(f"latent.tokens = {tokens} must be even, as networks pair tokens; take {tokens + 1}")
         for name in ("operator", "diffusion_residual"):
             points = getattr(self, name).network.points_per_token
             if points > self.latent.dim:
@@ -140,7 +163,9 @@ class Parameters(Section):
                     f"latent.dim = {self.latent.dim}; lower it"
                 )
 
-    def _longest_window(self) -> int:
+    @property
+    def longest_window(self) -> int:
+        """Return the most snapshots from the beginning of a training window to its end."""
         return self.operator.unroll * max(self.operator.time_strides)
 
     def refuse_impossible_space(self) -> None:

@@ -176,9 +176,7 @@ def _advance(search: Search, scorer: StepScorer, start: RolloutState) -> Search:
     samples, beam = alive.shape
     count = settings.candidates
     row = torch.arange(samples, device=alive.device)[:, None].expand(-1, beam)
-    z, v = (
-        of[:, :, None].repeat(1, 1, count, *[1] * (of.ndim - 2)) for of in (search.z, search.v)
-    )
+    z, v = (of[:, :, None].repeat(1, 1, count, *[1] * (of.ndim - 2)) for of in (search.z, search.v))
     rewards = search.score.new_full((samples, beam, count), NEVER)
 
     living = start.part(row[alive])
@@ -238,4 +236,3 @@ def _select(
         search.spent + price,
         torch.cat((search.chosen, best), dim=1),
     )
-

@@ -153,6 +153,11 @@ class Emulator:
         after = self.operator(z, start.parameters, time_step)
         return after, self.sampler.draw(Context(z, after, start.parameters, time_step), noise, generator)
 
+    @property
+    def device(self) -> torch.device:
+        """Return where it computes."""
+        return self.operator.rate.device
+
     def calibrated(self, calibration: Calibration) -> "Emulator":
         """Return the same networks, members drawn otherwise."""
         return replace(self, calibration=calibration)
@@ -166,9 +171,7 @@ class Emulator:
 
 
 @torch.inference_mode()
-def deterministic(
-    emulator: Emulator, start: RolloutState, steps: int
-) -> Float[Tensor, "sample 1 time channel *space"]:
+def deterministic(emulator: Emulator, start: RolloutState, steps: int) -> Float[Tensor, "sample 1 time channel *space"]:
     """Return the states of one forecast per sample."""
     return _stacked(rollout(lambda z: emulator.step(z, start), start.z, steps))[:, None]
 

@@ -6,8 +6,8 @@ the mean; independent ones would leave it ``1/members`` of the ensemble's varian
 normal still; any two have correlation ``-1 / (members - 1)``. Draws are then moved away from their mean, each
 member's by its own factor.
 
-Of a physics-corrected ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning: members
-spread around the best forecast there is.
+Of a physics-corrected ensemble the equation's balance then prescribes the longest waves, as in test-time conditioning:
+members spread around the best forecast there is.
 """
 
 import math

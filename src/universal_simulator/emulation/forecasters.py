@@ -6,7 +6,7 @@ member where the forecast is no ensemble.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -121,7 +121,7 @@ class Rollout:
     emulator: Emulator
     variant: Variant
     members: int = 1
-    settings: TestTimeConditioning = TestTimeConditioning()
+    settings: TestTimeConditioning = field(default_factory=TestTimeConditioning)
 
     @torch.inference_mode()
     def __call__(self, task: Task, generator: torch.Generator) -> Fields:

@@ -54,7 +54,7 @@ class Task:
 
     def gathered(
         self, fields: Float[Tensor, "flat member time channel *space"]
-    ) -> Float[Tensor, "sample member time channel *space"]:
+    ) -> Float[Tensor, "sample member frame channel *space"]:
         """Return forecasts of every flat start as forecasts of the samples: where each gave one frame, in a row."""
         samples, starts = self.starts.shape[:2]
         return fields if starts == 1 else fields[:, :, 0].unflatten(0, (samples, starts)).transpose(1, 2)

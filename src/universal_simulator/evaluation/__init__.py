@@ -1,8 +1,8 @@
 """How good a forecast is: errors, calibration, a scoreboard over batches, intervals, and gates.
 
-Conventions of this room. Every number is taken on decoded physical fields, never on latents. ``truth`` has the axes
-sample, time, space; a ``prediction`` has sample, member, time, space, with one member for a deterministic forecast.
-``initial`` is the last snapshot that was given to the forecast. ``rms_x`` is the root mean square over space. A field
-whose ``rms_x`` is below ``RESOLUTION`` counts as having that much: single precision cannot resolve less in fields of
-order one, and a relative error of a vanishing field would be noise divided by noise. Sums are taken in float64.
+Conventions of this room. Every number is taken on decoded physical fields, never on latents. A ``Truth`` holds fields
+``(sample, time, channel, *space)`` with all that says what they mean; a ``prediction`` is ``(sample, member, time,
+channel, *space)``, with one member for a deterministic forecast. ``rms_x`` is the root mean square over space. Channels
+are scored apart and pooled last. No relative score depends on units: what is divided by is never less than
+``RESOLUTION`` times the trajectory's own size. Sums are taken in float64.
 """

@@ -33,9 +33,16 @@ class Interval:
 def resampled_means(
     values: Float[np.ndarray, "trajectory column"], resamples: int = RESAMPLES, seed: int = SEED
 ) -> Float[np.ndarray, "resample column"]:
-    """Return the column means of samples drawn from the rows with replacement, all columns by the same rows."""
+    """Return the column means of samples drawn from the rows with replacement, all columns by the same rows.
+
+    NaN is left out of its column; a sample that draws nothing else has none, NaN.
+    """
     n = len(values)
-    return _counts(n, resamples, seed) @ values / n
+    counts, missing = _counts(n, resamples, seed), np.isnan(values)
+    if not missing.any():
+        return counts @ values / n
+    with np.errstate(invalid="ignore"):
+        return counts @ np.where(missing, 0, values) / (counts @ ~missing)
 
 
 @lru_cache(maxsize=4)
@@ -46,7 +53,7 @@ def _counts(n: int, resamples: int, seed: int) -> Float[np.ndarray, "resample ro
 
 def interval(value: float, resampled: Float[np.ndarray, " resample"], confidence: float = CONFIDENCE) -> Interval:
     """Return the central percentiles of the resampled values beside the value itself."""
-    low, high = np.quantile(resampled, ((1 - confidence) / 2, (1 + confidence) / 2))
+    low, high = np.quantile(resampled[~np.isnan(resampled)], ((1 - confidence) / 2, (1 + confidence) / 2))
     return Interval(float(value), float(low), float(high))
 
 
@@ -58,17 +65,21 @@ def score_intervals(trajectory_scores: pd.DataFrame, confidence: float = CONFIDE
     intervals: dict[str, Interval] = {}
     for (protocol, variant), frame in trajectory_scores.groupby(["protocol", "variant"], sort=False):
         for suffix, rows in summary.apart(frame):
-            found = _intervals(rows, confidence)
-            intervals |= {f"{protocol}/{variant}/{metric}{suffix}": one for metric, one in found.items()}
+            for channel in ("", *summary.channels(rows)):
+                found = _intervals(rows, channel, confidence)
+                names = {metric: summary.named(metric, suffix, channel) for metric in found}
+                intervals |= {f"{protocol}/{variant}/{names[metric]}": one for metric, one in found.items()}
     return intervals
 
 
-def _intervals(frame: pd.DataFrame, confidence: float) -> dict[str, Interval]:
-    """Return the intervals of one forecast's scores by metric."""
-    names, members = summary.columns(frame), int(frame["members"].iloc[0])
-    values = frame[names].to_numpy(np.float64)
-    spreads = summary.scores(dict(zip(names, resampled_means(values).T, strict=True)), members)
-    means = summary.scores(dict(zip(names, values.mean(0), strict=True)), members)
+def _intervals(frame: pd.DataFrame, channel: str, confidence: float) -> dict[str, Interval]:
+    """Return the intervals of one forecast's scores by metric, pooled or of a channel."""
+    columns, members = summary.columns(frame, channel), int(frame["members"].iloc[0])
+    if not columns:
+        return {}
+    values = frame[list(columns.values())].to_numpy(np.float64)
+    spreads = summary.scores(dict(zip(columns, resampled_means(values).T, strict=True)), members)
+    means = summary.scores(dict(zip(columns, np.nanmean(values, 0), strict=True)), members)
     return {metric: interval(float(value), np.asarray(spreads[metric]), confidence) for metric, value in means.items()}
 
 
@@ -81,7 +92,7 @@ def paired_gain(
 
     0.1 says ten per cent lower, a negative number says worse. Both errors of a resampled trajectory are drawn together,
     so that what is hard for both does not widen the interval. Errors below ``ROUNDING`` are none: where neither errs,
-    neither gains.
+    neither gains. Trajectories that have no error, NaN, are left out; where none has, there is no gain to tell, NaN.
     """
     if candidate.shape != reference.shape:
         raise InputError(
@@ -89,6 +100,9 @@ def paired_gain(
             "score both on the same test split"
         )
     both = np.stack([candidate, reference], axis=1) + ROUNDING
+    both = both[~np.isnan(both).any(1)]
+    if not len(both):
+        return Interval(np.nan, np.nan, np.nan)
     means = resampled_means(both)
     value = 1 - both[:, 0].mean() / both[:, 1].mean()
     return interval(float(value), 1 - means[:, 0] / means[:, 1], confidence)

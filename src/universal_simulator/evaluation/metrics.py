@@ -1,97 +1,181 @@
-"""Deterministic errors of one point forecast: pure functions of tensors.
+"""Deterministic errors of one point forecast, channel by channel: pure functions of tensors.
 
-Definitions follow PDEBench (Takamoto et al. 2022, arXiv 2210.07182, appendix B), written here from their formulas.
-With ``e = prediction - truth`` a metric ends on the axes that are still to be averaged, so that a scoreboard can keep
-what it needs batch by batch. ``docs/metrics.md`` has the whole list.
+Definitions follow PDEBench (Takamoto et al. 2022, arXiv 2210.07182, appendix B), written here from their formulas, and
+The Well (Ohana et al. 2024, arXiv 2412.00568) for ``vrmse``. With ``e = point - truth`` a metric ends on the axes that
+are still to be averaged, so that a scoreboard can keep what it needs batch by batch. ``docs/metrics.md`` has the list.
 """
 
+import math
+from functools import lru_cache
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-RESOLUTION = 1e-6
-"""Smallest ``rms_x`` (or ``mean_x |u|``) that anything is divided by."""
+from universal_simulator.evaluation.truth import Truth
+from universal_simulator.fields.boundaries import doubled_grid
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import power, shells
 
 BANDS = {"frmse_low": (0, 4), "frmse_mid": (4, 12), "frmse_high": (12, None)}
-"""Wave numbers of the three spectral errors, as half-open ranges (cycles per domain)."""
+"""Wave numbers |k| of the three spectral errors, as half-open ranges (waves per shortest side of the domain)."""
 
-Forecast = Float[Tensor, "sample time space"]
-PerFrame = Float[Tensor, "sample time"]
-PerSample = Float[Tensor, " sample"]
-
-
-def rms(field: Float[Tensor, "... space"]) -> Float[Tensor, "..."]:
-    """Return the root mean square over space."""
-    return field.square().mean(-1).sqrt()
+Forecast = Float[Tensor, "sample time channel *space"]
+PerFrame = Float[Tensor, "sample time channel"]
+PerSample = Float[Tensor, "sample channel"]
 
 
-def rmse(prediction: Forecast, truth: Forecast) -> PerFrame:
-    """Return ``rms_x(e)`` of each frame."""
-    return rms(prediction - truth)
+def rmse(point: Forecast, truth: Truth) -> PerFrame:
+    """Return ``rms_x(e)`` of each frame, in the channel's units."""
+    return truth.grid.rms(point - truth.u)
 
 
-def nrmse(prediction: Forecast, truth: Forecast) -> PerFrame:
-    """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions."""
-    return rmse(prediction, truth) / rms(truth).clamp_min(RESOLUTION)
+def nrmse(point: Tensor, truth: Truth | Tensor) -> PerFrame:
+    """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
+
+    ``point`` is a ``Forecast``; two plain tensors (sample, time, x) are taken for one channel on a periodic line.
+    """
+    if isinstance(truth, Tensor):
+        return _relative(point[:, :, None], Truth.bare(truth))
+    return _relative(point, truth)
 
 
-def nrmse_frobenius(prediction: Forecast, truth: Forecast) -> PerSample:
+def _relative(point: Forecast, truth: Truth) -> PerFrame:
+    return rmse(point, truth) / truth.divisor(truth.grid.rms(truth.u))
+
+
+def nrmse_frobenius(point: Forecast, truth: Truth) -> PerSample:
     """Return ``‖e‖ / ‖truth‖`` of each trajectory, both norms over time and space together."""
-    return rms((prediction - truth).flatten(1)) / rms(truth.flatten(1)).clamp_min(RESOLUTION)
+    return _norm(point - truth.u, truth.grid) / truth.divisor(_norm(truth.u, truth.grid))
 
 
-def max_error(prediction: Forecast, truth: Forecast) -> PerFrame:
-    """Return ``max_x |e|`` of each frame."""
-    return (prediction - truth).abs().amax(-1)
+def vrmse(point: Forecast, truth: Truth) -> PerFrame:
+    """Return ``rms_x(e)`` over the truth's standard deviation in space: whoever forecasts the spatial mean scores 1."""
+    grid, u = truth.grid, truth.u
+    return rmse(point, truth) / truth.divisor(grid.rms(u - grid.wide(grid.mean(u))))
 
 
-def brmse(prediction: Forecast, truth: Forecast) -> PerFrame:
-    """Return the error at the two ends of the domain, ``sqrt((e_0² + e_{n-1}²) / 2)``."""
-    return rms((prediction - truth)[..., [0, -1]])
+def max_error(point: Forecast, truth: Truth) -> PerFrame:
+    """Return ``max_x |e|`` of each frame, in the channel's units."""
+    return (point - truth.u).abs().amax(truth.grid.space)
 
 
-def mass_error(prediction: Forecast, truth: Forecast) -> PerFrame:
+def mean_share(truth: Truth) -> PerSample:
+    """Return which part of the truth's norm its spatial mean has, ``‖mean_x u‖ / ‖u‖``: 1 if it is uniform in space.
+
+    Near 1 a small relative error says little: whoever knows the mean has almost everything.
+    """
+    means = truth.grid.mean(truth.u).square().mean(1).sqrt()
+    return means / truth.divisor(_norm(truth.u, truth.grid))
+
+
+def brmse(point: Forecast, truth: Truth) -> PerFrame:
+    """Return the root mean square error of the cells at both ends of every periodic axis, in the channel's units.
+
+    PDEBench's; in one dimension ``sqrt((e_0² + e_{n-1}²) / 2)``.
+    """
+    return _outermost_error(point, truth, periodic=True)
+
+
+def rim(point: Forecast, truth: Truth) -> PerFrame:
+    """Return the root mean square error of the cells along the sides that are not periodic over ``rms_x(truth)``."""
+    return _outermost_error(point, truth, periodic=False) / truth.divisor(truth.grid.rms(truth.u))
+
+
+def mass_error(point: Forecast, truth: Truth) -> PerFrame:
     """Return ``mean_x(e)``, signed: what ``crmse`` is made of."""
-    return (prediction - truth).mean(-1)
+    return truth.grid.mean(point - truth.u)
 
 
 def crmse(mass: PerFrame) -> Float[Tensor, ""]:
-    """Return the conserved-quantity error ``mean_t sqrt(mean_samples mass_error²)``; the root is over samples."""
-    return mass.square().mean(0).sqrt().mean()
+    """Return the conserved-quantity error ``mean_t sqrt(mean_{samples, channels} mass_error²)``; NaNs are left out."""
+    return mass.square().transpose(0, 1).flatten(1).nanmean(1).sqrt().mean()
 
 
-def spectral_error(prediction: Forecast, truth: Forecast) -> Float[Tensor, "time mode"]:
-    """Return ``Σ_samples |rfft(e)|²``: additive over batches, what ``frmse`` is made of."""
-    return torch.fft.rfft(prediction - truth).abs().square().sum(0)
+def conservation_gap(prediction: Forecast, truth: Truth) -> PerSample:
+    """Return the worst relative loss of mass, ``max_t |mean_x u(t) - mean_x u_0| / mean_x |u_0|``.
 
-
-def frmse(error: Float[Tensor, "time mode"], samples: int, points: int) -> dict[str, float]:
-    """Return the spectral errors ``mean_t mean_k sqrt(mean_samples |rfft(e)_k|²) / n`` of the three bands.
-
-    A band beyond the grid's last mode is zero: nothing can be wrong there.
+    Of a channel that is conserved the truth's own gap is zero up to rounding; of others the number says nothing.
     """
-    amplitude = (error / samples).sqrt() / points
+    grid = truth.grid
+    drift = grid.mean(prediction) - grid.mean(truth.initial)[:, None]
+    return drift.abs().amax(1) / truth.divisor(grid.mean(truth.initial.abs()))
+
+
+def boundary_violation(prediction: Forecast, truth: Truth) -> PerFrame:
+    """Return the error of the jump across the seams of the periodic axes, ``|J(e)| / rms_x(truth)``.
+
+    ``J(u) = u_0 - u_{n-1}`` joins neighbouring points of the circle. A forecast that does not know that the domain
+    closes breaks there; a front that passes the seam is in both terms and cancels. ``|J|²`` is the mean square along
+    each seam, summed over the axes.
+    """
+    error, grid = prediction - truth.u, truth.grid
+    square = error.new_zeros(error.shape[:3])
+    for axis, dim in zip(grid.axes, grid.space, strict=True):
+        if axis.periodic:
+            jump = error.narrow(dim, 0, 1) - error.narrow(dim, axis.points - 1, 1)
+            square = square + grid.mean(jump.square())
+    return square.sqrt() / truth.divisor(grid.rms(truth.u))
+
+
+def spectral_error(point: Forecast, truth: Truth) -> Float[Tensor, "time channel shell"]:
+    """Return ``Σ_samples Σ_{k in shell} |ê_k|²``: additive over batches, what ``frmse`` is made of.
+
+    ``ê`` is the discrete Fourier transform over the number of points, of each pair ±k one; a shell holds the
+    ``floor(|k|)`` of one number, the last one all that is beyond. In one dimension a shell is a mode of ``rfft``.
+    """
+    error = power(point - truth.u, truth.grid, truth.facts.channels).sum(0)
+    index, weight, count = _shells(truth.grid)
+    energy = error.flatten(2) * weight.to(error)
+    return error.new_zeros(*error.shape[:2], count).index_add_(-1, index.to(error.device), energy)
+
+
+def frmse(error: Float[Tensor, "time channel shell"], samples: int) -> dict[str, float]:
+    """Return the spectral errors ``mean_t mean_shell sqrt(mean_{samples, channels} Σ|ê|²)`` of the three bands.
+
+    A band beyond the grid's last wave number is zero: nothing can be wrong there.
+    """
+    amplitude = (error.mean(1) / samples).sqrt()
     return {
         name: float(amplitude[:, low:high].mean()) if amplitude.shape[1] > low else 0.0
         for name, (low, high) in BANDS.items()
     }
 
 
-def conservation_gap(prediction: Forecast, initial: Float[Tensor, "sample space"]) -> PerSample:
-    """Return the worst relative loss of mass, ``max_t |mean_x u(t) - mean_x u_0| / mean_x |u_0|``.
+def _norm(field: Forecast, grid: Grid) -> PerSample:
+    """Return the root mean square over time and space."""
+    return grid.mean(field.square()).mean(1).sqrt()
 
-    The periodic equation conserves ``mean_x u`` exactly, so the truth's own gap is zero up to rounding. ``initial``
-    is on the forecast's own grid.
+
+def _outermost_error(point: Forecast, truth: Truth, *, periodic: bool) -> PerFrame:
+    outermost = _outermost(truth.grid, periodic).to(truth.u.device)
+    return (point - truth.u)[..., outermost].square().mean(-1).sqrt()
+
+
+@lru_cache(maxsize=16)
+def _outermost(grid: Grid, periodic: bool) -> Bool[Tensor, "*space"]:
+    """Return which cells are the first or last along an axis of this kind."""
+    found = torch.zeros(grid.shape, dtype=torch.bool)
+    for axis, dim in zip(grid.axes, grid.space, strict=True):
+        if axis.periodic is periodic:
+            found.index_fill_(dim, torch.tensor([0, axis.points - 1]), True)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _shells(grid: Grid) -> tuple[Tensor, Tensor, int]:
+    """Return each mode's shell, its weight, and the number of shells, up to the largest number along any one axis.
+
+    ``rfftn`` holds both of a pair ±k where the last axis' number is its own negative, and there each counts half.
     """
-    drift = prediction.mean(-1) - initial.mean(-1)[:, None]
-    return drift.abs().amax(-1) / initial.abs().mean(-1).clamp_min(RESOLUTION)
-
-
-def boundary_violation(prediction: Forecast, truth: Forecast) -> PerSample:
-    """Return the error of the jump across the periodic boundary, ``mean_t |J(prediction) - J(truth)| / rms_x(truth)``.
-
-    ``J(u) = u_0 - u_{n-1}`` joins two neighbouring points of the circle. A forecast that does not know that the domain
-    closes breaks there; a front that passes the boundary is in both terms and cancels.
-    """
-    error = prediction - truth
-    return ((error[..., 0] - error[..., -1]).abs() / rms(truth).clamp_min(RESOLUTION)).mean(-1)
+    wide, shortest = doubled_grid(grid), min(axis.length for axis in grid.axes)
+    last = max(math.floor(axis.points // 2 * shortest / axis.length + 1e-9) for axis in wide.axes)
+    index = (shells(grid) + 1e-9).floor().long().clamp(max=last)
+    counts = [*wide.shape[:-1], wide.shape[-1] // 2 + 1]
+    own = torch.meshgrid(
+        *(2 * torch.arange(count) % points == 0 for count, points in zip(counts, wide.shape, strict=True)),
+        indexing="ij",
+    )
+    paired = own[-1] & ~torch.stack(own).all(0)
+    weight = torch.where(paired, 0.5, 1.0).double() / wide.size**2
+    return index.flatten(), weight.flatten(), last + 1

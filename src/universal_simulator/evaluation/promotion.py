@@ -13,6 +13,8 @@ RATIOS = {
     "calibration error": ("rollout/ensemble/ece", "calibration_error"),
 }
 """Condition: the score, and its bound in ``Promotion``, a factor on the champion's."""
+PHYSICAL = ("conservation gap", "boundary violation")
+"""Not every problem conserves something or has a periodic axis: what neither contender is scored on is not asked."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def _ratios(candidate: Contender, champion: Contender, rule: Promotion) -> list[
     rows = []
     for name, (score, bound) in RATIOS.items():
         ours, theirs, factor = candidate.scores.get(score), champion.scores.get(score), getattr(rule, bound)
+        if name in PHYSICAL and ours is None and theirs is None:
+            continue
         floor = rule.negligible_gap if name == "conservation gap" else 0.0
         holds = ours is not None and theirs is not None and ours <= max(factor * theirs, floor)
         words = f"≤ {factor:g} × the champion's" + (f" or {floor:g}" if floor else "")

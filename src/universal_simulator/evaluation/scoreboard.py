@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.evaluation.tally import Tally
+from universal_simulator.evaluation.truth import Truth
 from universal_simulator.support.errors import InputError
 
 
@@ -26,22 +27,18 @@ class Scoreboard:
         self,
         protocol: str,
         variant: str,
-        truth: Float[Tensor, "sample time space"],
-        prediction: Float[Tensor, "sample member time space"],
-        initial: Float[Tensor, "sample space"],
-        times: Float[np.ndarray, " time"] | Float[Tensor, " time"],
-        viscosity: Float[Tensor, " sample"] | None = None,
+        truth: Truth,
+        prediction: Float[Tensor, "sample member time channel *space"],
     ) -> None:
-        """Score one batch; ``times`` are those of the truth's frames."""
-        times = np.asarray(times, np.float64)
-        _check(truth, prediction, initial, times)
-        key = (protocol, variant)
+        """Score one batch."""
+        _check(truth, prediction)
+        times, key = np.asarray(truth.times, np.float64), (protocol, variant)
         if key not in self._tallies:
-            self._tallies[key] = Tally(prediction.shape[1], times, truth.shape[-1])
+            self._tallies[key] = Tally(prediction.shape[1], times, truth.facts, truth.grid)
         if not np.array_equal(self._tallies[key].times, times):
             raise InputError(f"times of {protocol}/{variant} must be the same in every batch; pass them unchanged")
         with torch.no_grad():
-            self._tallies[key].add(truth, prediction, initial, viscosity)
+            self._tallies[key].add(truth, prediction)
 
     def merge(self, other: "Scoreboard") -> None:
         """Take over what another one was given, as if it had been given to this one next."""
@@ -53,10 +50,11 @@ class Scoreboard:
                 known.merge(tally)
 
     def scores(self) -> dict[str, float]:
-        """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number; ``diverged`` counts trajectories.
+        """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number.
 
-        Where trajectories of several parameters were scored, each metric stands there for all of them, and as
-        ``<metric>_at_<parameter>`` for each.
+        Where trajectories of several sets of parameters were scored, each metric stands there for all of them, and as
+        ``<metric>_at_<parameters>`` for each set. Of several channels the metric is that of all, and
+        ``<metric>/<channel>`` that of each.
         """
         return {
             f"{protocol}/{variant}/{metric}": value
@@ -88,19 +86,24 @@ class Scoreboard:
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
-def _check(truth: Tensor, prediction: Tensor, initial: Tensor, times: np.ndarray) -> None:
+def _check(truth: Truth, prediction: Tensor) -> None:
     """Refuse shapes that broadcasting would let pass and score wrongly."""
-    samples, frames, points = truth.shape
+    samples, frames = truth.u.shape[:2]
+    field = (len(truth.facts.channels), *truth.grid.shape)
+    members = prediction.shape[1] if prediction.ndim == 4 + truth.grid.dimensions else 1
     expected = {
-        "prediction": (prediction.shape, (samples, prediction.shape[1] if prediction.ndim == 4 else 1, frames, points)),
-        "initial": (initial.shape, (samples, points)),
-        "times": (times.shape, (frames,)),
+        "truth": (truth.u.shape, (samples, frames, *field)),
+        "prediction": (prediction.shape, (samples, members, frames, *field)),
+        "initial": (truth.initial.shape, (samples, *field)),
+        "times": (truth.times.shape, (frames,)),
+        "parameters": (truth.parameters.shape, (samples, len(truth.facts.parameters))),
     }
     for name, (found, wanted) in expected.items():
         if tuple(found) != wanted:
             raise InputError(
-                f"{name} = shape {tuple(found)} must be {wanted} for a truth of {tuple(truth.shape)}; "
-                "axes are sample, member, time, space"
+                f"{name} = shape {tuple(found)} must be {wanted} for a truth of {tuple(truth.u.shape)}; "
+                "axes are sample, member, time, channel, space"
             )
-    if not truth.isfinite().all():
-        raise InputError("truth = non-finite values must be finite; the raw data are broken, validate them")
+    for name, values in (("truth", truth.u), ("initial", truth.initial)):
+        if not values.isfinite().all():
+            raise InputError(f"{name} = non-finite values must be finite; the raw data are broken, validate them")

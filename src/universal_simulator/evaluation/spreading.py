@@ -32,15 +32,32 @@ SPREAD_WEIGHT = 0.1
 """A spread 10 % off the error counts as much as intervals that are wrong by one per cent."""
 
 
-def measure(members: Float[Tensor, "sample member time space"], truth: Float[Tensor, "sample time space"]) -> Spread:
-    """Return the scores of an ensemble, pooled over samples, times and points."""
+def measure(
+    members: Float[Tensor, "sample member time channel *space"], truth: Float[Tensor, "sample time channel *space"]
+) -> Spread:
+    """Return the scores of an ensemble, pooled over samples, times and points.
+
+    Several channels are brought to their root mean square before they are averaged. What is zero everywhere and at all
+    times is left out.
+    """
     count = members.shape[1]
     ordered, truth = members.double().movedim(1, -1).sort(-1).values, truth.double()
-    coverage = torch.stack([calibration.covered(ordered, truth, level).double().mean() for level in calibration.LEVELS])
-    variance, error = calibration.variance(ordered).mean(), (ordered.mean(-1) - truth).square().mean()
+    size = _mean(truth.square())
+    unit = size.nanmean(0).sqrt() if truth.shape[2] > 1 else torch.ones_like(size[0])
+
+    def pooled(values: Tensor, power: int = 0) -> Tensor:
+        return (_mean(values).masked_fill(size == 0, torch.nan).nanmean(0) / unit**power).nanmean()
+
+    coverage = torch.stack([pooled(calibration.covered(ordered, truth, level)) for level in calibration.LEVELS])
+    variance, error = calibration.variance(ordered), (ordered.mean(-1) - truth).square()
     return Spread(
-        float(calibration.crps(ordered, truth).mean()),
+        float(pooled(calibration.crps(ordered, truth), 1)),
         float(calibration.calibration_error(coverage)),
         float(coverage[calibration.LEVELS.index(0.9)]),
-        float(calibration.spread_skill(variance, error, count)),
+        float(calibration.spread_skill(pooled(variance, 2), pooled(error, 2), count)),
     )
+
+
+def _mean(values: Tensor) -> Float[Tensor, "sample channel"]:
+    """Return the mean over time and space."""
+    return values.double().transpose(1, 2).flatten(2).mean(-1)

@@ -6,7 +6,7 @@ value. On cell centres the mirrored axis is exactly one half of a periodic axis 
 known of periodic axes serves walls too: ``doubled`` makes it, ``halved`` takes the half back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from universal_simulator.fields.grid import Axis, Channel, Grid
 
 
 def extend(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int, reach: int
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int, reach: int
 ) -> Float[Tensor, "..."]:
     """Return the field with ``reach`` more cells beyond both sides of an axis, as each side and channel demands.
 
@@ -38,9 +38,7 @@ def signs(grid: Grid, channels: Sequence[Channel], axis: int, like: Tensor) -> F
     return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, *[1] * grid.dimensions)
 
 
-def doubled(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int
-) -> Float[Tensor, "..."]:
+def doubled(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int) -> Float[Tensor, "..."]:
     """Return the field on a periodic axis of twice the length: itself and its mirror image; periodic axes stay.
 
     Behind open sides, and for free channels, the mirror image is continuous but has a kink: what is computed with
@@ -76,9 +74,7 @@ def doubled_grid(grid: Grid) -> Grid:
     return Grid(axes=tuple(map(doubled_axis, grid.axes)))
 
 
-def doubled_everywhere(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]
-) -> Float[Tensor, "..."]:
+def doubled_everywhere(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel]) -> Float[Tensor, "..."]:
     """Return the field doubled along every axis that does not close."""
     for axis in range(grid.dimensions):
         u = doubled(u, grid, channels, axis)
@@ -92,12 +88,16 @@ def halved_everywhere(u: Float[Tensor, "..."], grid: Grid) -> Float[Tensor, "...
     return u
 
 
+Cells = Callable[[int], Tensor]
+"""From how many cells beyond a side to what stands in them."""
+
+
 def _place(u: Tensor, grid: Grid, axis: int) -> tuple[int, int]:
     dim = axis - grid.dimensions
     return dim, u.shape[dim]
 
 
-def _beyond(u: Tensor, grid: Grid, channels: Sequence[Channel], axis: int, upper: bool):  # noqa: ANN202
+def _beyond(u: Tensor, grid: Grid, channels: Sequence[Channel], axis: int, upper: bool) -> Cells:
     """Return what gives the cells beyond one side that does not close."""
     dim, points = _place(u, grid, axis)
     wall = grid.axes[axis].sides[int(upper)] == "wall"

@@ -6,6 +6,7 @@ Facts carry no numerics and name no code, so that networks, statistics and cards
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Literal
 
 import torch
@@ -30,6 +31,8 @@ class Parameter(BaseModel):
     unit: str = ""
     scale: Literal["log", "linear"] = "log"
     """Whether factors or differences count; ``log`` demands positive numbers."""
+    default: float | None = None
+    """Its value where none is asked for."""
 
     @property
     def label(self) -> str:
@@ -78,6 +81,13 @@ class Facts(BaseModel):
     def conserves(self) -> tuple[bool, ...]:
         """Return for each channel whether its mean never changes."""
         return tuple(channel.name in self.conserved for channel in self.channels)
+
+    def sets(self, given: Mapping[str, Sequence[float]]) -> list[tuple[float, ...]]:
+        """Return every combination of the values given, in the order of the facts, with defaults for the rest."""
+        own = {one.name: (one.default,) for one in self.parameters if one.default is not None}
+        values = {**own, **given}
+        names = list(values)
+        return [self.vector(dict(zip(names, row, strict=True))) for row in product(*values.values())]
 
     def vector(self, given: Mapping[str, float]) -> tuple[float, ...]:
         """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range."""

@@ -28,7 +28,7 @@ class Frame:
     channels: tuple[Channel, ...]
     symmetries: tuple[Symmetry, ...]
 
-    def mean(self, u: Float[Tensor, "*batch channel *space"], grid: Grid) -> Float[Tensor, "*batch channel"]:
+    def mean(self, u: Float[Tensor, "*field"], grid: Grid) -> Float[Tensor, "*batch channel"]:
         """Return the mean of every channel where it may be removed, else 0."""
         free = removable(self.symmetries, self.channels)
         mean = spatial_mean(u, grid)

@@ -39,9 +39,7 @@ class Latents:
 
     def part(self, samples: slice) -> "Latents":
         """Return some of the trajectories."""
-        return replace(
-            self, values=self.values[samples], mean=self.mean[samples], parameters=self.parameters[samples]
-        )
+        return replace(self, values=self.values[samples], mean=self.mean[samples], parameters=self.parameters[samples])
 
     def resident(self, device: torch.device) -> "Latents":
         """Return them with all values on a device, where windows are then drawn without a copy from here."""

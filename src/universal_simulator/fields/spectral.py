@@ -38,7 +38,7 @@ def resample(u: Float[Tensor, "... space"], n: int) -> Float[Tensor, "... {n}"]:
 
 
 def resized(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], shape: tuple[int, ...]
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], shape: tuple[int, ...]
 ) -> Float[Tensor, "..."]:
     """Return the band-limited interpolant of a field on the same domain with ``shape`` cell centres."""
     for axis, points in enumerate(shape):
@@ -50,9 +50,7 @@ def resized(
     return u
 
 
-def shift(
-    u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]
-) -> Float[Tensor, "*batch space"]:
+def shift(u: Float[Tensor, "*batch space"], distance: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch space"]:
     """Return ``u(x - distance)``: the field moved along its last, periodic axis; exact for band-limited fields."""
     n = u.shape[-1]
     mode = torch.arange(n // 2 + 1, device=u.device, dtype=u.dtype)
@@ -60,9 +58,7 @@ def shift(
     return torch.fft.irfft(torch.fft.rfft(u) * phase, n=n)
 
 
-def divergence(
-    flux: Float[Tensor, "*batch axis *space"], walls: Sequence[bool], unit: float
-) -> Float[Tensor, "*batch *space"]:
+def divergence(flux: Float[Tensor, "*field"], walls: Sequence[bool], unit: float) -> Float[Tensor, "..."]:
     """Return the sum of each component's derivative along its own axis, periodic or between walls without flux.
 
     In units that leave waves of number ``unit`` as strong as they are. It has no mean, and no Nyquist mode.
@@ -84,7 +80,7 @@ def divergence(
 
 
 def derivative(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], axis: int, order: int = 1
+    u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int, order: int = 1
 ) -> Float[Tensor, "..."]:
     """Return the derivative of that order along an axis, in the units of the grid's coordinates."""
     dim = axis - grid.dimensions
@@ -98,17 +94,15 @@ def derivative(
     return halved(torch.fft.irfft(spectrum, n=n).movedim(-1, dim), grid, axis)
 
 
-def low_passed(
-    u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel], waves: int
-) -> Float[Tensor, "..."]:
+def low_passed(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], waves: int) -> Float[Tensor, "..."]:
     """Return the part of a field that has at most so many waves per domain along every axis."""
     whole = doubled_everywhere(u, grid, channels)
-    kept = _within(doubled_grid(grid), grid, waves, u.device)
+    kept = _within(whole.shape[-grid.dimensions :], grid, waves, u.device)
     spectrum = torch.fft.rfftn(whole, dim=grid.space) * kept
     return halved_everywhere(torch.fft.irfftn(spectrum, s=whole.shape[-grid.dimensions :], dim=grid.space), grid)
 
 
-def power(u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]) -> Float[Tensor, "..."]:
+def power(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel]) -> Float[Tensor, "..."]:
     """Return ``|û_k|²`` of the doubled field by ``rfftn``; ``shells`` says which wave number each entry has."""
     return torch.fft.rfftn(doubled_everywhere(u, grid, channels), dim=grid.space).abs().square()
 
@@ -118,9 +112,7 @@ def shells(grid: Grid, device: torch.device | None = None) -> Float[Tensor, "*mo
     wide, shortest = doubled_grid(grid), min(axis.length for axis in grid.axes)
     squares = []
     for i, axis in enumerate(wide.axes):
-        last = i == wide.dimensions - 1
-        n = axis.points
-        k = torch.arange(n // 2 + 1, dtype=torch.float64) if last else torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
+        k = _numbers(axis.points, i == wide.dimensions - 1)
         squares.append((k * shortest / axis.length) ** 2)
     mesh = torch.meshgrid(*squares, indexing="ij")
     return torch.stack(mesh).sum(0).sqrt().to(device)
@@ -131,12 +123,16 @@ def wave_numbers(n: int, dtype: torch.dtype = torch.float64) -> Float[Tensor, " 
     return 2 * math.pi * torch.arange(n // 2 + 1, dtype=dtype)
 
 
-def _within(wide: Grid, grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
-    """Return which entries of ``rfftn`` on the doubled grid have at most so many waves along every axis."""
+def _numbers(n: int, last: bool) -> Float[Tensor, " mode"]:
+    """Return |k| of an axis of ``rfftn``, exactly; its last axis holds one half of them."""
+    half = torch.arange(n // 2 + 1, dtype=torch.float64)
+    return half if last else torch.cat((half, half[1 : (n + 1) // 2].flip(0)))
+
+
+def _within(shape: Sequence[int], grid: Grid, waves: int, device: torch.device) -> Bool[Tensor, "*mode"]:
+    """Return which entries of ``rfftn`` of a doubled field of that shape have at most so many waves along each axis."""
     inside = []
-    for i, (axis, own) in enumerate(zip(wide.axes, grid.axes, strict=True)):
-        n = axis.points
-        k = torch.arange(n // 2 + 1) if i == wide.dimensions - 1 else torch.fft.fftfreq(n, 1 / n).abs()
-        inside.append(k <= waves * (1 if own.periodic else 2))
+    for i, (n, axis) in enumerate(zip(shape, grid.axes, strict=True)):
+        inside.append(_numbers(n, i == grid.dimensions - 1) <= waves * (1 if axis.periodic else 2))
     mesh = torch.meshgrid(*inside, indexing="ij")
     return torch.stack(mesh).all(0).to(device)

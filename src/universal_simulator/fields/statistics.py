@@ -171,7 +171,7 @@ def _logarithms(squares: list[Tensor]) -> Float[Tensor, "2 channel"]:
     usual = torch.cat(squares).mean(0).sqrt()
     floor = (DEAD * usual).clamp(min=torch.finfo(torch.float64).tiny)
     logs = [torch.maximum(part.sqrt(), floor).log() for part in squares]
-    return torch.stack([sum(log.sum(0) for log in logs), sum(log.square().sum(0) for log in logs)])  # type: ignore[arg-type]
+    return torch.stack([torch.cat(logs).sum(0), torch.cat(logs).square().sum(0)])
 
 
 def _spread(trajectories: int, starts: int, limit: int) -> tuple[np.ndarray, np.ndarray]:

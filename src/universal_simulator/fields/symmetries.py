@@ -85,9 +85,7 @@ class Motion:
         order = tuple(self.order.index(i) for i in range(len(self.order)))
         return Motion(order, tuple(self.flipped[i] for i in order), self.sign)
 
-    def apply(
-        self, u: Float[Tensor, "*batch channel *space"], grid: Grid, channels: Sequence[Channel]
-    ) -> Float[Tensor, "..."]:
+    def apply(self, u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel]) -> Float[Tensor, "..."]:
         """Return the moved field."""
         d = grid.dimensions
         if self.order != tuple(range(d)):
@@ -106,9 +104,7 @@ class Motion:
         """Return which channel each one comes from when axes change places."""
         vectors = {c.vector: i for i, c in enumerate(channels) if c.vector}
         names = grid.names
-        return [
-            vectors[names[self.order[grid.index(c.vector)]]] if c.vector else i for i, c in enumerate(channels)
-        ]
+        return [vectors[names[self.order[grid.index(c.vector)]]] if c.vector else i for i, c in enumerate(channels)]
 
     def _turns(self, channel: Channel, grid: Grid) -> bool:
         return channel.vector is not None and self.flipped[grid.index(channel.vector)]

@@ -123,7 +123,9 @@ class Trajectories:
         moments = np.arange(len(self.times))[times if isinstance(times, slice) else np.asarray(times, np.int64)]
         return self._gather(np.broadcast_to(rows[:, None], (len(rows), len(moments))), moments)
 
-    def windows(self, samples: np.ndarray | Sequence[int], times: np.ndarray) -> Float[Tensor, "sample time channel *space"]:
+    def windows(
+        self, samples: np.ndarray | Sequence[int], times: np.ndarray
+    ) -> Float[Tensor, "sample time channel *space"]:
         """Return, for each sample, snapshots of its own: ``times`` is ``(sample, time)``."""
         moments = np.arange(len(self.times))[np.asarray(times, np.int64)]
         return self._gather(np.broadcast_to(np.asarray(samples, np.int64)[:, None], moments.shape), moments)

@@ -19,8 +19,8 @@ from pathlib import Path
 from universal_simulator.machine.health import gpu_health
 from universal_simulator.machine.settings import DOWN_VARIABLE, Settings, hourly_rate_usd
 from universal_simulator.machine.supervision import DEAD_S, Outcome, Signals, supervise
-from universal_simulator.shell.configuration_loader import DATA_VARIABLE, TRACKING_VARIABLE
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.places import TRACKING_VARIABLE, data_root, tracking_address
 from universal_simulator.tracking.provenance import JOB_VARIABLE, without_credentials
 
 log = logging.getLogger("machine")
@@ -40,7 +40,7 @@ class Machine:
         self._succeeds = JOB_VARIABLE in os.environ
         """Another machine may have worked on this job before."""
         self.job = os.environ.setdefault(JOB_VARIABLE, f"job-{uuid.uuid4().hex[:12]}")
-        self.data = Path(os.environ.get(DATA_VARIABLE, "data")).absolute()
+        self.data = data_root(Path.cwd())
         self.settings = Settings(bucket=os.environ.get("MACHINE_BUCKET", "").strip())  # until the rest is read
         self._signals = Signals()
         self._pushing: subprocess.Popen[bytes] | None = None
@@ -72,10 +72,8 @@ class Machine:
 
     def _tell(self, *words: str) -> bool:
         """Tell MLflow; its address is not among the words of a command, as everybody on the machine sees those."""
-        uri = os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data}/mlflow/mlflow.db"
-        return self._aside(
-            "closing", *words, limit_s=self.settings.closing_limit_s, environment={TRACKING_VARIABLE: uri}
-        )
+        known = {TRACKING_VARIABLE: tracking_address(Path.cwd())}
+        return self._aside("closing", *words, limit_s=self.settings.closing_limit_s, environment=known)
 
     def _keep(self, told: dict[str, object]) -> None:
         try:

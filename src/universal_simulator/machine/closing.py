@@ -9,9 +9,9 @@ sees the words of a command.
 
 import os
 import sys
-from pathlib import Path
 
-from universal_simulator.tracking.runs import reachable
+from universal_simulator.support.places import store_file
+from universal_simulator.tracking.store import reachable
 
 EXPERIMENT = "universal_simulator"
 JOB_TAG = "job"
@@ -56,7 +56,8 @@ def close_left(uri: str, job: str) -> int:
 
 def _artifacts(uri: str) -> str | None:
     """Beside a local store; a server has its own place."""
-    return str(Path(uri.removeprefix("sqlite:///")).parent / "artifacts") if uri.startswith("sqlite:///") else None
+    store = store_file(uri)
+    return (store.parent / "artifacts").as_uri() if store else None
 
 
 if __name__ == "__main__":

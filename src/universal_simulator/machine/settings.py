@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
+from universal_simulator.machine.credentials import bucket_options
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.support.errors import InputError
 
@@ -35,6 +36,7 @@ class Settings:
             variable = f"MACHINE_{name.upper()}"
             if text := environment.get(variable, "").strip():
                 given[name] = text if isinstance(default, str) else _positive(variable, text)
+        _refuse_lost_bucket(given.get("bucket", ""))
         return cls(**given)
 
     def seconds(self, hourly_rate_usd: float) -> float:
@@ -48,6 +50,14 @@ class Settings:
                 "add compute.hourly_rate_usd=… to --params"
             )
         return min(by_time, self.money_limit_usd / hourly_rate_usd * 3600)
+
+
+def _refuse_lost_bucket(address: str) -> None:
+    """Refuse what would keep nothing: a folder of this machine by mistake, or a bucket that cannot be asked."""
+    if address and "://" not in address and not address.startswith("/"):
+        raise InputError(f"MACHINE_BUCKET = {address}: must begin with s3:// or another scheme; write s3://{address}")
+    if address.startswith("s3://"):
+        bucket_options()
 
 
 def _positive(variable: str, text: str) -> float:

@@ -19,12 +19,12 @@ from universal_simulator.support.errors import InputError
 ROOM = __name__
 
 
-def build(settings: Any, *arguments: Any, **options: Any) -> nn.Module:
-    """Return the network that the settings describe; only its own module is imported."""
+def build(kind: str, *arguments: Any, **options: Any) -> nn.Module:
+    """Return what the module of this name in this room builds; only that module is imported."""
     try:
-        module = import_module(f"{ROOM}.{settings.kind}")
+        module = import_module(f"{ROOM}.{kind}")
     except ModuleNotFoundError as error:
-        if error.name != f"{ROOM}.{settings.kind}":
+        if error.name != f"{ROOM}.{kind}":
             raise
-        raise InputError(f"network.kind = {settings.kind}: must be a module of {ROOM}; correct it") from None
-    return module.build(settings, *arguments, **options)
+        raise InputError(f"network.kind = {kind}: must be a module of {ROOM}; correct it") from None
+    return module.build(*arguments, **options)

@@ -18,8 +18,8 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.fields.symmetries import Motion, Reflection, group
-from universal_simulator.networks.blocks import Convolution, Kind
+from universal_simulator.fields.symmetries import Motion, Reflection, group, removable
+from universal_simulator.networks.blocks import Convolution, kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 
 
@@ -28,9 +28,7 @@ class Autoencoder(nn.Module):
 
     time_step: Tensor
 
-    def __init__(
-        self, settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics
-    ) -> None:
+    def __init__(self, settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics) -> None:
         super().__init__()
         self.facts, self.grid = facts, grid
         self.fine = grid.resized(tuple(settings.refinement * n for n in grid.shape))
@@ -56,7 +54,8 @@ class Autoencoder(nn.Module):
         """Return the field on so many cell centres, without the mean that the frame takes away."""
         fine = resized(z, self.grid, self.facts.channels, self.fine.shape)
         v = resized(self._corrected(fine, parameters, self.synthesis), self.fine, self.facts.channels, shape)
-        return v - self.grid.wide(self.facts.frame.mean(v, self.grid))
+        mean, free = self.grid.mean(v), removable(self.facts.symmetries, self.facts.channels)
+        return v - self.grid.wide(mean if all(free) else mean * mean.new_tensor(free))
 
     def _corrected(self, v: Tensor, parameters: Tensor, correction: nn.Module) -> Tensor:
         scale = amplitude(v, self.floor)
@@ -97,11 +96,6 @@ class Correction(nn.Module):
         for convolution, shift in zip(hidden, shifts.chunk(len(hidden), dim=-1), strict=True):
             x = nn.functional.gelu(convolution(x) + shift.view(len(x), *[1] * self.grid.dimensions, -1))
         return self.convolutions[-1](x).movedim(-1, 1)
-
-
-def kinds(grid: Grid) -> tuple[Kind, ...]:
-    """Return what lies at the sides of each axis, as networks tell them apart: both sides alike, the open one rules."""
-    return tuple("open" if "open" in axis.sides else axis.sides[0] for axis in grid.axes)
 
 
 def build(settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics) -> nn.Module:

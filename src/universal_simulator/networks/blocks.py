@@ -14,11 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.attention import Attention
 from universal_simulator.support.errors import InputError
 
 Kind = Literal["periodic", "wall", "open"]
 """Of an axis: both its sides are alike."""
+
+
+def kinds(grid: Grid) -> tuple[Kind, ...]:
+    """Return what lies at the sides of each axis, as networks tell them apart: both sides alike, the open one rules."""
+    return tuple("open" if "open" in axis.sides else axis.sides[0] for axis in grid.axes)
 
 
 class ConditionEmbedding(nn.Module):
@@ -91,9 +97,7 @@ class Kernel(nn.Module):
 class Convolution(Kernel):
     """A convolution of as many positions as there were; torch's own way round a circle copies more."""
 
-    def __init__(
-        self, inside: int, outside: int, kernel: int, axes: Sequence[Kind], *, bias: bool = True
-    ) -> None:
+    def __init__(self, inside: int, outside: int, kernel: int, axes: Sequence[Kind], *, bias: bool = True) -> None:
         if kernel % 2 == 0:
             raise InputError(f"kernel = {kernel} must be odd, to be centred; take {kernel + 1}")
         super().__init__((outside, inside, *[kernel] * len(axes)), outside * bias)

@@ -42,9 +42,7 @@ class Conditions(nn.Module):
         time_step: Float[Tensor, " sample"],
     ) -> Float[Tensor, "sample condition"]:
         """Return standardised values; amplitudes and time step are positive, all in the problem's units."""
-        values = torch.cat(
-            (amplitude.log(), scaled(self.known, parameters), time_step[:, None].log()), dim=-1
-        )
+        values = torch.cat((amplitude.log(), scaled(self.known, parameters), time_step[:, None].log()), dim=-1)
         return (values - self.average) / self.spread
 
 

@@ -23,10 +23,10 @@ class LowPass:
         """Return how many points of the state there are for each one of the coarse grid."""
         return self.latent.size / self.coarse.size
 
-    def of(self, z: Float[Tensor, "*batch channel *space"]) -> Float[Tensor, "*batch channel *coarse"]:
+    def of(self, z: Float[Tensor, "*field"]) -> Float[Tensor, "*coarse"]:
         """Return the state on the coarser grid."""
         return resized(z, self.latent, self.channels, self.coarse.shape)
 
-    def state(self, w: Float[Tensor, "*batch channel *coarse"]) -> Float[Tensor, "*batch channel *space"]:
+    def state(self, w: Float[Tensor, "*coarse"]) -> Float[Tensor, "*field"]:
         """Return the latent state that has these waves and no others."""
         return resized(w, self.coarse, self.channels, self.latent.shape)

@@ -3,9 +3,9 @@
 ``w' = w + a δ Δt F(w/a; log a, parameters, Δt)`` with ``w`` the long waves of the state z that the network works on,
 ``a`` each channel's own amplitude and ``δ`` its usual relative rate. Dividing by ``a`` makes strong and weak fields
 look alike (Burgers scales). What F is made of follows from the facts (``increment.py``): conserved channels get no
-mean, or a flux whose divergence is the step. Where the problem has symmetries, a trained operator is averaged over some
-of them (``Averaged``). ``F`` is the U-transformer; baselines put another network in its place, which works on all of
-the state.
+mean, or a flux whose divergence is the step. Where the problem has symmetries, a trained operator's steps are averaged
+over images by some of them. ``F`` is the U-transformer; baselines put another network in its place, which works on all
+of the state.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.configuration import Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Motion
 from universal_simulator.networks import build as build_network
-from universal_simulator.networks.autoencoder import kinds
+from universal_simulator.networks.blocks import kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.low_pass import LowPass
@@ -31,7 +32,9 @@ class LatentOperator(nn.Module):
 
     rate: Tensor
 
-    def __init__(self, settings: object, facts: Facts, low_pass: LowPass, statistics: Statistics, *, flux_form: bool):
+    def __init__(
+        self, settings: Stepper, facts: Facts, low_pass: LowPass, statistics: Statistics, *, flux_form: bool = False
+    ) -> None:
         super().__init__()
         self.facts, self.low_pass = facts, low_pass
         self.increment = Increment(facts, low_pass.coarse, flux_form=flux_form)
@@ -40,7 +43,7 @@ class LatentOperator(nn.Module):
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         shape = Shape(len(facts.channels), self.increment.outputs, self.conditions.count, kinds(low_pass.coarse))
-        self.network = build_network(settings, shape)
+        self.network = build_network(settings.kind, settings, shape)
         self.register_buffer("rate", statistics.rates())
 
     def forward(
@@ -72,3 +75,18 @@ class LatentOperator(nn.Module):
     def scale(self, z: Float[Tensor, "sample channel *space"]) -> Float[Tensor, "sample channel"]:
         """Return what each channel of a state is divided by, a."""
         return amplitude(z, self.floor)
+
+
+def build(
+    settings: Stepper,
+    facts: Facts,
+    low_pass: LowPass,
+    statistics: Statistics,
+    *,
+    flux_form: bool,
+    motions: Sequence[Motion],
+) -> nn.Module:
+    """Return it with fresh weights, averaged over these images."""
+    operator = LatentOperator(settings, facts, low_pass, statistics, flux_form=flux_form)
+    operator.motions = motions
+    return operator

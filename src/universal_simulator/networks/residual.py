@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from universal_simulator.configuration import Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks import build as build_network
-from universal_simulator.networks.autoencoder import kinds
+from universal_simulator.networks.blocks import kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.low_pass import LowPass
@@ -27,7 +28,7 @@ class ResidualNetwork(nn.Module):
     residual_scale: Tensor
     increment_scale: Tensor
 
-    def __init__(self, settings: object, facts: Facts, low_pass: LowPass, statistics: Statistics) -> None:
+    def __init__(self, settings: Stepper, facts: Facts, low_pass: LowPass, statistics: Statistics) -> None:
         super().__init__()
         channels = len(facts.channels)
         self.facts, self.low_pass = facts, low_pass
@@ -35,7 +36,7 @@ class ResidualNetwork(nn.Module):
         self.conditions = Conditions(statistics)
         self.increment = Increment(facts, low_pass.coarse, flux_form=False)
         shape = Shape(3 * channels, channels, self.conditions.count + 1, kinds(low_pass.coarse))
-        self.network = build_network(settings, shape)
+        self.network = build_network(settings.kind, settings, shape)
         self.register_buffer("rate", statistics.rates())
         self.register_buffer("residual_scale", torch.ones(channels, dtype=torch.float32))
         self.register_buffer("increment_scale", torch.zeros(channels, dtype=torch.float32))
@@ -47,9 +48,7 @@ class ResidualNetwork(nn.Module):
     ) -> Float[Tensor, "sample channel *ones"]:
         """Return what the residual of the step ``before → after`` is divided by to be of order one."""
         quiet, moving = amplitude(before, self.floor), (after - before).flatten(2).square().mean(-1)
-        return wide(
-            ((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt(), before
-        )
+        return wide(((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt(), before)
 
     def forward(
         self,
@@ -66,3 +65,8 @@ class ResidualNetwork(nn.Module):
         increment = (after - before) / wide(a * (self.rate * time_step[:, None]), before)
         conditions = torch.cat((self.conditions(a, parameters, time_step), noise[:, None]), dim=-1)
         return self.increment(self.network(torch.cat((noisy, before / wide(a, before), increment), 1), conditions))
+
+
+def build(settings: Stepper, facts: Facts, low_pass: LowPass, statistics: Statistics, **_form: object) -> nn.Module:
+    """Return it with fresh weights."""
+    return ResidualNetwork(settings, facts, low_pass, statistics)

@@ -15,10 +15,17 @@ from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Symmetry, group
 from universal_simulator.networks import build
 from universal_simulator.networks.low_pass import LowPass
-from universal_simulator.networks.operator import LatentOperator
-from universal_simulator.networks.residual import ResidualNetwork
 
 Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
+
+PARTS: dict[Stage, str] = {
+    "operator": "operator",
+    "unet": "operator",
+    "fno": "operator",
+    "diffusion_residual": "residual",
+    "consistency_distill": "residual",
+}
+"""Module of each stage but the first, whose settings name theirs."""
 
 
 class Recipe(BaseModel):
@@ -53,16 +60,15 @@ class Recipe(BaseModel):
         return self._built().float()
 
     def _built(self) -> nn.Module:
+        if isinstance(self.settings, Codec) != (self.stage == "autoencoder"):
+            raise ValueError(f"kind = {self.settings.kind}: does not describe a network of stage {self.stage}")
         if self.stage == "autoencoder":
-            return build(self.settings, self.facts, self.latent_grid, self.statistics)
+            return build(self.settings.kind, self.settings, self.facts, self.latent_grid, self.statistics)
         points = getattr(self.settings, "points_per_token", None)
         shape = self.latent.shape(self.grid.dimensions, points)
         low_pass = LowPass(self.facts.channels, self.latent_grid, self.grid.resized(shape))
-        if self.stage in ("diffusion_residual", "consistency_distill"):
-            return ResidualNetwork(self.settings, self.facts, low_pass, self.statistics)
-        operator = LatentOperator(self.settings, self.facts, low_pass, self.statistics, flux_form=self.flux_form)
-        operator.motions = group(self.averaged, self.grid)
-        return operator
+        form = {"flux_form": self.flux_form, "motions": group(self.averaged, self.grid)}
+        return build(PARTS[self.stage], self.settings, self.facts, low_pass, self.statistics, **form)
 
 
 N = TypeVar("N", bound=nn.Module)

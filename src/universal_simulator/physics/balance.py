@@ -92,9 +92,7 @@ class Balance:
 
     def _unexplained(self, first: Tensor, last: Tensor, explained: Tensor, modes: int) -> Tensor:
         size = self.grid.rms(first).clamp(min=torch.finfo(first.dtype).tiny)
-        rest, change = (
-            self.grid.rms(self._long(u, modes)) / size for u in (last - first - explained, last - first)
-        )
+        rest, change = (self.grid.rms(self._long(u, modes)) / size for u in (last - first - explained, last - first))
         return _norm(rest) / _norm(change).clamp(min=NOTHING)
 
 

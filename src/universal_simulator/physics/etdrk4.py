@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Num
 from torch import Tensor
 
 CONTOUR_POINTS = 32
@@ -26,15 +26,19 @@ class Coefficients:
     f2: Tensor
     f3: Tensor
 
+    def to(self, device: torch.device) -> "Coefficients":
+        """Return the table on another device."""
+        return Coefficients(*(table.to(device) for table in (self.full, self.half, self.q, self.f1, self.f2, self.f3)))
+
 
 def coefficients(linear: Tensor, h: float, dtype: torch.dtype) -> Coefficients:
     """Return the table for a step of length ``h`` (time units), computed in double precision.
 
-    ``linear`` is real or complex, one value per mode; ``dtype`` is the real type of the fields.
+    ``linear`` is real or complex, one value per mode in any shape; ``dtype`` is the real type of the fields.
     """
     lh = linear.to(torch.complex128) * h
     angle = math.pi * (torch.arange(CONTOUR_POINTS, dtype=torch.float64) + 0.5) / CONTOUR_POINTS * 2
-    z = lh[:, None] + torch.exp(1j * angle)
+    z = lh[..., None] + torch.exp(1j * angle)
     ez, ez2 = torch.exp(z), torch.exp(z / 2)
 
     def average(values: Tensor) -> Tensor:
@@ -51,11 +55,11 @@ def coefficients(linear: Tensor, h: float, dtype: torch.dtype) -> Coefficients:
 
 
 def step(
-    u_hat: Complex[Tensor, "... mode"],
+    u_hat: Num[Tensor, "..."],
     c: Coefficients,
     nonlinear: Callable[[Tensor], Tensor],
-) -> Complex[Tensor, "... mode"]:
-    """Advance a spectrum by one step."""
+) -> Num[Tensor, "..."]:
+    """Advance a spectrum by one step; complex waves, or real cosines."""
     n0 = nonlinear(u_hat)
     rest = c.half * u_hat
     a = rest + c.q * n0
@@ -67,6 +71,6 @@ def step(
     return c.full * u_hat + c.f1 * n0 + c.f2 * (na + nb) + c.f3 * nd
 
 
-def _narrow(values: Tensor, linear: Float[Tensor, " mode"] | Tensor, dtype: torch.dtype) -> Tensor:
+def _narrow(values: Tensor, linear: Tensor, dtype: torch.dtype) -> Tensor:
     """Cast to the fields' precision; a real symbol has real coefficients."""
     return values.to(dtype.to_complex()) if linear.is_complex() else values.real.to(dtype)

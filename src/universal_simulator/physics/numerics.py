@@ -79,7 +79,7 @@ class Coarse:
     points: int
     """Along each axis."""
     courant: float
-    """Cells that the fastest part crosses in one step; for a problem without speeds, steps per frame are its inverse."""
+    """Cells that the fastest part crosses in one step; for a problem without speeds, frames that one step may last."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +96,13 @@ class Family:
     def batch(self, grid: Grid, seed: int, indices: Sequence[int]) -> Float[Tensor, "sample channel *space"]:
         """Return several fields."""
         return torch.stack([self.draw(grid, seed, index) for index in indices])
+
+
+def at_least(wanted: float, least: int) -> int:
+    """Return the smallest number of the form ``least · 2^i`` or ``least · 3 · 2^(i-1)`` that is no less."""
+    size = least
+    while size < wanted:
+        if 3 * size // 2 >= wanted and 3 * size % 2 == 0:
+            return 3 * size // 2
+        size *= 2
+    return size

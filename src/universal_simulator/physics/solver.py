@@ -27,7 +27,7 @@ from torch import Tensor
 
 from universal_simulator.fields.spectral import cell_centres, wave_numbers
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
-from universal_simulator.physics.numerics import Law, Solution
+from universal_simulator.physics.numerics import Law, Solution, at_least
 from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
@@ -57,9 +57,9 @@ def plan(equation: Law, spread: float, interval: float, until: float) -> Plan:
     if math.isinf(width):
         return Plan(FINEST_INITIAL, FINEST_INITIAL // 2, 1)
     modes = TAIL / (math.pi**2 * width)
-    grid = _at_least(3 * modes, COARSEST)
+    grid = at_least(3 * modes, COARSEST)
     step = min(STEP * width / spread, until / TRANSIENT)
-    return Plan(grid, (grid - 1) // 3 + 1, _at_least(interval / step, 1))
+    return Plan(grid, (grid - 1) // 3 + 1, at_least(interval / step, 1))
 
 
 def solve(
@@ -163,13 +163,3 @@ def _sample(spectrum: Tensor, points: int, mean: Tensor, moved: Tensor) -> Float
     turned = spectrum * torch.exp(2j * math.pi * place).to(spectrum.dtype)
     turned[:, 0] = mean.to(spectrum.dtype)
     return torch.fft.irfft(turned, n=ratio * points, norm="forward")[:, ::ratio]
-
-
-def _at_least(wanted: float, least: int) -> int:
-    """Return the smallest number of the form ``least · 2^i`` or ``least · 3 · 2^(i-1)`` that is no less."""
-    size = least
-    while size < wanted:
-        if 3 * size // 2 >= wanted and 3 * size % 2 == 0:
-            return 3 * size // 2
-        size *= 2
-    return size

@@ -72,6 +72,7 @@ class SpectralSolver:
         dtype: torch.dtype = torch.float32,
     ) -> Solution:
         """Return the solution, resolved as its fronts need (``solver.py``)."""
+
         def at(x: Tensor) -> Tensor:
             return initial(grid.resized((len(x),)))[:, 0]
 

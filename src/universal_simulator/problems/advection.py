@@ -23,7 +23,7 @@ class Advection:
     """Everything moves at one speed and keeps its shape."""
 
     speed: float | Float[Tensor, "sample 1"]
-    """β, in domain lengths per time unit; positive moves to the right. One number, or one for each of several fields."""
+    """β, in domain lengths per time unit; positive moves to the right. One number, or one for each of many fields."""
 
     @property
     def identity(self) -> str:
@@ -60,7 +60,7 @@ PROBLEM = Problem(
     facts=Facts(
         name="advection",
         channels=(Channel(name="u"),),
-        parameters=(Parameter(name="beta"),),
+        parameters=(Parameter(name="beta", default=0.1),),
         conserved=("u",),
         symmetries=(Translation(axis="x"), Offset(channel="u")),
         decays=True,

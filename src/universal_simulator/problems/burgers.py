@@ -57,7 +57,7 @@ class Burgers:
 
     def front_width(self, jump: float) -> float:
         """Return the width w of the steady front ``-jump/2 · tanh(x/w)``: ``4 D/jump``."""
-        return 4 * self.diffusivity / jump if jump > 0 else math.inf
+        return float(4 * self.diffusivity / jump) if jump > 0 else math.inf
 
     def drift(self, mean: Tensor) -> Tensor:
         """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
@@ -68,7 +68,7 @@ PROBLEM = Problem(
     facts=Facts(
         name="burgers",
         channels=(Channel(name="u"),),
-        parameters=(Parameter(name="nu", symbol="Nu"),),
+        parameters=(Parameter(name="nu", symbol="Nu", default=0.01),),
         conserved=("u",),
         symmetries=(Translation(axis="x"), Reflection(axis="x", sign=-1), Galilean(channel="u", axis="x")),
         decays=True,

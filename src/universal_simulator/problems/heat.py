@@ -61,7 +61,7 @@ PROBLEM = Problem(
     facts=Facts(
         name="heat",
         channels=(Channel(name="u"),),
-        parameters=(Parameter(name="nu", symbol="Nu"),),
+        parameters=(Parameter(name="nu", symbol="Nu", default=0.01),),
         conserved=("u",),
         symmetries=(Translation(axis="x"), Reflection(axis="x", sign=-1), Offset(channel="u")),
         decays=True,

@@ -6,7 +6,7 @@ family that data start from. What needs one that is None is left out, and said o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.numerics import Clock, Coarse, Family, Initial, Solution
+from universal_simulator.support.errors import InputError
 
 
 @runtime_checkable
@@ -83,6 +84,9 @@ class Problem:
     rate: Rate | None = None
     solver: Solver | None = None
     initial_conditions: Family | None = None
+    """What data start from unless told otherwise."""
+    families: Mapping[str, Family] = field(default_factory=dict)
+    """Families of initial conditions by name, where there are several."""
     title: str = ""
     """As it stands in names of files: ``1D_<title>_Sols_<symbol><value>.hdf5``."""
     open_facts: bool = False
@@ -92,6 +96,27 @@ class Problem:
     def name(self) -> str:
         """Return what it is found by."""
         return self.facts.name
+
+    def family(self, name: str | None = None) -> Family:
+        """Return the initial conditions of this name, without one those that data start from unless told otherwise."""
+        if (found := self.families.get(name) if name else self.initial_conditions) is None:
+            known = ", ".join(self.families) or "left out"
+            raise InputError(f"initial conditions = {name or 'missing'}: must be {known} for {self.name}; choose that")
+        return found
+
+    def with_facts(self, facts: Facts, grid: Grid) -> "Problem":
+        """Return the problem for data on this grid, with the data's facts where it has none of its own.
+
+        A problem that states its own keeps them, and refuses data of other channels or parameters.
+        """
+        told, own = ((one.names, tuple(p.name for p in one.parameters)) for one in (facts, self.facts))
+        if not self.open_facts and told != own:
+            raise InputError(
+                f"problem = {self.name}: channels and parameters {told} of the data must be {own}; name the problem "
+                "whose data these are"
+            )
+        facts = facts.model_copy(update={"name": self.name}) if self.open_facts else self.facts
+        return replace(self, facts=facts, grid=grid)
 
     def file_name(self, parameters: Sequence[float]) -> str:
         """Return the name of the file of trajectories with these parameters, as PDEBench names it."""

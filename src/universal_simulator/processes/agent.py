@@ -18,6 +18,9 @@ JOIN_S = 3600
 """Longest wait for the other machines."""
 FRESH_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """Else processes that begin anew read, in the store of those before, the addresses of the dead, and wait for them."""
+LAUNCHER_S_OWN = ("PET_", "TORCHELASTIC_")
+"""Variables by which somebody else's launcher would steer ours."""
+LOOPBACK = "127.0.0.1"
 PORT_OF_NOBODY = 9
 """Nothing is sent there: a socket that is bound for an address only tells which way it would go."""
 
@@ -35,9 +38,10 @@ def start(
             f"--local-addr={own_address(rendezvous)}",
         ]
     else:
-        words += ["--standalone"]
+        words += ["--standalone", f"--local-addr={LOOPBACK}"]  # else the machine's name, which may mean nothing
     words += ["-m", "universal_simulator.processes.worker"]
-    return subprocess.Popen(words, env=environment | FRESH_STORE, stdin=subprocess.DEVNULL, start_new_session=True)
+    ours = {name: value for name, value in environment.items() if not name.startswith(LAUNCHER_S_OWN)}
+    return subprocess.Popen(words, env=ours | FRESH_STORE, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def join_command(compute: Compute) -> str:

@@ -11,10 +11,10 @@ from kedro.pipeline.node import Node
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from universal_simulator.catalog.records import JSONDataset
 from universal_simulator.support.errors import InputError
 
 ROOM = "universal_simulator."
+JSON = "universal_simulator.catalog.records.JSONDataset"
 
 
 class Input(BaseModel):
@@ -79,7 +79,7 @@ def describe(node: Node, catalog: CatalogProtocol, makers: dict[str, Node]) -> C
 def aside(name: str, catalog: CatalogProtocol, folder: Path) -> dict[str, Any]:
     """Return a dataset like that of the catalog, in another folder; what passes in memory is handed over as JSON."""
     if is_in_memory(name, catalog):
-        return {"type": f"{JSONDataset.__module__}.{JSONDataset.__name__}", "filepath": str(folder / f"{name}.json")}
+        return {"type": JSON, "filepath": str(folder / f"{name}.json")}
     return _config(name, catalog) | {"filepath": str(folder / path_of(name, catalog).name)}
 
 

@@ -29,7 +29,7 @@ FOLDER = "UNIVERSAL_SIMULATOR_JOBS"
 JOB, DONE, FAILED, KEPT = "job.json", "done", "failed", "kept"
 """Files: the job at hand (empty: no more), the number of the last one done, why one failed, how many results it has."""
 
-TRAINING = "universal_simulator.pipelines.stages"
+TRAINING = "universal_simulator.pipelines.training_stage"
 """Module whose code, and all that it imports, must be the same on all machines."""
 
 LONGEST = timedelta(days=1)

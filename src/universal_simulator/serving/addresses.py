@@ -10,6 +10,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +22,21 @@ CHAMPION = "models:/universal-simulator@champion"
 SHIPPED = "shipped:"
 FOLDER = "bundle"
 """What the bundle is called inside an experiment's folder and inside an MLflow run."""
+ALONE = threading.Lock()
+"""MLflow takes its store from the environment, which all threads share."""
 
 
 def open_bundle(address: str | os.PathLike[str]) -> Bundle:
     """Return the model at an address."""
-    text = os.fspath(address)
+    if not isinstance(address, str | os.PathLike) or not isinstance(text := os.fspath(address), str) or not text:
+        raise InputError(f"model = {address!r}: must be an address; give shipped:sota_v1, models:/… or a folder")
     if text.startswith(("models:", "runs:")):
         with tempfile.TemporaryDirectory() as place:
             return Bundle.read(_download(text, place))
     if text.startswith(SHIPPED):
         return Bundle.read(shipped(text.removeprefix(SHIPPED)))
-    return Bundle.read(_inside(Path(text)) or Path(text))
+    folder = Path(text).expanduser()
+    return Bundle.read(_inside(folder) or folder)
 
 
 def shipped(name: str) -> Path:
@@ -57,24 +62,24 @@ def default_store() -> str | None:
 
 def _download(uri: str, place: str) -> Path:
     """Fetch the model from MLflow and return the folder with the card."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # two seconds, which only this pays
 
-    store = None if mlflow.is_tracking_uri_set() else default_store()
-    if store is None and not mlflow.is_tracking_uri_set():  # mlflow would make an empty one in the working folder
-        raise InputError(
-            f"model = {uri}: must be in the store of MLflow, and there is none yet; run and promote an experiment, "
-            "or set MLFLOW_TRACKING_URI"
-        )
     of_run = uri.startswith("runs:") and uri.count("/") == 1
-    try:
-        with _looking_in(store):
-            local = mlflow.artifacts.download_artifacts(f"{uri}/{FOLDER}" if of_run else uri, dst_path=place)
-    except Exception as error:  # whatever the store raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(
-            f"model = {uri}: must be in the store of MLflow ({reason}); promote one, or check MLFLOW_TRACKING_URI"
-        ) from error
+    with ALONE:
+        store = None if mlflow.is_tracking_uri_set() else default_store()
+        if store is None and not mlflow.is_tracking_uri_set():  # mlflow would make an empty one in the working folder
+            raise InputError(
+                f"model = {uri}: must be in the store of MLflow, and there is none yet; run and promote an experiment, "
+                "or set MLFLOW_TRACKING_URI"
+            )
+        try:
+            with _looking_in(store):
+                local = mlflow.artifacts.download_artifacts(f"{uri}/{FOLDER}" if of_run else uri, dst_path=place)
+        except Exception as error:  # whatever the store raises
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"model = {uri}: must be in the store of MLflow ({reason}); promote one, or check MLFLOW_TRACKING_URI"
+            ) from error
     found = _inside(Path(local))
     if found is None:
         raise InputError(f"model = {uri}: holds no {CARD}; name a model of this project")
@@ -83,15 +88,15 @@ def _download(uri: str, place: str) -> Path:
 
 @contextmanager
 def _looking_in(store: str | None) -> Iterator[None]:
-    """Name a store to mlflow for a while; as an argument, not all of mlflow listens to it."""
-    if store is None:
-        yield
-        return
-    os.environ["MLFLOW_TRACKING_URI"] = store
+    """Name a store to mlflow for a while, as an argument not all of mlflow listens to it, and keep its bars away."""
+    told = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"} | ({} if store is None else {"MLFLOW_TRACKING_URI": store})
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
     try:
         yield
     finally:
-        del os.environ["MLFLOW_TRACKING_URI"]
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _inside(folder: Path) -> Path | None:

@@ -10,21 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from universal_simulator.compute.apart import apart
 from universal_simulator.configuration import (
     Compute,
     ConsistencyDistillation,
-    Data,
     DiffusionResidual,
     TestTimeConditioning,
 )
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.serving import upgrade
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
@@ -38,11 +41,15 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1] = 1
-    """Of this layout."""
+    version: Literal[2] = 2
+    """Of this layout; an older one is brought up to it when it is read (``upgrade.py``)."""
     experiment: str
-    recipes: dict[str, Recipe]
-    origins: dict[str, dict[str, str | int | float]]
+    facts: Facts
+    """Channels, parameters and symmetries of the problem."""
+    grid: Grid
+    """Of the data it was trained and scored on."""
+    recipes: dict[str, Recipe] = {}
+    origins: dict[str, dict[str, str | int | float]] = {}
     """Of each network: fingerprints of what it learned from, losses, epochs."""
     parameters: dict[str, Any]
     """The experiment's whole configuration."""
@@ -56,11 +63,26 @@ class Card(BaseModel):
     calibration: dict[str, Any] = {}
     """How the members of its ensembles are drawn; empty: as trained."""
     weights_sha256: str = ""
+    upgraded: bool = Field(default=False, exclude=True)
+    """Whether it was written by an earlier version: fingerprints in it are then of that version's recipes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, content: Any) -> Any:
+        """Bring the card of an earlier version up to this one."""
+        return upgrade.card(content) if isinstance(content, dict) and content.get("version") == 1 else content
+
+    def fitted_to(self, parts: Mapping[str, Trained[Any]]) -> "Card":
+        """Return the card with the fingerprints of these networks in its calibration, if it is an earlier version's."""
+        if not self.upgraded or not self.calibration:
+            return self
+        sources = self.calibration.get("sources", {}) | {name: part.fingerprint for name, part in parts.items()}
+        return self.model_copy(update={"calibration": self.calibration | {"sources": sources}, "upgraded": False})
 
     @property
-    def data(self) -> Data:
-        """Return what it was trained and scored on."""
-        return Data.model_validate(self.parameters["data"])
+    def sets(self) -> list[tuple[float, ...]]:
+        """Return the sets of parameters that it was trained and scored on."""
+        return self.facts.sets(self.parameters["data"].get("parameters") or {})
 
     @property
     def conditioning(self) -> TestTimeConditioning:
@@ -75,6 +97,15 @@ class Bundle:
     card: Card
     parts: Mapping[str, Trained[Any]]
 
+    @classmethod
+    def of(cls, card: Card, parts: Mapping[str, Trained[Any]]) -> "Bundle":
+        """Put a card and networks together; the card tells of them."""
+        known = {
+            "recipes": {name: part.recipe for name, part in parts.items()},
+            "origins": {name: dict(part.provenance) for name, part in parts.items()},
+        }
+        return cls(card.model_copy(update=known), parts)
+
     def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
         """Join the networks as the experiment's evaluation did."""
         parameters = self.card.parameters
@@ -85,7 +116,6 @@ class Bundle:
             student,
             DiffusionResidual.model_validate(parameters["diffusion_residual"]),
             ConsistencyDistillation.model_validate(parameters["consistency_distillation"]),
-            self.card.data,
             Compute(device=device),
             self.card.calibration,
         )
@@ -112,13 +142,10 @@ class Bundle:
                 f"{folder / WEIGHTS} = other bytes than {CARD} names: must be whole; copy or make it again"
             )
         try:
-            parts = {
-                name: Trained.rebuild(recipe, tensors.get(name, {}), card.origins[name])
-                for name, recipe in card.recipes.items()
-            }
+            parts = apart(lambda: _rebuilt(card, tensors), threads=1, drawing=False)
         except (KeyError, RuntimeError) as error:
             raise InputError(f"{folder} = not weights of this version ({_line(error)}); make it again") from error
-        return cls(card, parts)
+        return cls(card.fitted_to(parts), parts)
 
 
 def read_card(folder: Path) -> Card:
@@ -132,6 +159,13 @@ def read_card(folder: Path) -> Card:
         place = error.errors()[0]
         reason = f"{'.'.join(map(str, place['loc']))}: {place['msg']}"
         raise InputError(f"{path} = not a model of this version ({reason}); make it again") from error
+
+
+def _rebuilt(card: Card, tensors: dict[str, dict[str, Tensor]]) -> dict[str, Trained[Any]]:
+    return {
+        name: Trained.rebuild(recipe, upgrade.weights(tensors.get(name, {})), card.origins[name])
+        for name, recipe in card.recipes.items()
+    }
 
 
 def _tensors(path: Path) -> dict[str, dict[str, Tensor]]:

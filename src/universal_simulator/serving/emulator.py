@@ -2,35 +2,40 @@
 
 ```python
 emulator = Emulator.load("models:/universal-simulator@champion")
-u = emulator.rollout(u0, viscosity=0.01, times=[0.5, 1.0, 2.0])
+u = emulator.rollout(u0, parameters={"nu": 0.01}, times=[0.5, 1.0, 2.0])
 ```
 
-Fields are periodic on [0, 1), given at the cell centres x = (i + ½)/points, in the units of the equation.
+Fields are given at the cell centres of the model's domain (``emulator.card.grid``), on any number of them, in the units
+of the problem. A model is
+loaded and used in a thread of its own (``compute/apart.py``): no setting of the process changes a forecast.
 """
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.configuration import Variant
+from universal_simulator.compute.apart import apart
 from universal_simulator.emulation import emulator as emulation
-from universal_simulator.emulation.forecast import states
+from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.serving.addresses import open_bundle
+from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
+from universal_simulator.serving.limits import LARGEST
+from universal_simulator.serving.request import Fields, Form, Model, Request, ask, told
 from universal_simulator.support.errors import InputError
 
-Array = np.ndarray | Tensor | Sequence[Any]
-FEWEST_POINTS = 8
-AT_ONCE = 50
-"""Fields forecast together, which bounds memory."""
+Device = Literal["auto", "cpu", "cuda"]
+SMALL = 16
+"""States up to which one core alone is faster than several that wait for each other."""
+TOLD = 4
+"""Warnings of one forecast that are told in full; of more, their number."""
 
 
 class OutsideTrainingWarning(UserWarning):
@@ -53,146 +58,122 @@ class Emulator:
     parts: emulation.Emulator
 
     @classmethod
-    def load(cls, address: str | os.PathLike[str], device: Literal["auto", "cpu", "cuda"] = "auto") -> "Emulator":
+    def load(cls, address: str | os.PathLike[str], device: Device = "auto") -> "Emulator":
         """Open a model: ``models:/…@champion``, ``shipped:<experiment>``, or a folder. It runs no code from there."""
+        _refuse_missing(device)
         return cls.of(open_bundle(address), device)
 
     @classmethod
-    def of(cls, bundle: Bundle, device: Literal["auto", "cpu", "cuda"] = "auto") -> "Emulator":
+    def of(cls, bundle: Bundle, device: Device = "auto") -> "Emulator":
         """Join the parts of a bundle."""
-        return cls(bundle.card, bundle.emulator(device))
+        _refuse_missing(device)
+        return cls(bundle.card, apart(lambda: bundle.emulator(device)))
 
     @property
     def statistics(self) -> Statistics:
         """Return what was normal in the training data."""
         return self.card.recipes["operator"].statistics
 
+    @property
+    def model(self) -> Model:
+        """Return what requests must fit."""
+        return Model(self.card.facts, self.card.grid, self.statistics.time_step)
+
     def rollout(
         self,
-        u0: Array,
-        viscosity: float | Array,
-        times: float | Array,
+        u0: Fields,
+        viscosity: float | Array | None = None,
+        times: float | Array = (),
         members: int | None = None,
         guided: bool = False,
         seed: int = 0,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the fields at ``times`` after ``u0``, as an array of u0's kind.
+        """Return the fields at ``times`` after ``u0``, as an array of u0's kind, of float32 at least.
 
-        ``u0`` is ``(space)`` or ``(sample, space)`` on any number of points, ``viscosity`` one number or one per
-        sample. The answer is ``(…, time, space)``; with ``members`` it is an ensemble ``(…, member, time, space)``.
-        ``guided`` lets the equation's balance correct every step, of every member, which takes longer.
+        ``u0`` is ``(sample, channel, *space)`` on any number of points, or a mapping of ``(sample, *space)`` by
+        channel; the axis of samples may be missing, and that of channels where there is one. ``parameters`` are by
+        name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
+        ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
+        equation's balance correct every step, of every member, which takes longer.
         """
-        fields, nu = _fields(u0), _per_sample(viscosity, u0)
-        steps = self._steps(times)
-        variant = _variant(members, guided)
-        self._warn(fields, nu, max(steps) * self.statistics.time_step)
-        if guided:
-            self._warn_of_guidance()
-        device = self.parts.operator.rate.device
-        generator = torch.Generator().manual_seed(seed)
-        answers = [
-            self._forecast(u.to(device), n.to(device), steps, variant, members or 1, generator).cpu()
-            for u, n in zip(fields.split(AT_ONCE), nu.split(AT_ONCE), strict=True)
-        ]
-        answer = torch.cat(answers)
-        if lost := int((~answer.flatten(1).isfinite().all(1)).sum()):
-            line = f"{lost} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
+        named = told(self.card.facts, viscosity, parameters)
+        request = ask(self.model, u0, named, times, members, guided, seed)
+        request.refuse_beyond(LARGEST)
+        for warning in self.unknown(request):
+            warnings.warn(warning, stacklevel=2)
+        answer = self.answer(request)
+        if lost := diverged(answer):
+            line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
-        answer = answer[:, 0] if members is None else answer
-        answer = answer[0] if np.ndim(u0) == 1 else answer
-        return answer.to(u0) if isinstance(u0, Tensor) else answer.numpy()
+        return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
+
+    def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
+        d = self.card.grid.dimensions
+        if isinstance(u0, Mapping):
+            each = zip(form.named, answer.unbind(-d - 1), strict=True)
+            return {name: like(values if form.sampled else values[0], u0[name]) for name, values in each}
+        return like(form.of(answer, d), u0)
+
+    def answer(self, request: Request) -> Float[Tensor, "sample member time channel *space"]:
+        """Return the forecast."""
+        few = request.at_once * (request.members or 1) <= SMALL
+        return apart(lambda: torch.cat(self._forecasts(request)), threads=1 if few else None)
+
+    def unknown(self, request: Request) -> list[Warning]:
+        """Return what is to be known of a forecast beforehand: where its error is unknown, or grows by guidance."""
+        said = list(dict.fromkeys(self._outside(request)))
+        if len(said) > TOLD:
+            said[TOLD:] = [f"{len(said) - TOLD} more like these: the error there is unknown"]
+        known: list[Warning] = [OutsideTrainingWarning(line) for line in said]
+        own, guided = (self.card.scores.get(f"rollout/{variant}/nrmse") for variant in ("deterministic", "ttc"))
+        if request.guided and own is not None and guided is not None and guided > own:
+            line = f"guided, it erred by {guided:.2g} over its scored rollouts, and by {own:.2g} without guidance"
+            known.append(GuidanceWarning(line))
+        return known
+
+    def _outside(self, request: Request) -> list[str]:
+        lowest, highest = request.u.flatten(2).aminmax(dim=2)
+        said = []
+        given = request.parameters
+        for row in given.unique(dim=0) if given.shape[1] else given[:1]:  # of no parameters all are alike
+            mine = (given == row).all(1)
+            ranges = list(zip(lowest[mine].amin(0).tolist(), highest[mine].amax(0).tolist(), strict=True))
+            for line in self.statistics.outside(ranges, row.tolist()):
+                units = "; are these the equation's units?" if "amplitude" in line else ""
+                said.append(f"{line}: the error there is unknown{units}")
+        horizon = max(request.steps) * self.statistics.time_step
+        if horizon > self.card.horizon * (1 + 1e-6):
+            line = f"time {horizon:g} is beyond {self.card.horizon:g}, the longest forecast that was scored"
+            said.insert(0, f"{line}: the error there is unknown")
+        return said
 
     @torch.inference_mode()
+    def _forecasts(self, request: Request) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(request.seed)
+        return [self._forecast(*piece, request, generator).cpu() for piece in request.pieces()]
+
     def _forecast(
-        self,
-        u: Float[Tensor, "sample space"],
-        viscosity: Float[Tensor, " sample"],
-        steps: list[int],
-        variant: Variant,
-        members: int,
-        generator: torch.Generator,
-    ) -> Float[Tensor, "sample member time space"]:
-        points = u.shape[-1]
-        start = self.parts.start(u, viscosity, self.statistics.time_step)
-        path = states(self.parts, start, max(steps), variant, members, self.card.conditioning, points, generator)
+        self, u: Tensor, parameters: Tensor, request: Request, generator: torch.Generator
+    ) -> Float[Tensor, "sample member time channel *space"]:
+        device, shape, steps = self.parts.device, tuple(u.shape[2:]), request.steps
+        start = self.parts.start(u.to(device), parameters.to(device), self.statistics.time_step)
+        rollout = Rollout(self.parts, request.variant, request.members or 1, self.card.conditioning)
+        path = rollout.states(start, max(steps), shape, generator)
         asked = torch.tensor(steps, device=path.device)
-        elapsed = asked.to(u) * start.time_step
+        elapsed = asked.to(start.mean) * start.time_step
         count = path.shape[1]
-        fields = self.parts.fields(path[:, :, asked - 1].flatten(0, 1), start.repeat(count), elapsed, points)
+        fields = self.parts.decode(path[:, :, asked - 1].flatten(0, 1), start.repeat(count), elapsed, shape)
         return fields.unflatten(0, (-1, count))
 
-    def _steps(self, times: float | Array) -> list[int]:
-        """Return the times as numbers of the model's steps."""
-        step = self.statistics.time_step
-        asked = np.atleast_1d(np.asarray(times, np.float64))
-        if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all():
-            raise InputError(f"times = {times}: must be one number or a list of numbers; give times after u0")
-        found = np.rint(asked / step).astype(int)
-        wrong = asked[(np.abs(found * step - asked) > 1e-4 * step) | (found < 1)]
-        if wrong.size:
-            near = max(1, int(np.rint(wrong[0] / step))) * step
-            raise InputError(
-                f"times = {wrong[0]:g}: must be a positive multiple of the model's step {step:g}; take {near:g}"
-            )
-        return [int(n) for n in found]
 
-    def _warn(self, u: Float[Tensor, "sample space"], viscosity: Float[Tensor, " sample"], horizon: float) -> None:
-        said = [
-            line
-            for nu in viscosity.unique().tolist()
-            for line in self.statistics.outside(u[viscosity == nu].min().item(), u[viscosity == nu].max().item(), nu)
-        ]
-        if horizon > self.card.horizon * (1 + 1e-6):
-            said.append(f"time {horizon:g} is beyond {self.card.horizon:g}, the longest forecast that was scored")
-        for line in dict.fromkeys(said):
-            remedy = "; are these the equation's units?" if line.startswith("amplitude") else ""
-            warnings.warn(f"{line}: the error there is unknown{remedy}", OutsideTrainingWarning, stacklevel=3)
-
-    def _warn_of_guidance(self) -> None:
-        own, guided = (self.card.scores.get(f"rollout/{variant}/nrmse") for variant in ("deterministic", "ttc"))
-        if own is not None and guided is not None and guided > own:
-            line = f"guided, it erred by {guided:.2g} over its scored rollouts, and by {own:.2g} without guidance"
-            warnings.warn(line, GuidanceWarning, stacklevel=3)
+def diverged(answer: Float[Tensor, "sample *rest"]) -> list[int]:
+    """Return the samples whose forecasts hold what is no number."""
+    return (~answer.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
 
 
-def _fields(u0: Array) -> Float[Tensor, "sample space"]:
-    """Return the initial fields as one batch, or say what is wrong with them."""
-    u = _numbers("u0", u0)
-    if u.ndim not in (1, 2) or not u.numel() or u.shape[-1] < FEWEST_POINTS:
-        raise InputError(
-            f"u0 = an array of shape {tuple(u.shape)}: must be (space) or (sample, space) with at least "
-            f"{FEWEST_POINTS} points; give one snapshot of each trajectory"
-        )
-    return torch.atleast_2d(u)
-
-
-def _per_sample(viscosity: float | Array, u0: Array) -> Float[Tensor, " sample"]:
-    nu, samples = _numbers("viscosity", viscosity), 1 if np.ndim(u0) == 1 else len(u0)
-    if nu.ndim > 1 or nu.numel() not in (1, samples):
-        raise InputError(
-            f"viscosity = {tuple(nu.shape)} numbers: must be one, or one for each of the {samples} fields; repeat it"
-        )
-    if (nu <= 0).any():
-        raise InputError(f"viscosity = {nu.min().item():g}: must be positive; the model takes its logarithm")
-    return nu.flatten().expand(samples)
-
-
-def _numbers(name: str, values: Any) -> Tensor:
-    try:
-        found = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
-        if found.is_complex():
-            raise TypeError("complex numbers")
-        found = found.detach().cpu().float()
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} = {type(values).__name__}: must hold real numbers ({error}); convert it") from error
-    if not found.isfinite().all():
-        raise InputError(f"{name} = NaN or infinity in it: must be finite; remove what is missing")
-    return found
-
-
-def _variant(members: int | None, guided: bool) -> Variant:
-    if members is not None and members < 2:
-        raise InputError(f"members = {members}: must be at least 2; leave it out for one forecast")
-    if members is not None:
-        return "guided_ensemble" if guided else "ensemble"
-    return "ttc" if guided else "deterministic"
+def _refuse_missing(device: str) -> None:
+    if device not in get_args(Device):
+        raise InputError(f"device = {device}: must be one of {', '.join(get_args(Device))}; choose one")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device = cuda: must be there, and torch finds none; take device=cpu")

@@ -2,15 +2,16 @@
 
 | format | initial fields | forecast |
 |---|---|---|
-| ``.h5``, ``.hdf5`` | ``u0``, or the first snapshot of ``tensor``; ``nu`` | ``tensor``, ``nu``, axes |
-| ``.npz`` | ``u0``, ``viscosity`` | ``u``, ``times``, ``x``, ``viscosity`` |
+| ``.h5``, ``.hdf5`` | ``u0``, or a data set's first snapshots; parameters by name | ``tensor``, parameters, axes |
+| ``.npz`` | ``u0``, parameters by name, ``x`` | ``u``, ``times``, ``channels``, parameters, axes |
 | ``.npy`` | the fields | the forecast |
-| ``.csv`` | a field in each row, without a header | columns ``sample, member, time, x…`` |
+| ``.csv`` | a field in each row | columns ``sample, member, time, x…`` |
 
-A forecast is ``(sample, time, space)``, an ensemble ``(sample, member, time, space)``.
+A forecast is ``(sample, time, *space)``, an ensemble ``(sample, member, time, *space)``; channels stand before space
+where the fields had them. ``viscosity`` is short for the only parameter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,9 +21,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from universal_simulator.acquisition.axes import demand_cell_centres
+from universal_simulator.acquisition.container import demand
+from universal_simulator.acquisition.initial import INITIAL, agreed, demand_fields, read_initial
+from universal_simulator.acquisition.pdebench import SPACE
+from universal_simulator.fields.grid import Grid
+from universal_simulator.serving.field_tables import read_table
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
+OTHERS = ("x", "y", "z", "t", "times", "channels", SPACE)
+"""Arrays of an archive that are no parameters."""
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 
 
@@ -30,24 +39,34 @@ FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 class InitialFields:
     """What a file says of where forecasts begin."""
 
-    u0: Float[np.ndarray, "sample space"]
-    viscosity: np.ndarray | None
-    """One number, or one per sample, where the file says it."""
+    u0: Float[np.ndarray, "sample *rest"]
+    """``(sample, *space)`` or ``(sample, channel, *space)``."""
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)
+    """What the file says of them, by name in small letters: one number, or one per sample."""
+
+    @property
+    def viscosity(self) -> np.ndarray | None:
+        """Return the only parameter, where the file says one."""
+        return next(iter(self.parameters.values()), None)
 
 
 @dataclass(frozen=True)
 class Forecasts:
     """Fields at times after the initial ones."""
 
-    u: Float[np.ndarray, "sample *member time space"]
+    u: Float[np.ndarray, "sample *rest"]
+    """``(sample, [member,] time, [channel,] *space)``."""
     times: Float[np.ndarray, " time"]
-    viscosity: Float[np.ndarray, " sample"]
+    parameters: dict[str, np.ndarray]
+    """One number for each sample, by name."""
+    grid: Grid
+    channels: tuple[str, ...] = ("u",)
 
     @property
-    def x(self) -> Float[np.ndarray, " space"]:
-        """Return the cell centres."""
-        points = self.u.shape[-1]
-        return (np.arange(points) + 0.5) / points
+    def axes(self) -> dict[str, np.ndarray]:
+        """Return the cell centres by name."""
+        shape = self.u.shape[self.u.ndim - self.grid.dimensions :]
+        return {axis.name: axis.centres().numpy() for axis in self.grid.resized(shape).axes}
 
 
 def kind(path: Path) -> str:
@@ -58,22 +77,22 @@ def kind(path: Path) -> str:
 
 
 def read(path: Path) -> InitialFields:
-    """Return the initial fields in a file."""
+    """Return the initial fields in a file, after the checks that data sets go through."""
     ending = kind(path)
     if not path.is_file():
         raise InputError(f"predict.input = {path}: must be a file; check its name")
     try:
         match ending:
             case ".csv":
-                u0, viscosity = pd.read_csv(path, header=None).to_numpy(np.float64), None
+                return InitialFields(demand_fields(path, read_table(path)))
             case ".npy":
-                u0, viscosity = np.load(path, allow_pickle=False), None
+                return InitialFields(demand_fields(path, np.load(path, allow_pickle=False)))
             case ".npz":
-                with np.load(path, allow_pickle=False) as stored:
-                    u0, viscosity = stored["u0"], stored.get("viscosity")
+                return InitialFields(*_read_archive(path))
             case _:
-                u0, viscosity = _read_hdf5(path)
-        return InitialFields(np.atleast_2d(u0), None if viscosity is None else np.asarray(viscosity, np.float64))
+                return InitialFields(*read_initial(path))
+    except InputError as error:
+        raise InputError(f"predict.input = {error}") from error
     except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -95,30 +114,45 @@ def _fill(ending: str, made: Forecasts, part: Path) -> None:
                 np.save(opened, made.u)
         case ".npz":
             with part.open("wb") as opened:
-                np.savez(opened, u=made.u, times=made.times, x=made.x, viscosity=made.viscosity)
+                arrays = {"u": made.u, "times": made.times, "channels": np.array(made.channels)}
+                np.savez(opened, **arrays, **made.axes, **made.parameters)  # type: ignore[arg-type]
         case _:
             with h5py.File(part, "w") as file:
-                file["tensor"], file["t-coordinate"], file["x-coordinate"] = made.u, made.times, made.x
-                file["nu"] = made.viscosity
+                file["tensor"], file["t-coordinate"] = made.u, made.times
+                file["tensor"].attrs["channels"] = list(made.channels)
+                for name, values in made.axes.items():
+                    file[f"{name}-coordinate"] = values
+                for name, values in made.parameters.items():
+                    file[name] = values
 
 
-def _read_hdf5(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    with h5py.File(path) as file:
-        if "u0" not in file and "tensor" not in file:
-            raise KeyError(f"neither tensor nor u0, but {', '.join(file) or 'nothing'}")
-        stored = file["u0"] if "u0" in file else file["tensor"]
-        u0 = stored[:, 0] if stored.ndim == 3 else stored[()]
-        nu = file["nu"][()] if "nu" in file else file.attrs.get("nu")
-        return u0, None if nu is None else np.asarray(nu)
+def _read_archive(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as stored:
+        if INITIAL not in stored:
+            raise InputError(
+                f"{path}: u0 = missing, must be there; there is {', '.join(stored) or 'nothing'}: rename it"
+            )
+        u0 = demand_fields(path, stored[INITIAL])
+        for name in ("x", SPACE):
+            if name in stored and u0.ndim == 2:
+                demand_cell_centres(path, name, stored[name], u0.shape[1])
+        said = {name: np.ravel(stored[name]) for name in stored if name not in (INITIAL, *OTHERS)}
+    for name, values in said.items():
+        demand(
+            path, values.dtype.kind in "fiuUS" and values.size > 0, f"{name} is of type {values.dtype}", "be numbers"
+        )
+    return u0, agreed(path, {name: values.astype(np.float64) for name, values in said.items()}, len(u0))
 
 
 def _table(made: Forecasts) -> pd.DataFrame:
     """Return one row for every field."""
+    if made.grid.dimensions > 1 or len(made.channels) > 1:
+        raise InputError("predict.output = .csv: is for one channel in one dimension; name a .npz or .hdf5")
     u = made.u if made.u.ndim == 4 else made.u[:, None]
     samples, members, times = (
         axis.ravel() for axis in np.meshgrid(*(np.arange(n) for n in u.shape[:3]), indexing="ij")
     )
-    frame = pd.DataFrame(u.reshape(-1, u.shape[-1]), columns=[f"{x:.6g}" for x in made.x])
+    frame = pd.DataFrame(u.reshape(-1, u.shape[-1]), columns=[f"{x:.6g}" for x in made.axes[made.grid.names[0]]])
     frame.insert(0, "time", made.times[times])
     frame.insert(0, "member", members)
     frame.insert(0, "sample", samples)

@@ -1,25 +1,55 @@
 """The model as MLflow serves it: JSON in, JSON out. MLflow imports this module; the model itself holds no code.
 
 ```
-{"inputs": {"u0": [[…], …], "viscosity": [0.01, …]}, "params": {"times": [0.5, 1.0], "members": 0, "guided": false}}
+{"inputs": {"u0": [[…], …], "nu": [0.01, …]}, "params": {"times": [0.5, 1.0], "members": 0, "guided": false}}
 ```
 
-``predictions`` are ``(sample, member, time, space)``, with one member where ``members`` is 0.
+Inputs are ``u0``, ``(sample, channel, *space)``, for one channel also ``(sample, *space)``, and the model's parameters
+by name; ``viscosity`` is short for the only one. ``predictions`` are ``{"u": (sample, member, time, …), "warnings":
+["…", …]}``, with one member where ``members`` is 0, and channels where u0 has them. Instead of ``inputs`` also
+``instances``, ``dataframe_split`` and ``dataframe_records`` are taken: rows of a field ``u0``, a list, and its
+parameters. What cannot be forecast is refused with status 400 and one line in ``message``.
 """
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from universal_simulator.serving.bundle import Card
-from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.emulator import Emulator, diverged
+from universal_simulator.serving.limits import LARGEST_SERVED
+from universal_simulator.serving.request import ask
 from universal_simulator.support.errors import InputError
 
 EXAMPLE_POINTS = 64
+FIELDS, SHORT, PARAMS = "u0", "viscosity", ("times", "members", "guided", "seed")
+
+
+class RefusedError(MlflowException, InputError):
+    """A refusal that MLflow's server passes on to the client, as the one line that it is."""
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+        super().__init__(line, error_code=INVALID_PARAMETER_VALUE)
+
+    @property
+    def message(self) -> str:
+        """Return the line: MLflow would put all of the data before it."""
+        return self._line
+
+    @message.setter
+    def message(self, longer: str) -> None:
+        """Keep the line."""
 
 
 class Served:
@@ -28,22 +58,70 @@ class Served:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    def predict(self, model_input: Mapping[str, np.ndarray], params: Mapping[str, Any] | None = None) -> np.ndarray:
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Forecast the fields ``u0``, as the module's text says."""
-        given, told = dict(model_input), dict(params or {})
-        missing = {"u0", "viscosity"} - given.keys()
-        if missing:
-            raise InputError(f"{sorted(missing)[0]} = missing: must be in the inputs; give u0 and viscosity")
-        members = int(told.get("members") or 0)
-        answer = self._emulator.rollout(
-            np.atleast_2d(np.asarray(given["u0"], np.float32)),
-            np.asarray(given["viscosity"], np.float32),
-            told.get("times") or self._emulator.card.horizon,
-            members=members or None,
-            guided=bool(told.get("guided")),
-            seed=int(told.get("seed") or 0),
-        )
-        return np.asarray(answer if members else answer[:, None])
+        try:
+            return self._answer(_inputs(model_input, self._emulator.card), _params(params, inspect.currentframe()))
+        except InputError as refused:
+            raise RefusedError(str(refused)) from refused
+
+    def _answer(self, given: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+        times = told["times"] if told.get("times") is not None else self._emulator.card.horizon
+        members, model = told.get("members") or None, self._emulator.model
+        guided, seed = told.get("guided") or False, told.get("seed") or 0
+        parameters = {name: value for name, value in given.items() if name != FIELDS}
+        request = ask(model, given[FIELDS], parameters, times, members, guided, seed)
+        request.refuse_beyond(LARGEST_SERVED)
+        answer = self._emulator.answer(request)
+        if lost := diverged(answer):
+            names = ", ".join(map(str, lost[:10])) + (" …" if len(lost) > 10 else "")
+            raise InputError(
+                f"u0 = fields {names} of {len(answer)}, counted from 0: their forecasts left all bounds, must stay "
+                "finite; ask for earlier times, or leave them out"
+            )
+        d = model.grid.dimensions
+        answer = answer if request.form.channelled else answer.squeeze(-d - 1)
+        return {"u": answer.numpy(), "warnings": [str(warning) for warning in self._emulator.unknown(request)]}
+
+
+def _inputs(given: Any, card: Card) -> dict[str, Any]:
+    """Return what is forecast by its name; a row of a table is a field."""
+    columns = given.to_dict("list") if isinstance(given, pd.DataFrame) else given
+    names = [one.name for one in card.facts.parameters]
+    if not isinstance(columns, Mapping):
+        wanted = " and ".join([FIELDS, *names])
+        raise InputError(f"inputs = {type(given).__name__}: must be {wanted} by name; give them, as an object")
+    columns = {str(name): value for name, value in columns.items()}
+    if len(names) == 1 and SHORT in columns and names[0] not in columns:
+        columns[names[0]] = columns.pop(SHORT)
+    if strange := sorted(columns.keys() - {FIELDS, *names}):
+        known = ", ".join([FIELDS, *names])
+        raise InputError(f"{strange[0]} = unknown: must be one of {known}; leave it out, or rename it")
+    if missing := [name for name in (FIELDS, *names) if name not in columns]:
+        raise InputError(f"{missing[0]} = missing: must be in the inputs; give {' and '.join([FIELDS, *names])}")
+    return columns
+
+
+def _params(given: Mapping[str, Any] | None, frame: FrameType | None) -> dict[str, Any]:
+    """Return the parameters, or refuse one that there is not, also where MLflow has dropped it before the frame."""
+    if strange := sorted(map(str, {*(given or {}), *_dropped(frame)} - set(PARAMS))):
+        raise InputError(f"{strange[0]} = unknown: must be one of {', '.join(PARAMS)}; leave it out, or rename it")
+    return dict(given or {})
+
+
+def _dropped(frame: FrameType | None) -> set[Any]:
+    """Return the names that MLflow was given: it says what it drops in its log only, where no client reads it.
+
+    Those are the arguments of its own call, the nearest one around the frame.
+    """
+    names: set[Any] = set()
+    while frame is not None and not isinstance(frame.f_locals.get("self"), PyFuncModel):
+        frame = frame.f_back
+    while frame is not None and isinstance(frame.f_locals.get("self"), PyFuncModel):
+        params = frame.f_locals.get("params")
+        names |= params.keys() if isinstance(params, Mapping) else set()
+        frame = frame.f_back
+    return names
 
 
 def _load_pyfunc(path: str) -> Served:
@@ -52,11 +130,9 @@ def _load_pyfunc(path: str) -> Served:
 
 
 def signature(card: Card) -> ModelSignature:
-    """Return what goes in and comes out."""
-    inputs = Schema(
-        [TensorSpec(np.dtype(np.float32), (-1, -1), "u0"), TensorSpec(np.dtype(np.float32), (-1,), "viscosity")]
-    )
-    outputs = Schema([TensorSpec(np.dtype(np.float32), (-1, -1, -1, -1))])
+    """Return what comes out, and the parameters; of inputs, MLflow would drop what it does not know without a word."""
+    axes = (-1,) * (3 + card.grid.dimensions + (not card.facts.single))
+    outputs = Schema([TensorSpec(np.dtype(np.float32), axes, "u"), TensorSpec(np.dtype(np.str_), (-1,), "warnings")])
     params = ParamSchema(
         [
             ParamSpec("times", DataType.double, [card.horizon], (-1,)),
@@ -65,11 +141,16 @@ def signature(card: Card) -> ModelSignature:
             ParamSpec("seed", DataType.long, 0),
         ]
     )
-    return ModelSignature(inputs, outputs, params)
+    return ModelSignature(outputs=outputs, params=params)
 
 
 def example(card: Card) -> dict[str, np.ndarray]:
-    """Return one sine wave at the first viscosity that was trained on."""
-    x = (np.arange(EXAMPLE_POINTS) + 0.5) / EXAMPLE_POINTS
-    u0 = np.sin(2 * np.pi * x)[None].astype(np.float32)
-    return {"u0": u0, "viscosity": np.array([card.data.viscosities[0]], np.float32)}
+    """Return one wave along the first axis in every channel, and the first parameters that were trained on."""
+    grid = card.grid.resized((EXAMPLE_POINTS,) * card.grid.dimensions)
+    place = (np.arange(EXAMPLE_POINTS) + 0.5) / EXAMPLE_POINTS
+    wave = np.sin(2 * np.pi * place).reshape(-1, *[1] * (grid.dimensions - 1))
+    u0 = np.broadcast_to(wave, (1, len(card.facts.channels), *grid.shape)).astype(np.float32)
+    told = card.sets[0] if card.facts.parameters else ()
+    parameters = zip(card.facts.parameters, told, strict=True)
+    named = {one.name: np.array([value], np.float32) for one, value in parameters}
+    return {FIELDS: u0[:, 0] if card.facts.single else u0, **named}

@@ -10,31 +10,39 @@ The names travel under the key ``experiment`` and overrides may be dotted, so ev
 instead of ``experiment`` takes all parameters from a run that MLflow knows.
 """
 
+import glob
 import hashlib
-import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
-from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from kedro.config import MissingConfigException, OmegaConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
-from yaml import YAMLError
 
 from universal_simulator.configuration import Parameters, semantic_only
+from universal_simulator.support import places
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.reading import read_mapping
 from universal_simulator.support.refusals import explain, parameter_paths, suggestion
 
 Tree = dict[str, Any]
 
 DEFAULT_EXPERIMENT = "golden"
-DATA_VARIABLE = "UNIVERSAL_SIMULATOR_DATA"
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+ENDINGS = (".yml", ".yaml", ".json")
+"""Of configuration files, in capitals too."""
+RESERVED, BORROWED = ("compare", "promote", "predictions"), "-shipped"
+"""Folders beside those of the experiments, and what the folder of an experiment with weights of others ends with."""
+
+_reading = threading.RLock()
+"""OmegaConf's resolvers are the process's: of two loaders one reads at a time."""
 
 
 def overlay(lower: Tree, upper: Tree) -> Tree:
@@ -90,7 +98,7 @@ class ExperimentLoader(OmegaConfigLoader):
             raise InputError(f"from_run = {self.from_run}: must stand without an experiment; drop {names}")
         if isinstance(names, dict):  # a section with that name, not names of experiments
             given["experiment"], names = names, None
-        names = names.split(",") if isinstance(names, str) else names
+        names = names if isinstance(names, list | tuple | None) else str(names).split(",")
         self.names = [str(name).strip() for name in names or [DEFAULT_EXPERIMENT]]
         patterns = {"defaults": ["parameters*", "parameters*/**", "**/parameters*"], "mlflow": ["mlflow*"]}
         super().__init__(
@@ -99,15 +107,44 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def __getitem__(self, key: str) -> Tree:
         """Load one kind of configuration; ``parameters`` come merged and validated."""
-        self._register_resolvers()
+        with _reading:
+            self._register_resolvers()
+            try:
+                if key == "parameters" and key not in self:
+                    self[key] = self._load_parameters()
+                return super().__getitem__(key)
+            except OmegaConfBaseException as error:
+                raise _unresolved(f"{key} in {self.conf_source}", error) from error
+
+    def _read_dir_configs(
+        self,
+        conf_path: str,
+        patterns: Iterable[str],
+        key: str,
+        processed_files: set,
+        read_environment_variables: Any = False,
+    ) -> dict[Path, DictConfig]:
+        """Read the files of one kind and environment by our one reader; Kedro's ends in a traceback."""
+        if not self._fs.isdir(Path(conf_path).as_posix()):
+            raise MissingConfigException(f"{conf_path} must be a folder")
+        here = Path(glob.escape(conf_path)).as_posix()
+        found = {Path(each) for pattern in patterns for each in self._fs.glob(f"{here}/{pattern}")}
+        files = {
+            path: OmegaConf.create(self._read(path))
+            for path in sorted(found)
+            if self._is_valid_config_path(path) and not self._is_hidden(str(path))
+        }
+        processed_files.update(files)
+        for config in files.values() if read_environment_variables else ():
+            self._resolve_environment_variables(config)
         try:
-            if key == "parameters" and key not in self:
-                self[key] = self._load_parameters()
-            return super().__getitem__(key)
-        except InterpolationResolutionError as error:  # OmegaConf wraps what a resolver of ours refuses
-            if refused := re.search(r"InputError raised while resolving interpolation: (.+)", str(error)):
-                raise InputError(refused[1]) from error
-            raise
+            self._check_duplicates(key, files)
+        except ValueError as error:
+            raise InputError(f"{str(error).splitlines()[0]}: must stand once; drop one") from error
+        return files
+
+    def _is_valid_config_path(self, path: Path) -> bool:
+        return path.suffix.lower() in ENDINGS and self._fs.isfile(path.as_posix())
 
     def experiments(self) -> dict[str, Tree]:
         """Return every named set of parameters, as its files state it."""
@@ -120,13 +157,13 @@ class ExperimentLoader(OmegaConfigLoader):
     def folder(self) -> str:
         """Return the experiment's folder; results of weights that it did not train lie apart."""
         parameters = self["parameters"]
-        return str(parameters["experiment"]["name"]) + ("" if parameters["weights"] == "trained" else "-shipped")
+        return str(parameters["experiment"]["name"]) + ("" if parameters["weights"] == "trained" else BORROWED)
 
     def _load_parameters(self) -> Tree:
         if self.from_run:
             from universal_simulator.tracking.recorded_runs import recorded_parameters
 
-            recorded = recorded_parameters(self.from_run, self._tracking_uri(), Path(self.data_root()).parent)
+            recorded = recorded_parameters(self.from_run, self._tracking_uri())
             return self._validated([recorded, self.runtime_params])
         return self._merged(self.names, self.runtime_params)
 
@@ -141,21 +178,39 @@ class ExperimentLoader(OmegaConfigLoader):
         defaults = super().__getitem__("defaults")
         tree = reduce(overlay, layers, defaults)
         try:
-            return Parameters.model_validate(tree).model_dump(mode="json")
+            parameters = Parameters.model_validate(tree)
         except ValidationError as error:
             raise InputError(explain(error, Parameters, defaults)) from error
+        name = parameters.experiment.name
+        if name.lower() in RESERVED or name.endswith(BORROWED):
+            raise InputError(
+                f"experiment.name = {name}: must not be {', '.join(RESERVED)} or end with {BORROWED}, whose folders "
+                "hold other results; choose another with experiment.name=NAME"
+            )
+        return parameters.model_dump(mode="json")
 
     def _files(self) -> dict[str, list[str]]:
         """Find the experiments' files by name: base first, then the environment's."""
         found: dict[str, list[str]] = {}
         for env in dict.fromkeys((self.base_env, self.env or self.default_run_env)):
-            for path in sorted(self._fs.glob(Path(f"{self._get_conf_env_path(env)}/experiments/*.yml").as_posix())):
+            here = Path(glob.escape(self._get_conf_env_path(env))).as_posix()
+            files = [
+                path for path in sorted(self._fs.glob(f"{here}/experiments/*")) if Path(path).suffix.lower() in ENDINGS
+            ]
+            for path, after in pairwise(files):
+                if Path(path).stem == Path(after).stem:
+                    raise InputError(f"{path}: must be the experiment's one file, and {after} is another; drop one")
+            for path in files:
                 found.setdefault(Path(path).stem, []).append(path)
         return found
 
     def _read_experiment(self, name: str, heirs: tuple[str, ...] = ()) -> Tree:
         """Read a set of parameters, laid over the one that it ``extends``."""
         files = self._files()
+        if not files:
+            raise InputError(
+                f"{self.conf_source}: must hold base/experiments; stand in the project's folder, or give --conf-source"
+            )
         if name not in files:
             raise InputError(_unknown_experiment(name, list(files)))
         empty: Tree = {}
@@ -167,13 +222,19 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def _read_file(self, path: str) -> Tree:
         try:
-            with self._fs.open(path) as file:
-                content = OmegaConf.to_container(OmegaConf.load(io.StringIO(file.read().decode())), resolve=True)
-        except YAMLError as error:
-            raise InputError(f"{path}: must be valid YAML; {' '.join(str(error).split())}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: must hold `section: value` pairs; see conf/base/parameters.yml for the names")
+            content = OmegaConf.to_container(OmegaConf.create(self._read(Path(path))), resolve=True)
+        except OmegaConfBaseException as error:
+            raise _unresolved(path, error) from error
+        assert isinstance(content, dict)
         return nest({str(key): value for key, value in content.items()})
+
+    def _read(self, path: Path) -> Tree:
+        """Return a file's content as it is written."""
+        try:
+            with self._fs.open(path.as_posix()) as file:
+                return read_mapping(file.read(), str(path))
+        except OSError as error:
+            raise InputError(f"{path}: must be a file that can be read ({error.strerror}); correct it") from error
 
     # --- resolvers: process-wide in OmegaConf, so each loader takes them over before it reads -------------------------
     def _register_resolvers(self) -> None:
@@ -185,7 +246,6 @@ class ExperimentLoader(OmegaConfigLoader):
             "params": lambda path: select(self["parameters"], path),
             "experiment": self.folder,
             "resume": self._resume,
-            "trusted": lambda: not self["parameters"]["force"],
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():
@@ -195,18 +255,29 @@ class ExperimentLoader(OmegaConfigLoader):
         """Return whether earlier trainings may be gone on with."""
         return self["parameters"]["resume"] and not self["parameters"]["force"]
 
+    def _project(self) -> Path:
+        source = Path(self.conf_source)
+        return source.parent if source.is_dir() else Path.cwd()
+
     def data_root(self) -> str:
         """Return the absolute folder of all artefacts: ``data`` beside ``conf``, or where the environment says."""
-        source = Path(self.conf_source)
-        project = source.parent if source.is_dir() else Path.cwd()
-        return str((project / os.environ.get(DATA_VARIABLE, "data")).absolute())
+        return str(places.data_root(self._project()))
 
     def _tracking_uri(self) -> str:
-        return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{self.data_root()}/mlflow/mlflow.db"
+        return places.tracking_address(self._project())
 
     def _artifact_location(self) -> str | None:
-        """Beside the local store; a server has its own place."""
-        return None if os.environ.get(TRACKING_VARIABLE) else f"{self.data_root()}/mlflow/artifacts"
+        """Beside a local store; a server has its own place."""
+        store = places.store_file(self._tracking_uri())
+        return (store.parent / "artifacts").as_uri() if store else None
+
+
+def _unresolved(where: str, error: OmegaConfBaseException) -> InputError:
+    """Return what a resolver of ours has refused, which OmegaConf wraps, or what it refuses itself."""
+    reason = " ".join(str(error).split())
+    if refused := re.search(r"InputError raised while resolving interpolation: (.+?)(?: full_key: .*)?$", reason):
+        return InputError(refused[1])
+    return InputError(f"{where}: must hold values that can be resolved ({reason[:300]}); correct it")
 
 
 def environment_variable(name: str) -> str:
@@ -219,4 +290,5 @@ def environment_variable(name: str) -> str:
 def _unknown_experiment(name: str, known: list[str]) -> str:
     if name in parameter_paths(Parameters):
         return f"params = {name}: a parameter needs a value; write {name}=VALUE"
-    return f"experiment = {name}: no such experiment; {suggestion(name, known)}known are {', '.join(sorted(known))}"
+    guess = suggestion(name, known) or "a list of values must stand in brackets, key=[a,b]; "
+    return f"experiment = {name}: no such experiment; {guess}known are {', '.join(sorted(known))}"

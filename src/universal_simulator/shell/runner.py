@@ -21,20 +21,28 @@ from pydantic_core import to_jsonable_python
 
 from universal_simulator.catalog.digests import digest
 from universal_simulator.configuration import Compute, semantic_only
+from universal_simulator.pipeline_registry import plain_name
 from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.fingerprints import code_behind, reaches
 from universal_simulator.support.writing import replace
 
 log = logging.getLogger(__name__)
 
+PROBLEMS = "universal_simulator.problems"
+"""The room whose modules are found by the name of the problem."""
 RECORDS = ("timings", "provenance", "estimates")
 """Written by the hooks around a run: they tell how it went, and nothing is made from them."""
 
 
 class SequentialRunner(runner.SequentialRunner):
     """Kedro's sequential runner, which leaves out what is there already."""
+
+    def __str__(self) -> str:
+        """Name Kedro's runner: Kedro-Viz keeps the status of nodes where it reads this name."""
+        kind = runner.SequentialRunner
+        return f"<{kind.__module__}.{kind.__name__} object that leaves out what is there already>"
 
     def _run(
         self,
@@ -71,7 +79,7 @@ class SequentialRunner(runner.SequentialRunner):
                 else:
                     execute(node)
         if kept:
-            names = ", ".join(node.func.__name__.replace("_", " ") for node in kept)
+            names = ", ".join(plain_name(node).replace("_", " ") for node in kept)
             log.info("There already, of the same parameters, inputs and code: %s", names)
         if kept and not made:
             log.info("Finished before, and nothing it depends on has changed; force=true makes everything again")
@@ -149,7 +157,7 @@ class Artefacts:
     def _key(self, node: Node) -> str | None:
         """Name what a node works with; None where that cannot be known."""
         own = {self._path(name) for name in node.outputs} - {None}
-        parts: list[Any] = [plain_name(node), code_fingerprint(getattr(node.func, "__module__", ""))]
+        parts: list[Any] = [plain_name(node), self._code(node)]
         for name in node.inputs:
             if name in RECORDS or self._path(name) in own:  # its own earlier state
                 continue
@@ -158,6 +166,15 @@ class Artefacts:
                 return None
             parts.append([name, content])
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _code(self, node: Node) -> str:
+        """Name the code of a node, of what its parameters name, and of the problem where it can ask for one."""
+        module = getattr(node.func, "__module__", "")
+        named = {name.rpartition(".")[2].removeprefix("params:"): self._catalog.load(name) for name in node.inputs
+                 if is_parameter(name) and name != "parameters"}  # fmt: skip
+        if "params:problem" in self._catalog and reaches(module, PROBLEMS):
+            named["problem"] = self._catalog.load("params:problem")
+        return code_behind(module, _plain(named))
 
     def _content(self, name: str) -> Any:
         if is_parameter(name):
@@ -179,11 +196,6 @@ class Artefacts:
 
     def _entry(self, name: str) -> dict[str, Any]:
         return self._catalog.config_resolver.resolve_pattern(name) if name in self._catalog else {}  # type: ignore[attr-defined]
-
-
-def plain_name(node: Node) -> str:
-    """Return a node's name without its namespace, which says where it is drawn and nothing of what it makes."""
-    return node.name.removeprefix(f"{node.namespace}.")
 
 
 def _plain(value: Any) -> Any:

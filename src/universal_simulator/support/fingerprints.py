@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PACKAGE = __package__.partition(".")[0]
 BESIDE = (".j2", ".css")
 """Endings of files that a module fills in."""
+ROOMS = {"kind": "networks", "problem": "problems"}
+"""Parameters that name a module, and the room it is in."""
 SILENT = ("configuration", "support", "shell", "tracking", "catalog")
 """Modules and rooms that change no number."""
 
@@ -26,6 +29,32 @@ def code_fingerprint(module: str) -> str:
     for name in sorted(_closure(module)):
         digest.update(name.encode() + _content(name).encode())
     return digest.hexdigest()[:16]
+
+
+def code_behind(module: str, *values: Any) -> str:
+    """Return the same for a module and whatever its parameters name: networks by ``kind``, problems by ``problem``.
+
+    Such modules are imported by name when they are needed, so that no other network or problem counts.
+    """
+    named = sorted({name for value in values for name in named_modules(value)})
+    return hashlib.sha256("".join(map(code_fingerprint, [module, *named])).encode()).hexdigest()[:16]
+
+
+def reaches(module: str, room: str) -> bool:
+    """Tell whether a module imports a room, itself or by others."""
+    return room in _closure(module)
+
+
+def named_modules(value: Any) -> Iterator[str]:
+    """Yield the modules that parameters name, however deep."""
+    tree = value.model_dump() if hasattr(value, "model_dump") else value
+    for key, inner in tree.items() if isinstance(tree, dict) else ():
+        if isinstance(inner, dict):
+            yield from named_modules(inner)
+        elif key in ROOMS and isinstance(inner, str):
+            name = inner if "." in inner else f"{PACKAGE}.{ROOMS[key]}.{inner}"
+            if _source(name):
+                yield name
 
 
 def _closure(module: str) -> set[str]:

@@ -36,6 +36,9 @@ REMEDIES = {
     errno.EROFS: "must be writable; mount it so, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA",
     errno.EACCES: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
     errno.EPERM: "must be writable for this user; change its owner, or set UNIVERSAL_SIMULATOR_DATA",
+    errno.ENOTDIR: "must be a folder, and is a file; move it away, or set UNIVERSAL_SIMULATOR_DATA",
+    errno.EEXIST: "must be a folder, and is a file; move it away, or set UNIVERSAL_SIMULATOR_DATA",
+    errno.ENAMETOOLONG: "must have a shorter name; shorten it, or set UNIVERSAL_SIMULATOR_DATA",
     errno.EFBIG: "must be allowed to be larger; raise the limit (ulimit -f)",
     errno.EIO: "must be readable and writable; its disk reports an error: check it",
 }

@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from universal_simulator.support.places import store_file
 from universal_simulator.support.writing import replace
+from universal_simulator.tracking import data_sets
 from universal_simulator.tracking.provenance import without_credentials
 
 log = logging.getLogger(__name__)
@@ -21,8 +23,8 @@ UPLOADS = ("log_artifact", "log_artifacts")
 def keep(folder: Path, run_id: str, uri: str, calls: list[Call]) -> None:
     """Write down what is to be said of a run, and put copies of its files aside: the next run replaces them."""
     path = folder / f"{run_id}.json"
-    calls = [_put_aside(call, folder / run_id / str(number)) for number, call in enumerate(calls)]
-    content = json.dumps({"uri": without_credentials(uri), "calls": calls})
+    calls = [_put_aside(call, folder, f"{run_id}/{number}") for number, call in enumerate(calls)]
+    content = json.dumps({"uri": _named(uri, folder), "calls": calls})
     replace(path, lambda part: part.write_text(content, encoding="utf-8"))
     log.warning("The tracking store did not take everything: %d records wait in %s for the next run", len(calls), path)
 
@@ -38,10 +40,12 @@ def send(folder: Path, uri: str) -> int:
     for path in sorted(folder.glob("*.json")):
         try:
             left = json.loads(path.read_text(encoding="utf-8"))
-            if left["uri"] != without_credentials(uri):
+            if left["uri"] not in (_named(uri, folder), without_credentials(uri)):
                 continue
             for method, *arguments in left["calls"]:
-                _say(client, path.stem, method, arguments)
+                if method in UPLOADS:
+                    arguments[0] = str(folder / arguments[0])
+                say(client, path.stem, method, arguments)
         except Exception as error:  # whatever the store raises: it waits for the run after this one
             log.warning(
                 "Not sent yet: %s (%s)", path, without_credentials(str(error).splitlines()[0] if str(error) else "")
@@ -57,20 +61,26 @@ def send(folder: Path, uri: str) -> int:
     return sent
 
 
-def _put_aside(call: Call, place: Path) -> Call:
-    """Copy the file or folder that a call is to upload; return the call for the copy."""
+def _named(uri: str, folder: Path) -> str:
+    """Name a store as it is still called after the data folder has moved, with the store and this queue in it."""
+    path = store_file(uri)
+    return path.name if path and path.parent == folder.parent else without_credentials(uri)
+
+
+def _put_aside(call: Call, folder: Path, place: str) -> Call:
+    """Copy the file or folder that a call is to upload; return the call for the copy, named from the queue's folder."""
     method, *arguments = call
     if method not in UPLOADS:
         return call
     source = Path(arguments[0])
-    copy = place / source.name
+    copy = folder / place / source.name
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, copy) if source.is_dir() else shutil.copy2(source, copy)
     except OSError as error:
         log.warning("Not put aside: %s (%s); it is sent as it will be then", source, error.strerror)
         return call
-    return [method, str(copy), *arguments[1:]]
+    return [method, f"{place}/{source.name}", *arguments[1:]]
 
 
 def _is_away(error: Exception) -> bool:
@@ -80,12 +90,15 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, OSError) or (isinstance(error, MlflowException) and error.get_http_status_code() >= 500)
 
 
-def _say(client: Any, run_id: str, method: str, arguments: list[Any]) -> None:
+def say(client: Any, run_id: str, method: str, arguments: Call) -> None:
+    """Tell the store something of a run, in the words that a file can keep."""
     from mlflow.entities import Metric
 
     if method == "log_batch":
         metrics = [Metric(name, value, time_ms, step) for name, value, step, time_ms in arguments[0]]
         client.log_batch(run_id, metrics=metrics, synchronous=True)
+    elif method == "log_inputs":
+        client.log_inputs(run_id, data_sets.inputs(arguments[0]))
     elif method in UPLOADS and not Path(arguments[0]).exists():
         log.warning("Run %s: %s is gone, and not recorded", run_id, arguments[0])
     elif method in (*UPLOADS, "set_tag", "log_dict", "set_terminated"):

@@ -16,16 +16,21 @@ import psutil
 COMMIT_VARIABLE = "UNIVERSAL_SIMULATOR_COMMIT"
 """The commit that an image was built from, which has no git to ask."""
 
+PACKAGE = Path(__file__).parents[1]
+
 JOB_VARIABLE = "UNIVERSAL_SIMULATOR_JOB"
 """Names the job that this run is the work of, on a machine that is paid for by the hour."""
 
 
-def code(project: Path) -> dict[str, str]:
-    """Return the version and, in a git checkout, the commit and whether files differ from it."""
+def code(package: Path = PACKAGE) -> dict[str, str]:
+    """Return the version and, where a git checkout holds this code, the commit and whether files differ from it.
+
+    A checkout around an installed package does not hold it: its commit says nothing of our code.
+    """
     found = {"version": _version()}
-    commit = _git(project, "rev-parse", "HEAD")
-    if commit:
-        found |= {"git_commit": commit, "git_dirty": str(bool(_git(project, "status", "--porcelain"))).lower()}
+    if _git(package, "ls-files", "__init__.py"):
+        differs = bool(_git(package, "status", "--porcelain"))
+        found |= {"git_commit": _git(package, "rev-parse", "HEAD"), "git_dirty": str(differs).lower()}
     elif built_from := os.environ.get(COMMIT_VARIABLE):
         found |= {"git_commit": built_from}
     return found
@@ -83,11 +88,13 @@ def _version() -> str:
         return "unknown"
 
 
-def _git(project: Path, *arguments: str) -> str:
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # `git status` must not write into the checkout
+def _git(folder: Path, *arguments: str) -> str:
+    """Ask git about a folder, whatever checkout its variables name, as those of a hook do."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # `git status` must not write into the checkout
     try:
         done = subprocess.run(
-            ["git", "-C", str(project), *arguments], capture_output=True, text=True, timeout=10, env=environment
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, env=environment
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

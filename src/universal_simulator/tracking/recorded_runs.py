@@ -10,7 +10,7 @@ import yaml
 
 from universal_simulator.support.errors import InputError
 from universal_simulator.tracking.provenance import code, without_credentials
-from universal_simulator.tracking.runs import reachable
+from universal_simulator.tracking.store import reachable
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ CONFIGURATION = "configuration/parameters.yml"
 """Where a run keeps its whole parameter tree."""
 
 
-def recorded_parameters(run_id: str, uri: str, project: Path) -> dict[str, Any]:
+def recorded_parameters(run_id: str, uri: str) -> dict[str, Any]:
     """Return the parameter tree of a run; say where the code is another one now."""
     from mlflow import MlflowClient  # two seconds, which only this pays
     from mlflow.exceptions import MlflowException
@@ -35,7 +35,7 @@ def recorded_parameters(run_id: str, uri: str, project: Path) -> dict[str, Any]:
                 f"from_run = {run_id}: must be a run of this project in {without_credentials(uri)} ({reason}); copy "
                 "the id from the run's page, and set MLFLOW_TRACKING_URI to the store that has it"
             ) from error
-    then, now = tags.get("git_commit", "unknown"), code(project).get("git_commit", "unknown")
+    then, now = tags.get("git_commit", "unknown"), code().get("git_commit", "unknown")
     if then != now:
         log.warning("Run %s was made with commit %s, this is %s: its numbers may differ", run_id, then, now)
     compute = {**tree.get("compute", {}), **_threads(tree.get("compute", {}), tags.get("device", ""))}

@@ -4,27 +4,23 @@ Knows MLflow and nothing of Kedro. mlflow is imported inside functions: it takes
 """
 
 import atexit
-import contextlib
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from universal_simulator.support.errors import InputError
 from universal_simulator.support.interruption import obeyed
+from universal_simulator.support.places import TRACKING_VARIABLE
 from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking.data_sets import Described
 from universal_simulator.tracking.offline_queue import Call
-from universal_simulator.tracking.provenance import is_alive, process_identity, without_credentials
+from universal_simulator.tracking.provenance import is_alive, process_identity
+from universal_simulator.tracking.store import first_line
 
 log = logging.getLogger(__name__)
-
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
-"""Defaults for a tracking server that does not answer: mlflow itself would wait for many minutes."""
 
 HASTE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
 """For who is told to stop, and has five seconds for it."""
@@ -74,7 +70,7 @@ class MetricBuffer:
         except Exception as error:  # whatever the store raises: the work goes on
             self._pause_s = min(2 * max(self._pause_s, 15.0), LONGEST_PAUSE_S)
             del self._points[: -self._capacity]
-            log.warning("Metrics wait, next attempt in %.0f s: %s", self._pause_s, _first_line(error))
+            log.warning("Metrics wait, next attempt in %.0f s: %s", self._pause_s, first_line(error))
         self._tried_at = time.monotonic()
 
     def take(self) -> list[Point]:
@@ -83,39 +79,53 @@ class MetricBuffer:
         return points
 
 
-class Run:
-    """The MLflow run of this process. Whatever is not ended by then is marked KILLED when the process exits.
+class Place(NamedTuple):
+    """Where runs are recorded."""
 
-    What the store does not take is kept in the folder ``unsent``, from where a later run sends it.
+    uri: str
+    experiment_id: str
+    unsent: Path | None = None
+    """Folder for what the store does not take, from where a later run sends it."""
+
+
+class Run:
+    """One MLflow run. Whatever is not ended by then is marked KILLED when the process exits.
+
+    It speaks to its own store by its own id, whatever another run of this process, or a variable, has told mlflow.
     """
 
-    def __init__(self, run_id: str, unsent: Path | None = None) -> None:
+    def __init__(self, run_id: str, place: Place) -> None:
         from mlflow import MlflowClient
 
-        self.run_id = run_id
-        self._unsent, self._left = unsent, list[Call]()
-        self._client = MlflowClient()
+        self.run_id, self._place = run_id, place
+        self._left = list[Call]()
+        self._client = MlflowClient(place.uri)
         self._process, self._refusals = os.getpid(), 0
+        self._watch: Any = None
+        """How busy the machine is."""
         self.metrics = MetricBuffer(self._send)
         atexit.register(self.end, "KILLED")  # runs before mlflow's own, which would say FINISHED
 
     @classmethod
     def start(
-        cls,
-        name: str,
-        tags: Mapping[str, str],
-        parameters: Mapping[str, Any],
-        description: str,
-        unsent: Path | None = None,
+        cls, place: Place, name: str, tags: Mapping[str, str], parameters: Mapping[str, Any], description: str
     ) -> "Run":
-        """Open the run in the experiment that mlflow was set up for."""
-        import mlflow
+        """Open a run, and let mlflow know it in this thread: what registers models asks there."""
+        from mlflow import MlflowClient
+        from mlflow.entities import Param
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+        from mlflow.tracking.context import registry
 
-        active = mlflow.start_run(run_name=name, tags=dict(tags), description=description, log_system_metrics=True)
-        run = cls(active.info.run_id, unsent)
-        items = [(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
+        client = MlflowClient(place.uri)
+        known = registry.resolve_tags({**tags, "mlflow.note.content": description})
+        opened = client.create_run(place.experiment_id, tags=known, run_name=name)
+        run = cls(opened.info.run_id, place)
+        items = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
         for first in range(0, len(items), PARAMETERS_PER_REQUEST):
-            mlflow.log_params(dict(items[first : first + PARAMETERS_PER_REQUEST]))
+            client.log_batch(run.run_id, params=items[first : first + PARAMETERS_PER_REQUEST])
+        _announce(opened, place.uri)
+        run._watch = SystemMetricsMonitor(run.run_id, tracking_uri=place.uri)
+        run._watch.start()
         return run
 
     def tag(self, key: str, value: str) -> None:
@@ -128,6 +138,11 @@ class Run:
             self._record(path.name, "log_artifacts", str(path), str(Path(folder) / path.name))
         elif path.exists():
             self._record(path.name, "log_artifact", str(path), folder or None)
+
+    def reads(self, data: list[Described]) -> None:
+        """Say which data sets the run is made of."""
+        if data:
+            self._record("data sets", "log_inputs", data)
 
     def child(self, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], status: str) -> None:
         """Record a finished part of this run as a run inside it; a store that is away loses it."""
@@ -143,7 +158,7 @@ class Run:
             self._client.log_batch(inner, metrics=points, params=known)
             self._client.set_terminated(inner, status)
         except Exception as error:
-            log.warning("Not recorded: %s (%s)", name, _first_line(error))
+            log.warning("Not recorded: %s (%s)", name, first_line(error))
 
     def document(self, content: dict[str, Any], name: str) -> None:
         """Upload a mapping as YAML or JSON, by the ending of its name."""
@@ -163,20 +178,19 @@ class Run:
             batches = range(0, len(points), POINTS_PER_REQUEST)
             self._left += [["log_batch", points[first : first + POINTS_PER_REQUEST]] for first in batches]
         self._close(status)
-        if self._left and self._unsent:
-            import mlflow
-
-            offline_queue.keep(self._unsent, self.run_id, mlflow.get_tracking_uri(), self._left)
+        if self._left and self._place.unsent:
+            offline_queue.keep(self._place.unsent, self.run_id, self._place.uri, self._left)
 
     def _close(self, status: str) -> None:
-        import mlflow
-
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server's may hold a password
+        _withdraw(self.run_id)
         try:
-            mlflow.end_run(status)
+            self._client.set_terminated(self.run_id, status)
+            if self._watch:
+                self._watch.finish()
         except Exception as error:
             self._left.append(["set_terminated", status])
-            log.warning("Not recorded: status %s (%s)", status, _first_line(error))
+            log.warning("Not recorded: status %s (%s)", status, first_line(error))
 
     def _record(self, what: str, method: str, *arguments: Any) -> None:
         """Ask the store for something; if it refuses, say so and let the work go on."""
@@ -184,12 +198,12 @@ class Run:
             if self._refusals >= REFUSALS:
                 raise ConnectionError("the store is away")
             with obeyed():
-                getattr(self._client, method)(self.run_id, *arguments)
+                offline_queue.say(self._client, self.run_id, method, list(arguments))
             self._refusals = 0
         except Exception as error:
             self._left.append([method, *arguments])
             if self._refusals < REFUSALS:
-                log.warning("Not recorded: %s (%s)", what, _first_line(error))
+                log.warning("Not recorded: %s (%s)", what, first_line(error))
             self._refusals += 1
 
     def _send(self, points: list[Point]) -> None:
@@ -199,27 +213,56 @@ class Run:
         self._client.log_batch(self.run_id, metrics=metrics, synchronous=True)
 
 
-@contextlib.contextmanager
-def reachable(uri: str) -> Iterator[None]:
-    """Turn what mlflow raises on a store that does not answer into one line."""
-    for variable, value in PATIENCE.items():
-        os.environ.setdefault(variable, value)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # its import has set INFO
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        remedy = "check MLFLOW_TRACKING_URI, or unset it to record in a local file"
-        shown = without_credentials(uri)
-        raise InputError(f"tracking uri = {shown}: must answer ({_first_line(error)}); {remedy}") from error
+_setting = threading.Lock()
+_announced: dict[str, str] = {}
+"""What mlflow itself was told, which has one address for the whole process: by run, and before them all by others."""
 
 
-def sweep(experiment_id: str) -> int:
+def _announce(opened: Any, uri: str) -> None:
+    """Let mlflow know a run in this thread: what opens and registers models by address asks there."""
+    import mlflow
+    from mlflow.tracking import fluent
+
+    fluent._active_run_stack.get().append(mlflow.ActiveRun(opened))
+    with _setting:
+        _announced.setdefault("", _told())
+        _announced[opened.info.run_id] = uri
+        _tell(uri)
+
+
+def _withdraw(run_id: str) -> None:
+    """Let mlflow forget it, and speak to whom it spoke before."""
+    from mlflow.tracking import fluent
+
+    stack = fluent._active_run_stack.get()
+    stack[:] = [one for one in stack if one.info.run_id != run_id]
+    with _setting:
+        if _announced.pop(run_id, None):
+            _tell(list(_announced.values())[-1])
+        if len(_announced) == 1:
+            _announced.clear()
+
+
+def _told() -> str:
+    """Return what mlflow was told by somebody else, which is not what a variable says."""
+    from mlflow.tracking._tracking_service import utils
+
+    return utils._tracking_uri or ""
+
+
+def _tell(uri: str) -> None:
+    """Set mlflow's address, and leave the variable as it is: it would steer the next session."""
+    import mlflow
+
+    said = os.environ.get(TRACKING_VARIABLE)
+    mlflow.set_tracking_uri(uri or None)  # type: ignore[arg-type]  # None: nothing was told
+    os.environ.pop(TRACKING_VARIABLE, None)
+    os.environ |= {TRACKING_VARIABLE: said} if said else {}
+
+
+def sweep(client: Any, experiment_id: str) -> int:
     """Mark runs as KILLED that still count as running although their process on this machine is gone."""
-    from mlflow import MlflowClient
-
-    client, swept = MlflowClient(), 0
+    swept = 0
     host = process_identity()["host"]
     search = f"attributes.status = 'RUNNING' and tags.host = '{host}'"
     for run in client.search_runs([experiment_id], search, max_results=200):
@@ -229,12 +272,3 @@ def sweep(experiment_id: str) -> int:
     if swept:
         log.info("Marked %d earlier run(s) as KILLED: their processes are gone", swept)
     return swept
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what the database says, which SQLAlchemy buries in a paragraph, or else the error's own first line."""
-    link: BaseException | None = error
-    while link and not getattr(link, "orig", None):
-        link = link.__cause__ or link.__context__
-    said = str(getattr(link, "orig", error))
-    return without_credentials((said.splitlines() or [type(error).__name__])[0])[:120]

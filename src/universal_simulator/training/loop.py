@@ -15,7 +15,7 @@ from universal_simulator.configuration import Training
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.interruption import deferred
 from universal_simulator.training.optimizers import Optimizer, optimizer_for
-from universal_simulator.training.schedule import follow, learning_rate
+from universal_simulator.training.schedule import learning_rate, update_ema
 
 Batch = Any
 Objective = Callable[[nn.Module, Batch, float, torch.Generator], Tensor]
@@ -160,7 +160,7 @@ def _step(loop: _Loop, begun: State, step: int) -> tuple[Tensor, Tensor]:
     loss = loop.share.average(loss, stage.network.parameters())
     norm = nn.utils.clip_grad_norm_(stage.network.parameters(), settings.gradient_clip)
     loop.optimizer.step()
-    follow(stage.average, stage.network, settings.ema_decay, step)
+    update_ema(stage.average, stage.network, settings.ema_decay, step)
     return loss.detach(), norm
 
 

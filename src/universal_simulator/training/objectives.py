@@ -1,8 +1,8 @@
 """What each stage minimises.
 
 Errors of fields and states are relative to the whole field ``u = m + v``, mean included, as the scores are:
-``|e|/|u|`` with ``|·|`` the root mean square over space. The mean of these ratios is minimised rather than of their
-squares, which at equal budget halved the rollout error (docs/design.md).
+``|e|/|u|`` with ``|·|`` the root mean square over space, of each channel alone. The mean of these ratios is minimised
+rather than of their squares, which at equal budget halved the rollout error (docs/design.md).
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from universal_simulator.diffusion.denoiser import consistency_function, diffusi
 from universal_simulator.diffusion.samplers import heun_step
 from universal_simulator.diffusion.schedule import NoiseSchedule, beta_samples
 from universal_simulator.fields.latents import Window
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.codec import Codec
 from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.residual import ResidualNetwork
 
@@ -33,27 +33,29 @@ SUBSTEPS = 2
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Single fields of several trajectories, mean removed."""
+    """Single fields of several trajectories, without the mean that the frame takes away."""
 
-    v: Float[Tensor, "sample space"]
-    mean: Float[Tensor, " sample"]
-    viscosity: Float[Tensor, " sample"]
+    v: Float[Tensor, "sample channel *space"]
+    mean: Float[Tensor, "sample channel"]
+    parameters: Float[Tensor, "sample parameter"]
 
 
 def relative_error(
-    error: Float[Tensor, "sample *state"], truth: Float[Tensor, "sample *state"], mean: Float[Tensor, " sample"]
+    error: Float[Tensor, "sample channel *state"],
+    truth: Float[Tensor, "sample channel *state"],
+    mean: Float[Tensor, "sample channel"],
 ) -> Float[Tensor, ""]:
-    """Return the batch's mean of ``|error| / sqrt(m² + |truth|²)``."""
-    size = (mean.square() + truth.flatten(1).square().mean(-1) + TINY**2).sqrt()
-    return ((error.flatten(1).square().mean(-1) + TINY**4).sqrt() / size).mean()
+    """Return the batch's mean of ``|error| / sqrt(m² + |truth|²)`` over samples and channels."""
+    size = (mean.square() + truth.flatten(2).square().mean(-1) + TINY**2).sqrt()
+    return ((error.flatten(2).square().mean(-1) + TINY**4).sqrt() / size).mean()
 
 
 def reconstruction(
     network: nn.Module, batch: Snapshots, _progress: float, _generator: torch.Generator
 ) -> Float[Tensor, ""]:
     """Autoencoder: the field must come back."""
-    assert isinstance(network, Autoencoder)
-    decoded = network.decode(network.encode(batch.v, batch.viscosity), batch.viscosity, batch.v.shape[-1])
+    assert isinstance(network, Codec)
+    decoded = network.decode(network.encode(batch.v, batch.parameters), batch.parameters, tuple(batch.v.shape[2:]))
     return relative_error(decoded - batch.v, batch.v, batch.mean)
 
 
@@ -65,18 +67,24 @@ def step_error(
     total = z.new_zeros(())
     for k in range(1, batch.z.shape[1]):
         truth = batch.z[:, k]
-        z = network(z, batch.viscosity, batch.time_step)
+        z = network(z, batch.parameters, batch.time_step)
         total = total + relative_error(z - truth, truth, batch.mean)
         if spectral:
             total = total + spectral * slope_error(z, truth)
     return total / (batch.z.shape[1] - 1)
 
 
-def slope_error(z: Float[Tensor, "sample token dim"], truth: Float[Tensor, "sample token dim"]) -> Float[Tensor, ""]:
+def slope_error(
+    z: Float[Tensor, "sample channel *space"], truth: Float[Tensor, "sample channel *space"]
+) -> Float[Tensor, ""]:
     """Return the mean relative error of the spectra, weighed by wave number (Parseval: of the derivative)."""
-    spectra = torch.fft.rfft(torch.stack((z - truth, truth)).flatten(-2))
-    k = torch.arange(spectra.shape[-1], device=z.device)
-    error, size = (spectra.abs() * k).square().sum(-1)
+    space = tuple(range(2, z.ndim))
+    spectra = torch.fft.rfftn(torch.stack((z - truth, truth)), dim=[1 + axis for axis in space])
+    last = torch.arange(spectra.shape[-1], dtype=z.dtype, device=z.device)
+    others = [torch.fft.fftfreq(n, 1 / n, dtype=z.dtype, device=z.device).round() for n in z.shape[2:-1]]
+    mesh = torch.meshgrid(*(k.square() for k in (*others, last)), indexing="ij")
+    weight = sum(mesh[1:], mesh[0])
+    error, size = (spectra.abs().square() * weight).flatten(3).sum(-1)
     return ((error + TINY**2) / (size + TINY)).sqrt().mean()
 
 
@@ -84,7 +92,7 @@ def slope_error(z: Float[Tensor, "sample token dim"], truth: Float[Tensor, "samp
 class Residuals:
     """What the operator gets wrong in one step, scaled to order one, and the network that is told the context."""
 
-    values: Float[Tensor, "sample token point"]
+    values: Float[Tensor, "sample channel *coarse"]
     bind: Callable[[nn.Module, int], partial]
     """Fix a network's context, repeated so many times over."""
 
@@ -93,11 +101,11 @@ def residuals(operator: nn.Module, network: ResidualNetwork, batch: Window) -> R
     """Let the operator take one step from each window's first state and compare with its second."""
     before, truth = batch.z[:, 0], batch.z[:, 1]
     with torch.no_grad():
-        after = operator(before, batch.viscosity, batch.time_step)
+        after = operator(before, batch.parameters, batch.time_step)
         values = network.low_pass.of(truth - after) / network.scale(before, after)
 
     def bind(of: nn.Module, times: int = 1) -> partial:
-        context = {"before": before, "after": after, "viscosity": batch.viscosity, "time_step": batch.time_step}
+        context = {"before": before, "after": after, "parameters": batch.parameters, "time_step": batch.time_step}
         return partial(of, **{name: value.repeat(times, *(1,) * (value.dim() - 1)) for name, value in context.items()})
 
     return Residuals(values, bind)
@@ -106,35 +114,50 @@ def residuals(operator: nn.Module, network: ResidualNetwork, batch: Window) -> R
 @torch.no_grad()
 def measure_residual_scale(
     operator: nn.Module, network: ResidualNetwork, batches: Iterable[Window]
-) -> tuple[float, float]:
-    """Return a, b of the operator's error in one step: its mean square is ``(a · amplitude)² + b² · mean increment²``.
+) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
+    """Return a, b of each channel of the operator's error in one step.
 
-    While fronts form a step goes far and errs much; later both are a hundredth of that. Squares of errors scatter in
-    proportion to their mean, so the fit is that of gamma regression: least squares, weighed anew by the fit before.
+    Its mean square is ``(a · amplitude)² + b² · mean increment²``. While fronts form a step goes far and errs much;
+    later both are a hundredth of that. Squares of errors scatter in proportion to their mean, so the fit is that of
+    gamma regression: least squares, weighed anew by the fit before.
     """
     rows = []
     for batch in batches:
         before, truth = batch.z[:, 0], batch.z[:, 1]
-        after = operator(before, batch.viscosity, batch.time_step)
+        after = operator(before, batch.parameters, batch.time_step)
+        error = network.low_pass.of(truth - after)
         amplitudes = amplitude(before, network.floor).square()
-        rows.append(
-            torch.stack(
-                (amplitudes, mean_square(after - before), mean_square(network.low_pass.of(truth - after))), dim=1
-            )
-        )
-    known, found = torch.cat(rows).double().cpu().numpy()[:, :2], torch.cat(rows).double().cpu().numpy()[:, 2]
+        rows.append(torch.stack((amplitudes, mean_square(after - before), mean_square(error)), dim=-1))
+    table = torch.cat(rows).double().cpu().numpy()
+    fits = [_gamma_regression(table[:, channel, :2], table[:, channel, 2]) for channel in range(table.shape[1])]
+    a, b = torch.tensor(fits, dtype=torch.float32).T
+    return a.clamp(min=TINY**2), b
+
+
+def _gamma_regression(known: np.ndarray, found: np.ndarray) -> list[float]:
+    """Return the roots of the two non-negative weights of the columns."""
     expected = np.full_like(found, found.mean())
     for _ in range(REWEIGHTINGS):
         weight = 1 / np.maximum(expected, 1e-30)
         squares, _ = nnls(known * weight[:, None], found * weight)
         expected = known @ squares
-    a, b = np.sqrt(squares).tolist()
-    return max(a, TINY**2), b
+    return np.sqrt(squares).tolist()
 
 
-def mean_square(values: Float[Tensor, "sample token dim"]) -> Float[Tensor, " sample"]:
-    """Return the mean square of every sample."""
-    return values.square().mean((-2, -1))
+def mean_square(values: Float[Tensor, "sample channel *space"]) -> Float[Tensor, "sample channel"]:
+    """Return the mean square of every sample and channel."""
+    return values.flatten(2).square().mean(-1)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a student of the residual learns from: the operator, the teacher, its own average, and the settings."""
+
+    operator: nn.Module
+    teacher: nn.Module
+    average: nn.Module
+    schedule: NoiseSchedule
+    settings: ConsistencyDistillation
 
 
 def denoising(
@@ -152,10 +175,10 @@ def denoising(
     clean, share = residuals(operator, network, batch), Share.here()
     levels = share.part(beta_samples(*tau, len(clean.values) * share.count, generator))
     sigma = schedule.sigma(levels).to(clean.values)
-    noisy = clean.values + sigma[:, None, None] * _noise_like(clean.values, generator)
+    noisy = clean.values + _wide(sigma, clean.values) * _noise_like(clean.values, generator)
     denoised = diffusion_denoiser(clean.bind(network, 1))(noisy, sigma)
     weight = (sigma.square() + 1) / sigma.square()
-    return (weight * (denoised - clean.values).square().mean((-2, -1))).mean()
+    return (weight * (denoised - clean.values).flatten(1).square().mean(-1)).mean()
 
 
 def distillation(
@@ -164,34 +187,35 @@ def distillation(
     progress: float,
     generator: torch.Generator,
     *,
-    operator: nn.Module,
-    teacher: nn.Module,
-    average: nn.Module,
-    schedule: NoiseSchedule,
-    settings: ConsistencyDistillation,
+    taught: Teaching,
 ) -> Float[Tensor, ""]:
     """Consistency distillation (Consistency Models, algorithm 2): two points of one teacher path give one answer.
 
     Every residual is seen at ``noise_levels_per_batch`` levels; the number of intervals follows ``schedule``.
     """
     assert isinstance(network, ResidualNetwork)
-    clean = residuals(operator, network, batch)
+    settings, schedule = taught.settings, taught.schedule
+    clean = residuals(taught.operator, network, batch)
     times, share = settings.noise_levels_per_batch, Share.here()
-    values = clean.values.repeat(times, 1, 1)
+    values = clean.values.repeat(times, *[1] * (clean.values.ndim - 1))
     intervals = settings.schedule[min(int(progress * len(settings.schedule)), len(settings.schedule) - 1)]
     drawn = torch.randint(1, intervals + 1, (times, len(clean.values) * share.count), generator=generator)
     high = share.part(drawn, 1).flatten() / intervals
     upper = schedule.sigma(high).to(values)
-    x = values + upper[:, None, None] * _noise_like(values, generator, times)
+    x = values + _wide(upper, values) * _noise_like(values, generator, times)
     with torch.no_grad():
-        guide = diffusion_denoiser(clean.bind(teacher, times))
+        guide = diffusion_denoiser(clean.bind(taught.teacher, times))
         lower_x, lower = x, upper
         for substep in range(1, SUBSTEPS + 1):
             level = schedule.sigma(high - substep / SUBSTEPS / intervals).to(values)
             lower_x, lower = heun_step(guide, lower_x, lower, level), level
-        target = consistency_function(clean.bind(average, times), schedule.minimum)(lower_x, lower)
+        target = consistency_function(clean.bind(taught.average, times), schedule.minimum)(lower_x, lower)
     answer = consistency_function(clean.bind(network, times), schedule.minimum)(x, upper)
     return (answer - target).square().mean()
+
+
+def _wide(scalar: Tensor, like: Tensor) -> Tensor:
+    return scalar.view(-1, *[1] * (like.ndim - 1))
 
 
 def _noise_like(values: Tensor, generator: torch.Generator, times: int = 1) -> Tensor:

@@ -3,30 +3,32 @@
 import torch
 from torch import Tensor
 
-from universal_simulator.fields.spectral import resample
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.fields.spectral import resized
+from universal_simulator.networks.codec import Codec
 from universal_simulator.training.objectives import Snapshots, relative_error
 
 
 @torch.inference_mode()
-def reconstruction_errors(network: Autoencoder, batch: Snapshots) -> dict[str, float]:
+def reconstruction_errors(codec: Codec, batch: Snapshots) -> dict[str, float]:
     """Return the mean relative error of fields encoded and decoded at the data's and at half its resolution.
 
-    ``truncation`` is that of keeping as many Fourier coefficients as there are latent numbers. ``half_grid`` encodes
-    and decodes the field on half its points, a resolution that the network was not trained on.
+    ``truncation`` is that of keeping as many waves as there are latent numbers. ``half_grid`` encodes and decodes the
+    field on half its points, a resolution that the network was not trained on.
     """
-    points = batch.v.shape[-1]
-    coarse = resample(batch.v, points // 2)
+    channels, grid = codec.facts.channels, codec.grid
+    shape = tuple(batch.v.shape[2:])
+    half = tuple(n // 2 for n in shape)
+    coarse = resized(batch.v, grid, channels, half)
 
     def error(decoded: Tensor, truth: Tensor) -> float:
         return relative_error(decoded - truth, truth, batch.mean).item()
 
-    def there_and_back(v: Tensor, to: int) -> Tensor:
-        return network.decode(network.encode(v, batch.viscosity), batch.viscosity, to)
+    def there_and_back(v: Tensor, to: tuple[int, ...]) -> Tensor:
+        return codec.decode(codec.encode(v, batch.parameters), batch.parameters, to)
 
-    numbers = network.latent.tokens * network.latent.dim
+    kept = resized(resized(batch.v, grid, channels, grid.shape), grid, channels, shape)
     return {
-        "reconstruction": error(there_and_back(batch.v, points), batch.v),
-        "reconstruction_half_grid": error(there_and_back(coarse, points // 2), coarse),
-        "truncation": error(resample(resample(batch.v, numbers), points), batch.v),
+        "reconstruction": error(there_and_back(batch.v, shape), batch.v),
+        "reconstruction_half_grid": error(there_and_back(coarse, half), coarse),
+        "truncation": error(kept, batch.v),
     }

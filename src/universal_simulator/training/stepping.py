@@ -9,7 +9,7 @@ from universal_simulator.configuration.learning import StepTraining
 from universal_simulator.fields.latents import Latents
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import step_error
-from universal_simulator.training.windows import latent_batches
+from universal_simulator.training.windows import Draws, augmenting, latent_batches
 
 
 def step_stage(
@@ -17,18 +17,13 @@ def step_stage(
     average: nn.Module,
     latents: tuple[Latents, Latents],
     section: StepTraining,
-    *,
-    reflect: bool,
     device: torch.device,
+    *,
+    augmented: bool = True,
 ) -> Stage:
-    """Return the training of a step on ``latents`` to learn from and to validate on; ``reflect`` augments by images."""
-    draw, same = latent_batches(
-        *latents,
-        section.training,
-        length=section.unroll + 1,
-        strides=section.time_strides,
-        reflect=reflect,
-        device=device,
-        start_exponent=section.start_exponent,
+    """Return the training of a step on ``latents`` to learn from and to validate on."""
+    draws = Draws(
+        section.unroll + 1, section.time_strides, augmenting(latents[0]), device, section.start_exponent, augmented
     )
+    draw, same = latent_batches(*latents, section.training, draws)
     return Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight), draw, same)

@@ -1,14 +1,14 @@
 """The batches that stages draw: random ones to learn from, the same ones at every validation."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from universal_simulator.configuration import DiffusionResidual, Training
-from universal_simulator.fields.frame import spatial_mean
 from universal_simulator.fields.latents import Latents, Window, augment, draw_windows
+from universal_simulator.fields.symmetries import Motion, group
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.training.holdout import held_out
 from universal_simulator.training.objectives import Snapshots
@@ -18,19 +18,31 @@ SHARE_OF_GPU = 0.3
 """Of a GPU's free memory, that latents may take: training needs the rest."""
 
 
-def draw_latents(
-    latents: Latents,
-    length: int,
-    strides: tuple[int, ...],
-    count: int,
-    reflect: bool,
-    device: torch.device,
-    generator: torch.Generator,
-    start_exponent: float = 1.0,
-) -> Window:
-    """Draw augmented windows for training."""
-    window = draw_windows(latents, count, length, strides, generator, start_exponent)
-    return augment(window, generator, reflect=reflect).to(device)
+@dataclass(frozen=True)
+class Draws:
+    """How training windows are drawn from latent trajectories."""
+
+    length: int
+    """States of a window."""
+    strides: tuple[int, ...]
+    """Snapshots between its states, one of these."""
+    motions: tuple[Motion, ...]
+    """Symmetries of the problem that augment; only the identity for none."""
+    device: torch.device
+    start_exponent: float = 1.0
+    augmented: bool = True
+
+    def draw(self, latents: Latents, count: int, generator: torch.Generator) -> Window:
+        """Draw augmented windows."""
+        window = draw_windows(latents, count, self.length, self.strides, generator, self.start_exponent)
+        if self.augmented:
+            window = augment(window, self.motions, latents.facts, latents.grid, generator)
+        return window.to(self.device)
+
+
+def augmenting(latents: Latents) -> tuple[Motion, ...]:
+    """Return the motions of the problem's symmetries that the latent grid has."""
+    return group(latents.facts.symmetries, latents.grid)
 
 
 def on_gpu(latents: Latents, device: torch.device) -> Latents:
@@ -47,9 +59,9 @@ def draw_snapshots(
     sample = torch.randint(len(trajectories), (count,), generator=generator).numpy()
     time = torch.randint(len(trajectories.times), (count, 1), generator=generator).numpy()
     u = trajectories.windows(sample, time)[:, 0]
-    mean = spatial_mean(u)
-    viscosity = torch.from_numpy(np.asarray(trajectories.viscosity[sample], np.float32))
-    return Snapshots((u - mean[:, None]).to(device), mean.to(device), viscosity.to(device))
+    mean = trajectories.facts.frame.mean(u, trajectories.grid)
+    told = torch.from_numpy(np.asarray(trajectories.parameters[sample], np.float32))
+    return Snapshots((u - trajectories.grid.wide(mean)).to(device), mean.to(device), told.to(device))
 
 
 def residual_batches(
@@ -57,21 +69,12 @@ def residual_batches(
     validation: Latents,
     settings: Training,
     diffusion: DiffusionResidual,
-    *,
-    reflect: bool,
     device: torch.device,
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return single steps of trajectories that the operator was not fitted to, for those who learn its errors."""
-    return latent_batches(
-        held_out(train, diffusion.holdout),
-        validation,
-        settings,
-        length=2,
-        strides=diffusion.time_strides,
-        reflect=reflect,
-        device=device,
-        start_exponent=diffusion.start_exponent,
-    )
+    motions = augmenting(train)
+    draws = Draws(2, diffusion.time_strides, motions, device, diffusion.start_exponent)
+    return latent_batches(held_out(train, diffusion.holdout), validation, settings, draws)
 
 
 def fixed(draw: Callable[[torch.Generator], object], settings: Training) -> Callable[[], Iterator]:
@@ -87,28 +90,12 @@ def fixed(draw: Callable[[torch.Generator], object], settings: Training) -> Call
 
 
 def latent_batches(
-    train: Latents,
-    validation: Latents,
-    settings: Training,
-    *,
-    length: int,
-    strides: tuple[int, ...],
-    reflect: bool,
-    device: torch.device,
-    start_exponent: float = 1.0,
+    train: Latents, validation: Latents, settings: Training, draws: Draws
 ) -> tuple[Callable[[torch.Generator], Window], Callable[[], Iterator[Window]]]:
     """Return what draws training windows, and what gives the validation windows."""
-    train, validation = (on_gpu(latents, device) for latents in (train, validation))
-    draw = partial(
-        draw_latents,
-        length=length,
-        strides=strides,
-        count=settings.batch_size,
-        reflect=reflect,
-        device=device,
-        start_exponent=start_exponent,
-    )
+    train, validation = (on_gpu(latents, draws.device) for latents in (train, validation))
+    count, whole = settings.batch_size, replace(draws, augmented=True)
     return (
-        lambda generator: draw(train, generator=generator),
-        fixed(lambda generator: draw(validation, generator=generator), settings),
+        lambda generator: draws.draw(train, count, generator),
+        fixed(lambda generator: whole.draw(validation, count, generator), settings),
     )

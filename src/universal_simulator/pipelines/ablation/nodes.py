@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,23 +12,15 @@ from torch import Tensor, nn
 
 from universal_simulator.compute.device import choose
 from universal_simulator.compute.seeding import fresh_weights, stream
-from universal_simulator.configuration import (
-    Ablation,
-    Change,
-    Compute,
-    Data,
-    Operator,
-)
-from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.fields.latents import Latents, Window, draw_windows
+from universal_simulator.configuration import Ablation, Change, Compute, Operator
+from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.symmetries import group
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.autoencoder import Autoencoder
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
-from universal_simulator.networks.u_transformer import UTransformerNetwork
-from universal_simulator.physics.equations import equation
-from universal_simulator.pipelines.judging import rollout_error
-from universal_simulator.pipelines.operator.nodes import operator_recipe
+from universal_simulator.networks.u_shape import UShape
+from universal_simulator.pipelines.judging import bare, rollout_error
+from universal_simulator.pipelines.operator.nodes import averaged_over, operator_recipe
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.stepping import step_stage
@@ -39,36 +31,39 @@ log = logging.getLogger(__name__)
 class FixedAmplitude(LatentOperator):
     """The operator without its own scale: every state is divided by the training data's."""
 
-    typical: float
+    typical: Tensor
 
     def scale(self, z: Tensor) -> Tensor:
-        """Return one number for all states."""
-        return torch.full((len(z),), self.typical).to(z)
+        """Return one number per channel for all states."""
+        return self.typical.expand(len(z), -1).to(z)
+
+
+def pair(train: Latents, validation: Latents) -> tuple[Latents, Latents]:
+    """Return what trainings learn from and what they are validated on."""
+    return train, validation
 
 
 def ablate(
-    train_latents: Latents,
-    validation_latents: Latents,
+    latents: tuple[Latents, Latents],
     validation: Trajectories,
-    autoencoder: Trained[Autoencoder],
+    autoencoder: Trained[Any],
     operator: Operator,
     ablation: Ablation,
-    data: Data,
+    stride: int,
     compute: Compute,
 ) -> pd.DataFrame:
     """Return one row per change and seed: error of roll-outs, steps in the same time, validation loss, parameters."""
-    train_latents.refuse_stale(autoencoder.fingerprint)
+    latents[0].refuse_stale(autoencoder.fingerprint)
     judged = validation.interleave_by_parameter(ablation.trajectories)
+    trials = _Trials(ablation, latents, autoencoder, choose(compute.device))
     rows = []
     for change in distinct(operator, ablation.changes):
         section = changed(operator, change)
         for seed in ablation.seeds:
-            network, facts = _trained(
-                change, section, ablation, seed, (train_latents, validation_latents), autoencoder, (data, compute)
-            )
-            error = rollout_error(Emulator(autoencoder.network, network, None, data.equation), judged, data, compute)
-            log.info("%s, seed %d: %.5f after %d steps", change.name, seed, error, facts["steps"])
-            rows.append({"change": change.name, "seed": seed, "nrmse": error, **facts})
+            trained, known = trials.trained(change, section, seed)
+            error = rollout_error(bare(autoencoder, trained), judged, stride, trials.device)
+            log.info("%s, seed %d: %.5f after %d steps", change.name, seed, error, known["steps"])
+            rows.append({"change": change.name, "seed": seed, "nrmse": error, **known})
     return pd.DataFrame(rows)
 
 
@@ -115,58 +110,48 @@ def _over(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _trained(
-    change: Change,
-    section: Operator,
-    ablation: Ablation,
-    seed: int,
-    latents: tuple[Latents, Latents],
-    autoencoder: Trained[Autoencoder],
-    place: tuple[Data, Compute],
-) -> tuple[LatentOperator, dict[str, float]]:
-    """Train for the given time; return the weights that did best on validation."""
-    network = built(change, section, autoencoder, seed).to(choose(place[1].device))
-    spare = deepcopy(network)
-    timed = section.training.model_copy(update={"epochs": ablation.epochs, "patience": ablation.epochs})
-    rate = steps_per_second(_stage(change, section, spare, latents, place), timed, measuring_time(ablation.seconds))
-    settings = fitted_to(timed, rate, ablation.seconds, "ablation.seconds")
-    stage = _stage(change, section, network, latents, place)
-    for checkpoint in train(stage, settings, stream(seed, "ablation")):
-        state = checkpoint.state
-    network.load_state_dict(state["best"])
-    network.mirrored = change.mirrored and equation(place[0].equation, 1.0).reflects
-    steps = ablation.epochs * settings.windows_per_epoch // settings.batch_size
-    size = sum(p.numel() for p in network.parameters())
-    facts = {"steps": steps, "validation_loss": float(state["best_loss"]), "parameters": size}
-    return network.eval().requires_grad_(False), facts
+@dataclass(frozen=True)
+class _Trials:
+    """What all trainings have in common."""
+
+    ablation: Ablation
+    latents: tuple[Latents, Latents]
+    autoencoder: Trained[Any]
+    device: torch.device
+
+    def trained(self, change: Change, section: Operator, seed: int) -> tuple[Trained[LatentOperator], dict[str, float]]:
+        """Train for the given time; return the weights that did best on validation."""
+        ablation = self.ablation
+        network = built(change, section, self.autoencoder, seed).to(self.device)
+        spare = deepcopy(network)
+        timed = section.training.model_copy(update={"epochs": ablation.epochs, "patience": ablation.epochs})
+        rate = steps_per_second(self._stage(change, section, spare), timed, measuring_time(ablation.seconds))
+        settings = fitted_to(timed, rate, ablation.seconds, "ablation.seconds")
+        for checkpoint in train(self._stage(change, section, network), settings, stream(seed, "ablation")):
+            state = checkpoint.state
+        network.load_state_dict(state["best"])
+        recipe = operator_recipe(self.autoencoder.recipe, section)
+        if change.mirrored:
+            network.motions = group(averaged_over(recipe, section), recipe.grid)
+        steps = ablation.epochs * settings.windows_per_epoch // settings.batch_size
+        size = sum(p.numel() for p in network.parameters())
+        known = {"steps": steps, "validation_loss": float(state["best_loss"]), "parameters": size}
+        return Trained(recipe, network.eval().requires_grad_(False)), known
+
+    def _stage(self, change: Change, section: Operator, network: nn.Module) -> Stage:
+        average = deepcopy(network).requires_grad_(False)
+        return step_stage(network, average, self.latents, section, self.device, augmented=change.augmentation)
 
 
-def built(change: Change, section: Operator, autoencoder: Trained[Autoencoder], seed: int) -> LatentOperator:
+def built(change: Change, section: Operator, autoencoder: Trained[Any], seed: int) -> LatentOperator:
     """Return a fresh network as the change has it."""
-    recipe = operator_recipe(autoencoder, section)
-    kind = LatentOperator if change.amplitude else FixedAmplitude
+    recipe = operator_recipe(autoencoder.recipe, section)
     with fresh_weights(seed, "ablation"):
-        network = kind(section.network, recipe.latent, recipe.statistics, flux_form=section.flux_form)
-    if isinstance(network, FixedAmplitude):
-        network.typical = recipe.statistics.rms
+        network: Any = recipe.build()
+    if not change.amplitude:
+        network.__class__, network.typical = FixedAmplitude, recipe.statistics.rms()
     if not change.attention:
-        assert isinstance(network.network, UTransformerNetwork)
-        for block in network.network.u.down[-1]:  # type: ignore[attr-defined]
+        assert isinstance(network.network, UShape)
+        for block in network.network.down[-1]:  # type: ignore[attr-defined]
             block.attention = block.attention_norm = None
     return network
-
-
-def _stage(
-    change: Change, section: Operator, network: nn.Module, latents: tuple[Latents, Latents], place: tuple[Data, Compute]
-) -> Stage:
-    data, compute = place
-    device = choose(compute.device)
-    average = deepcopy(network).requires_grad_(False)
-    reflect = equation(data.equation, 1.0).reflects
-    stage = step_stage(network, average, latents, section, reflect=reflect, device=device)
-
-    def unaugmented(generator: torch.Generator) -> Window:
-        windows = (section.training.batch_size, section.unroll + 1, section.time_strides, generator)
-        return draw_windows(latents[0], *windows, section.start_exponent).to(device)
-
-    return stage if change.augmentation else replace(stage, draw=unaugmented)

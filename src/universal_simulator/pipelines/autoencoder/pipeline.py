@@ -1,39 +1,13 @@
 """First stage: between fields and latents."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from universal_simulator.pipelines.autoencoder.nodes import select_autoencoder, train_autoencoder
+from universal_simulator.pipelines.autoencoder.nodes import plan_autoencoder
+from universal_simulator.pipelines.training_stage import training_stage
 
 
 def create_pipeline() -> Pipeline:
     """Return: train, then keep the best weights."""
-    return Pipeline(
-        [
-            node(
-                train_autoencoder,
-                [
-                    "train_trajectories",
-                    "validation_trajectories",
-                    "statistics",
-                    "params:autoencoder",
-                    "params:latent",
-                    "params:seed",
-                    "params:compute",
-                    "autoencoder_previous",
-                ],
-                ["autoencoder_state", "autoencoder_history"],
-                tags="shared",
-            ),
-            node(
-                select_autoencoder,
-                [
-                    "autoencoder_state",
-                    "validation_trajectories",
-                    "statistics",
-                    "params:autoencoder",
-                    "params:latent",
-                ],
-                "autoencoder",
-            ),
-        ]
-    )
+    data = ["train_trajectories", "validation_trajectories", "statistics"]
+    settings = ["params:autoencoder", "params:latent", "params:compute"]
+    return training_stage("autoencoder", plan_autoencoder, [*data, *settings], "autoencoder")

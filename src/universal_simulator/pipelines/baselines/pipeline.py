@@ -4,74 +4,52 @@ from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 
 from universal_simulator.emulation.assembly import assemble
-from universal_simulator.pipelines.baselines.nodes import (
-    plan_baselines,
-    prepare_fields,
-    select_fno,
-    select_unet,
-    train_fno,
-    train_unet,
-)
-from universal_simulator.pipelines.baselines.scoring import clock, score_baselines
+from universal_simulator.pipelines.baselines.nodes import plan_fno, plan_unet, prepare_fields
+from universal_simulator.pipelines.baselines.scoring import clock, enter_baselines, score_baselines
 from universal_simulator.pipelines.baselines.showing import draw_baselines
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
+from universal_simulator.pipelines.training_stage import training_stage
 
-NETWORKS = {"unet": (train_unet, select_unet), "fno": (train_fno, select_fno)}
+NETWORKS = {"unet": plan_unet, "fno": plan_fno}
 
 
 def create_pipeline() -> Pipeline:
     """Return: train each network, score everybody, clock everybody beside the chain, and say who wins where."""
-    return Pipeline([_plan(), *_fields(), *_training(), *_scoring(), _page()])
-
-
-def _plan() -> Node:
-    return node(plan_baselines, ["timings", "statistics", "params:baselines", "params:operator"], "planned")
+    return sum(_training(), Pipeline([*_fields(), *_scoring(), _page()]))
 
 
 def _fields() -> list[Node]:
-    settings = ["params:baselines", "params:data", "params:compute"]
+    settings = ["params:baselines", "params:compute"]
     return [
         node(prepare_fields, [f"{split}_trajectories", *settings], f"{split}_fields", name=f"prepare_{split}_fields")
         for split in ("train", "validation")
     ]
 
 
-def _training() -> list[Node]:
-    shared = ["planned", "train_fields", "validation_fields", "params:data", "params:seed", "params:compute"]
-    return [
-        part
-        for name, (train, select) in NETWORKS.items()
-        for part in (
-            node(train, [*shared, f"{name}_previous"], [f"{name}_state", f"{name}_history"]),
-            node(select, ["planned", f"{name}_state", "params:data"], name),
-        )
-    ]
+def _training() -> list[Pipeline]:
+    fields = ["train_fields", "validation_fields", "operator"]
+    inputs = [*fields, "params:operator", "params:baselines", "timings", "params:compute"]
+    return [training_stage(name, plan, inputs, name) for name, plan in NETWORKS.items()]
 
 
 def _scoring() -> list[Node]:
-    judged = ["unet", "fno", "test_trajectories", "params:evaluation", "params:baselines"]
+    settings = ["params:evaluation", "params:ttc", "params:data.time_stride"]
+    entering = ["unet", "fno", "train_trajectories", "params:evaluation", "params:baselines", "params:ttc"]
+    judged = ["test_trajectories", "params:evaluation", "params:baselines", "params:data.time_stride"]
     return [
-        node(assemble, TRAINED, "emulator"),
+        node(assemble, TRAINED, "emulator", name="assemble_emulator"),
+        node(enter_baselines, entering, "entered", name="enter_baselines"),
         node(
             score_baselines,
-            [*judged, "params:ttc", "params:data", "params:compute"],
+            ["entered", *judged],
             ["baseline_scores", "baseline_trajectory_scores", "baseline_error_growth"],
+            name="score_baselines",
         ),
         node(
             clock,
-            {
-                "unet": "unet",
-                "fno": "fno",
-                "emulator": "emulator",
-                "test": "test_trajectories",
-                "evaluation": "params:evaluation",
-                "baselines": "params:baselines",
-                "ttc": "params:ttc",
-                "data": "params:data",
-                "compute": "params:compute",
-                "timings": "timings",
-            },
+            ["entered", "emulator", "test_trajectories", *settings, "timings"],
             "baseline_costs",
+            name="measure_costs",
         ),
     ]
 
@@ -90,4 +68,5 @@ def _page() -> Node:
             "fno": "fno_history",
         },
         ["baseline_figures", "baseline_report"],
+        name="draw_baselines",
     )

@@ -6,7 +6,7 @@ would give. So one forecast judges many factors; only the best is forecast again
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
@@ -14,14 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.compute.device import choose
 from universal_simulator.compute.seeding import stream
-from universal_simulator.configuration import Compute, Data, EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.configuration import EnsembleCalibration, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
 from universal_simulator.emulation.emulator import Emulator, decoded
-from universal_simulator.emulation.ensembles import apart
-from universal_simulator.emulation.forecast import states
-from universal_simulator.emulation.protocols import Task, make_task
+from universal_simulator.emulation.ensembles import inflate
+from universal_simulator.emulation.forecasters import Rollout, possible
+from universal_simulator.emulation.protocols import Sample, Task, make_task
 from universal_simulator.evaluation import spreading
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.support.progress import progress
@@ -29,6 +28,7 @@ from universal_simulator.support.progress import progress
 log = logging.getLogger(__name__)
 
 Kind = Literal["ensemble", "guided_ensemble"]
+Members = Float[Tensor, "sample member time channel *space"]
 KINDS: tuple[Kind, ...] = ("ensemble", "guided_ensemble")
 CALIBRATED = 0.07
 """Miscalibration (``spreading.py``) up to which ensembles compete in sharpness."""
@@ -45,43 +45,54 @@ def calibrate_ensemble(
     settings: EnsembleCalibration,
     evaluation: Evaluation,
     ttc: TestTimeConditioning,
-    data: Data,
+    stride: int,
     seed: int,
-    compute: Compute,
 ) -> dict[str, Any]:
     """Return the calibration of the ensembles that are to be evaluated."""
-    kinds = [kind for kind in KINDS if kind in evaluation.variants]
+    wanted = possible(evaluation.variants, emulator.facts.name)
+    kinds = [kind for kind in KINDS if kind in wanted]
     chosen = np.linspace(0, len(validation) - 1, min(settings.trajectories, len(validation))).round().astype(int)
-    task = _task(validation.subset(chosen), data, choose(compute.device))
+    task = _task(validation.subset(chosen), stride, emulator.device)
     fits: dict[str, tuple[Fit, ...]] = {}
     with progress("calibration: roll-outs", len(kinds) * (len(settings.memories) + 1)) as advance:
         for kind in kinds:
 
-            def members(tuning: Tuning, kind: Kind = kind) -> Float[Tensor, "sample member time space"]:
-                tuned = replace(emulator, calibration=Calibration.model_validate({kind: tuning}))
+            def members(tuning: Tuning, kind: Kind = kind) -> Members:
+                tuned = emulator.calibrated(Calibration.model_validate({kind: tuning}))
                 advance(1)
-                return _forecast(tuned, task, kind, evaluation.ensemble.members, ttc, stream(seed, "calibration", kind))
+                rollout = Rollout(tuned, kind, evaluation.ensemble.members, ttc)
+                return _forecast(rollout, task, stream(seed, "calibration", kind))
 
-            fits[kind] = fit(members, task.truth[:, ::THINNING, ::THINNING], settings.memories)
+            fits[kind] = fit(members, _thin(task.truth, task), settings.memories)
             _tell(kind, fits[kind][-1])
     best = {kind: found[-1].tuning for kind, found in fits.items()}
     sources = emulator.sources | {"validation": validation.fingerprint}
     return Calibration.model_validate({**best, "fits": fits, "sources": sources}).model_dump(mode="json")
 
 
-def _forecast(
-    emulator: Emulator, task: Task, kind: Kind, members: int, ttc: TestTimeConditioning, generator: torch.Generator
-) -> Float[Tensor, "sample member time space"]:
+def _forecast(rollout: Rollout, task: Task, generator: torch.Generator) -> Members:
     """Return some frames and points of an ensemble; what is left out is not decoded."""
-    points, steps = task.truth.shape[-1], task.truth.shape[1]
-    start = emulator.start(task.initial, task.viscosity, task.time_step)
-    path = states(emulator, start, steps, kind, members, ttc, points, generator)
-    return decoded(emulator, path, start, points, every=THINNING)[..., ::THINNING]
+    emulator, shape = rollout.emulator, task.grid.shape
+    start = emulator.start(task.initial, task.parameters, task.time_step)
+    path = rollout.states(start, task.frames, shape, generator)
+    fields = decoded(emulator, path, start, shape, every=THINNING)
+    return _thinned(fields, task)
+
+
+def _thin(truth: Tensor, task: Task) -> Tensor:
+    """Return the same frames and points of the truth."""
+    return _thinned(truth[:, ::THINNING], task)
+
+
+def _thinned(fields: Tensor, task: Task) -> Tensor:
+    for dim in task.grid.space:
+        fields = fields.index_select(dim, torch.arange(0, fields.shape[dim], THINNING, device=fields.device))
+    return fields
 
 
 def fit(
-    members: Callable[[Tuning], Float[Tensor, "sample member time space"]],
-    truth: Float[Tensor, "sample time space"],
+    members: Callable[[Tuning], Members],
+    truth: Float[Tensor, "sample time channel *space"],
     memories: tuple[float, ...],
 ) -> tuple[Fit, ...]:
     """Return every tuning that was tried; the last one is the chosen one, forecast with what was found.
@@ -100,12 +111,12 @@ def fit(
 
 
 def widened(
-    members: Float[Tensor, "sample member time space"], truth: Float[Tensor, "sample time space"], memory: float = 0.0
+    members: Members, truth: Float[Tensor, "sample time channel *space"], memory: float = 0.0
 ) -> tuple[Tuning, spreading.Spread]:
     """Return the tuning that calibrates best, members moved apart as it says, and what they are then worth."""
     tunings = [Tuning(memory=memory, inflation=factor, tails=tails) for tails in TAILS for factor in FACTORS]
     tried = [
-        (one, spreading.measure(apart(members, one.widths(members.shape[1]).to(members)), truth)) for one in tunings
+        (one, spreading.measure(inflate(members, one.widths(members.shape[1]).to(members)), truth)) for one in tunings
     ]
     return min(tried, key=lambda one: one[1].miscalibration)
 
@@ -123,7 +134,7 @@ def _tell(kind: str, chosen: Fit) -> None:
     )  # fmt: skip
 
 
-def _task(part: Trajectories, data: Data, device: torch.device) -> Task:
+def _task(part: Trajectories, stride: int, device: torch.device) -> Task:
     u = part.read(slice(None)).to(device)
-    viscosity = torch.as_tensor(part.viscosity, dtype=u.dtype, device=device)
-    return make_task("rollout", u, viscosity, part.times, data.time_stride, 1)
+    told = torch.as_tensor(part.parameters, dtype=u.dtype, device=device)
+    return make_task("rollout", Sample(u, told, part.times, part.grid), stride, 1)

@@ -11,7 +11,6 @@ TRAINED = [
     "consistency_distill",
     "params:diffusion_residual",
     "params:consistency_distillation",
-    "params:data",
     "params:compute",
 ]
 """What an emulator is assembled from, in the order of ``assemble``'s arguments."""
@@ -21,7 +20,7 @@ def create_pipeline() -> Pipeline:
     """Return: join the trained parts, fit."""
     return Pipeline(
         [
-            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated"),
+            node(assemble, TRAINED, "uncalibrated_emulator", name="assemble_uncalibrated_emulator"),
             node(
                 calibrate_ensemble,
                 [
@@ -30,11 +29,11 @@ def create_pipeline() -> Pipeline:
                     "params:calibration",
                     "params:evaluation",
                     "params:ttc",
-                    "params:data",
+                    "params:data.time_stride",
                     "params:seed",
-                    "params:compute",
                 ],
                 "ensemble_calibration",
+                name="calibrate_ensemble",
             ),
         ]
     )

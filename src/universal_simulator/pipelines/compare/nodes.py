@@ -10,7 +10,7 @@ from universal_simulator.reporting.comparison import FinishedRun
 log = logging.getLogger(__name__)
 
 
-def compare(runs: list[FinishedRun]) -> tuple[pd.DataFrame, pd.DataFrame, str, dict[str, bytes]]:
+def compare_runs(runs: list[FinishedRun]) -> tuple[pd.DataFrame, pd.DataFrame, str, dict[str, bytes]]:
     """Return a row for each run, one for each experiment, the page and its figures; the result is told in the log."""
     if not runs:
         log.info("There is nothing to compare yet: no run has been scored")

@@ -2,10 +2,10 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.compare.nodes import compare
+from universal_simulator.pipelines.compare.nodes import compare_runs
 
 
 def create_pipeline() -> Pipeline:
     """Return the stage ``compare``."""
     outputs = ["comparison", "comparison_summary", "comparison_report", "comparison_figures"]
-    return Pipeline([node(compare, "finished_runs", outputs, name="compare")])
+    return Pipeline([node(compare_runs, "finished_runs", outputs, name="compare_runs")])

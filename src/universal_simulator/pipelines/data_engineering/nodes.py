@@ -4,17 +4,24 @@ import logging
 from typing import Any
 
 from universal_simulator.acquisition import acquire as sources
+from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.card import data_card
 from universal_simulator.acquisition.checks import DamagedError, Findings, check
+from universal_simulator.acquisition.demands import demand_enough
 from universal_simulator.acquisition.solve import repair
 from universal_simulator.acquisition.splits import split
-from universal_simulator.acquisition.store import RawStore, Selection
-from universal_simulator.configuration import Data, SolveSource
+from universal_simulator.acquisition.store import RawFile, RawStore, Selection
+from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator, SolveSource
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.physics.equations import Equation
+from universal_simulator.problems import find
+from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
+
+ROUNDING = 2.0**-22
+"""Of a single-precision number: what its last two bits can be blamed for."""
 
 
 def solve(store: RawStore, data: Data) -> dict[str, dict[str, Any]]:
@@ -29,42 +36,95 @@ def acquire(store: RawStore, data: Data, solved: dict[str, dict[str, Any]]) -> d
 
 def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data) -> dict[str, Any]:
     """Read every file once from end to end and refuse any departure from the layout."""
-    files = {}
-    for of in sources.equations(data):
-        layout = store.layout(of)
+    files: dict[str, Any] = {}
+    wanted = store.files(data)
+    layouts = [store.layout(one) for one in wanted]
+    demand_alike([(layout.path, layout.times, layout.grid) for layout in layouts])
+    for one, layout in zip(wanted, layouts, strict=True):
         name = layout.path.name
         files[name] = {
-            "equation": of.identity,
+            "equation": _equation(store, one),
+            "domain": _domain(layout.grid),
             "origin": origins[name],
             "settings": layout.settings,
-            "checks": _checked(store, of, data).model_dump(),
+            "checks": _checked(store, one, data).model_dump(),
         }
+    _refuse_copies(store, files)
     return {"source": data.source.kind, "files": files}
 
 
-def _checked(store: RawStore, of: Equation, data: Data) -> Findings:
+def _equation(store: RawStore, one: RawFile) -> str:
+    """Return the equation in one line, where the problem knows it."""
+    solver = store.problem.solver
+    return solver.identity(one.parameters) if solver and one.parameters is not None else ""
+
+
+def _domain(grid: Grid) -> str:
+    return ", ".join(
+        f"{a.name} in ({a.lower:g}, {a.upper:g}), {' and '.join(dict.fromkeys(a.sides))}" for a in grid.axes
+    )
+
+
+def _refuse_copies(store: RawStore, files: dict[str, Any]) -> None:
+    """Refuse the same numbers under two parameters: one of them is not what it says."""
+    seen: dict[str, str] = {}
+    for name, entry in files.items():
+        if (other := seen.setdefault(entry["checks"]["content"], name)) != name:
+            raise InputError(
+                f"{store.folder / name} = the same numbers as {other}, must be those of another parameter; remove one "
+                "from data.parameters, or get the right file"
+            )
+
+
+def demand(
+    store: RawStore,
+    manifest: dict[str, Any],
+    data: Data,
+    latent: Latent,
+    operator: Operator,
+    residual: DiffusionResidual,
+    evaluation: Evaluation,
+) -> None:
+    """Refuse files that the experiment's later stages could not work with, before the first of them begins."""
+    for one in store.files(data):
+        demand_enough(store.layout(one), data, latent, operator, residual, evaluation)
+
+
+def _checked(store: RawStore, one: RawFile, data: Data) -> Findings:
     """Check a file; solve again what is damaged in one that we solved."""
     try:
-        return check(store.layout(of))
+        return check(store.layout(one))
     except DamagedError as error:
         if not isinstance(data.source, SolveSource):
             raise
         log.warning("%s. What is damaged is solved again", error)
-        repair(store.path(of), of, data.source)
-        return check(store.layout(of))
+        repair(one.path, sources.order(store, one, data.source))
+        return check(store.layout(one))
 
 
 def split_trajectories(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:
     """Choose whole trajectories for training, validation and test; the manifest says that the files are sound."""
-    selections = split(store, data)
+    dead = (entry["checks"].get("dead", {}).values() for entry in manifest["files"].values())
+    left_out = {sample for kinds in dead for samples in kinds for sample in samples}
+    selections = split(store, data, left_out)
     return selections["train"], selections["validation"], selections["test"]
 
 
 def measure_statistics(train: Trajectories, data: Data) -> dict[str, Any]:
     """Measure the training trajectories, and nothing else."""
-    return measure(train, data.time_stride).model_dump()
+    found = measure(train, data.time_stride)
+    for channel in found.channels:
+        rounding = ROUNDING * max(abs(channel.minimum), abs(channel.maximum))
+        for name, size in (("change in one step", channel.increment_rms), ("deviation from the mean", channel.rms)):
+            if size <= rounding:
+                raise InputError(
+                    f"data.folder = {data.folder!r}: {channel.name}: {name} = {size:.1e} must be more than rounding, "
+                    f"{rounding:.1e}; there is nothing to learn: raise data.time_stride, take off a constant offset, "
+                    "or get other data"
+                )
+    return found.model_dump(mode="json")
 
 
-def describe(data: Data, manifest: dict[str, Any], statistics: dict[str, Any]) -> str:
+def describe(problem: str, data: Data, manifest: dict[str, Any], statistics: dict[str, Any]) -> str:
     """Write the data card."""
-    return data_card(data, manifest, Statistics.model_validate(statistics))
+    return data_card(find(problem), data, manifest, Statistics.model_validate(statistics))

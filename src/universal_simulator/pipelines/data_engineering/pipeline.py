@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.pipelines.data_engineering.nodes import (
     acquire,
+    demand,
     describe,
     measure_statistics,
     solve,
@@ -11,19 +12,34 @@ from universal_simulator.pipelines.data_engineering.nodes import (
     validate,
 )
 
+_LATER = [f"params:{section}" for section in ("latent", "operator", "diffusion_residual", "evaluation")]
+
 
 def create_pipeline() -> Pipeline:
-    """Return solve → acquire → validate → split → statistics → card."""
+    """Return solve → acquire → validate (and what later stages demand) → split → statistics → card."""
     splits = ["train_trajectories", "validation_trajectories", "test_trajectories"]
+    raw, described = ["raw_store", "params:data"], ["params:problem", "params:data", "raw_manifest", "statistics"]
+    checked = ["raw_store", "raw_manifest", "params:data"]
     return Pipeline(
         [
-            node(solve, ["raw_store", "params:data"], "raw_solved", name="solve", tags=["data", "shared"]),
-            node(acquire, ["raw_store", "params:data", "raw_solved"], "raw_origins", name="acquire", tags="data"),
-            node(validate, ["raw_store", "raw_origins", "params:data"], "raw_manifest", name="validate", tags="data"),
-            node(split_trajectories, ["raw_store", "raw_manifest", "params:data"], splits, name="split", tags="data"),
+            node(solve, raw, "raw_solved", name="solve_trajectories", tags=["data", "shared"]),
+            node(acquire, [*raw, "raw_solved"], "raw_origins", name="acquire_raw_data", tags="data"),
             node(
-                measure_statistics, ["train_trajectories", "params:data"], "statistics", name="statistics", tags="data"
+                validate,
+                ["raw_store", "raw_origins", "params:data"],
+                "raw_manifest",
+                name="validate_raw_data",
+                tags="data",
             ),
-            node(describe, ["params:data", "raw_manifest", "statistics"], "data_card", name="data_card", tags="data"),
+            node(demand, [*checked, *_LATER], None, name="check_requirements", tags="data"),
+            node(split_trajectories, checked, splits, name="split_trajectories", tags="data"),
+            node(
+                measure_statistics,
+                ["train_trajectories", "params:data"],
+                "statistics",
+                name="measure_statistics",
+                tags="data",
+            ),
+            node(describe, described, "data_card", name="describe_data", tags="data"),
         ]
     )

@@ -1,4 +1,4 @@
-"""Train a generative model of what the operator gets wrong."""
+"""Plan the training of a generative model of what the operator gets wrong."""
 
 import logging
 from functools import partial
@@ -6,14 +6,13 @@ from functools import partial
 from torch import nn
 
 from universal_simulator.compute.device import choose
-from universal_simulator.configuration import Compute, Data, DiffusionResidual
+from universal_simulator.configuration import Compute, DiffusionResidual
 from universal_simulator.diffusion.schedule import NoiseSchedule
 from universal_simulator.fields.latents import Latents
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
-from universal_simulator.networks.trained import Recipe, Trained
-from universal_simulator.physics.equations import equation
-from universal_simulator.pipelines.stages import Kept, State, run_stage, select
+from universal_simulator.networks.trained import Trained
+from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import denoising, measure_residual_scale
 from universal_simulator.training.windows import residual_batches
@@ -21,50 +20,31 @@ from universal_simulator.training.windows import residual_batches
 log = logging.getLogger(__name__)
 
 
-def train_diffusion_residual(
+def plan_diffusion_residual(
     train: Latents,
     validation: Latents,
     operator: Trained[LatentOperator],
     diffusion: DiffusionResidual,
-    data: Data,
-    seed: int,
     compute: Compute,
-    previous: State,
-) -> Kept:
-    """Train on the operator's errors on trajectories it was not fitted to; yield after every epoch."""
+) -> Plan:
+    """Learn from the operator's errors on trajectories it was not fitted to."""
     device = choose(compute.device)
     frozen = operator.network.to(device)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        reflect = equation(data.equation, 1.0).reflects
-        batches = (train, validation, diffusion.training, diffusion)
-        draw, same = residual_batches(*batches, reflect=reflect, device=device)
+        draw, same = residual_batches(train, validation, diffusion.training, diffusion, device)
         assert isinstance(network, ResidualNetwork)
         assert isinstance(average, ResidualNetwork)
         a, b = measure_residual_scale(frozen, network, same())
-        log.info("diffusion_residual: a step of the operator errs by %.1e of the amplitude and %.1e of the step", a, b)
+        told = "diffusion_residual: a step of the operator errs by %s of the amplitude and %s of the step"
+        log.info(told, *(", ".join(f"{value:.1e}" for value in scale) for scale in (a, b)))
         for module in (network, average):
-            module.residual_scale.fill_(a)
-            module.increment_scale.fill_(b)
+            module.residual_scale.copy_(a)
+            module.increment_scale.copy_(b)
         tau = (diffusion.tau_distribution.alpha, diffusion.tau_distribution.beta)
         noise = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
         return Stage(network, average, partial(denoising, operator=frozen, schedule=noise, tau=tau), draw, same)
 
+    update = {"stage": "diffusion_residual", "settings": diffusion.network, "averaged": (), "flux_form": False}
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "operator": operator.fingerprint}
-    recipe = diffusion_recipe(operator, diffusion)
-    yield from run_stage(recipe, equip, diffusion, seed, sources, previous, compute=compute)
-
-
-def select_diffusion_residual(
-    state: State, operator: Trained[LatentOperator], diffusion: DiffusionResidual
-) -> Trained[ResidualNetwork]:
-    """Keep the weights that did best on validation."""
-    return select(diffusion_recipe(operator, diffusion), state)
-
-
-def diffusion_recipe(operator: Trained[LatentOperator], diffusion: DiffusionResidual) -> Recipe:
-    """Return what the network is built from."""
-    known = operator.recipe
-    return Recipe(
-        stage="diffusion_residual", settings=diffusion.network, latent=known.latent, statistics=known.statistics
-    )
+    return Plan(operator.recipe.model_copy(update=update), diffusion, equip, sources)

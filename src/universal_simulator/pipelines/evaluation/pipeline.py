@@ -4,45 +4,39 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
-from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle
-from universal_simulator.pipelines.evaluation.outside import evaluate_outside
+from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
+from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
 
-_FORECAST = [
-    "emulator",
-    "test_trajectories",
-    "params:evaluation",
-    "params:ttc",
-    "params:data",
-    "params:seed",
-    "params:compute",
+_FORECAST = ["test_trajectories", "params:evaluation", "params:ttc", "params:data.time_stride", "params:seed"]
+
+BUNDLE = [
+    node(
+        write_card,
+        ["parameters", "scores", "ensemble_calibration", "test_trajectories", "timings", "provenance"],
+        "card",
+        name="write_card",
+    ),
+    node(make_bundle, ["card", "autoencoder", "operator", "consistency_distill"], "bundle", name="bundle_model"),
 ]
-
-BUNDLE = node(
-    make_bundle,
-    [
-        "autoencoder",
-        "operator",
-        "consistency_distill",
-        "ensemble_calibration",
-        "parameters",
-        "scores",
-        "test_trajectories",
-        "timings",
-        "provenance",
-    ],
-    "bundle",
-)
-"""Gathers what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
+"""Gather what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
 
 
 def create_pipeline() -> Pipeline:
     """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
     return Pipeline(
         [
-            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator"),
-            node(evaluate, _FORECAST, ["scores", "trajectory_scores", "error_growth", "calibration"], tags="shared"),
-            node(keep_examples, _FORECAST, "examples"),
-            node(evaluate_outside, _FORECAST, "outside"),
-            BUNDLE,
+            node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
+            node(
+                evaluate,
+                ["emulator", "train_trajectories", *_FORECAST],
+                ["scores", "trajectory_scores", "error_growth", "calibration"],
+                tags="shared",
+                name="evaluate_test_split",
+            ),
+            node(keep_examples, ["emulator", *_FORECAST], "examples", name="select_examples"),
+            node(
+                evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
+            ),
+            *BUNDLE,
         ]
     )

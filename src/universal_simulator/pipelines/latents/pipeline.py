@@ -11,13 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             node(
                 precompute_latents,
-                [
-                    f"{split}_trajectories",
-                    "autoencoder",
-                    "params:data",
-                    "params:compute",
-                    f"{split}_latents_fingerprint",
-                ],
+                [f"{split}_trajectories", "autoencoder", "params:compute"],
                 f"{split}_latents",
                 name=f"precompute_{split}_latents",
                 tags="shared",

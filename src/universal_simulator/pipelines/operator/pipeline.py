@@ -1,30 +1,13 @@
 """Second stage: one time step in latent space."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
+from universal_simulator.pipelines.operator.nodes import plan_operator
+from universal_simulator.pipelines.training_stage import training_stage
 
 
 def create_pipeline() -> Pipeline:
     """Return: train, then keep the best weights."""
-    return Pipeline(
-        [
-            node(
-                train_operator,
-                [
-                    "train_latents",
-                    "validation_latents",
-                    "autoencoder",
-                    "params:operator",
-                    "params:diffusion_residual.holdout",
-                    "params:data",
-                    "params:seed",
-                    "params:compute",
-                    "operator_previous",
-                ],
-                ["operator_state", "operator_history"],
-                tags="shared",
-            ),
-            node(select_operator, ["operator_state", "autoencoder", "params:operator", "params:data"], "operator"),
-        ]
-    )
+    learned = ["train_latents", "validation_latents", "autoencoder"]
+    settings = ["params:operator", "params:diffusion_residual.holdout", "params:compute"]
+    return training_stage("operator", plan_operator, [*learned, *settings], "operator")

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from universal_simulator.configuration import Predict
+from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.files import Forecasts, InitialFields
 from universal_simulator.support.errors import InputError
@@ -15,18 +16,36 @@ log = logging.getLogger(__name__)
 
 def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed: int) -> Forecasts:
     """Return the forecast; what is outside of the model's training is told in the log."""
-    viscosity = fields.viscosity if fields.viscosity is not None else predict.viscosity
-    if viscosity is None:
-        raise InputError(
-            "predict.viscosity = null: must be given, the file does not say it; add predict.viscosity=0.01"
-        )
+    facts, grid = model.card.facts, model.card.grid
+    parameters = {one.name: _value(one, facts, fields, predict) for one in facts.parameters}
     times = predict.times or (model.card.horizon,)
+    alone = fields.u0.ndim == grid.dimensions + (not facts.single)
+    u0 = fields.u0[None] if alone else fields.u0
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        u = model.rollout(fields.u0, viscosity, times, predict.members, predict.guided, seed)
+        u = model.rollout(u0, None, times, predict.members, predict.guided, seed, parameters=parameters)
     for warning in told:
         log.warning("%s", warning.message)
     log.info("%s forecast %d fields at %d times", model.card.experiment, len(u), len(times))
-    return Forecasts(
-        u, np.asarray(times, np.float64), np.broadcast_to(np.ravel(viscosity), (len(u),)).astype(np.float64)
-    )
+    columns = {
+        name: np.broadcast_to(np.ravel(value), (len(u),)).astype(np.float64) for name, value in parameters.items()
+    }
+    return Forecasts(u, np.asarray(times, np.float64), columns, grid, facts.names)
+
+
+def _value(of: Parameter, facts: Facts, fields: InitialFields, predict: Predict) -> np.ndarray | float:
+    """Return what the file says of a parameter, or what is asked for; refuse two that differ, and none."""
+    known = [fields.parameters[name] for name in (of.name.lower(), of.label.lower()) if name in fields.parameters]
+    alone = len(facts.parameters) == 1
+    if not known and alone and "viscosity" in fields.parameters:
+        known = [fields.parameters["viscosity"]]
+    asked = predict.parameters.get(of.name, predict.viscosity if alone else None)
+    name = "predict.viscosity" if alone and of.name not in predict.parameters else f"predict.parameters.{of.name}"
+    if not known and asked is None:
+        raise InputError(f"{name} = null: must be given, the file does not say it; add {name}=0.01")
+    if not known or asked is None:
+        return known[0] if known else float(asked)  # type: ignore[arg-type]
+    if not np.allclose(known[0], asked, rtol=1e-5):
+        own = ", ".join(f"{one:g}" for one in np.unique(known[0])[:4])
+        raise InputError(f"{name} = {asked:g}: must be the file's own {own}; leave it out, or correct the file")
+    return known[0]

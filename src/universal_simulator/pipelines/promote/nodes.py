@@ -17,7 +17,7 @@ from universal_simulator.support.errors import InputError
 log = logging.getLogger(__name__)
 
 
-def hold_against_champion(registry: Registry, candidate: str | None, promotion: Promotion) -> pd.DataFrame:
+def compare_with_champion(registry: Registry, candidate: str | None, promotion: Promotion) -> pd.DataFrame:
     """Return every condition of the rule, with what the candidate has; none where the champion is to be demoted."""
     conditions: list[Condition] = []
     if not promotion.demote:
@@ -34,7 +34,9 @@ def hold_against_champion(registry: Registry, candidate: str | None, promotion: 
     return pd.DataFrame([asdict(row) for row in conditions], columns=[field.name for field in fields(Condition)])
 
 
-def crown(registry: Registry, conditions: pd.DataFrame, candidate: str | None, promotion: Promotion) -> pd.DataFrame:
+def promote_candidate(
+    registry: Registry, conditions: pd.DataFrame, candidate: str | None, promotion: Promotion
+) -> pd.DataFrame:
     """Move the alias if every condition holds, or back if the champion is to be demoted; return the history."""
     if promotion.demote:
         before = registry.demote()
@@ -53,7 +55,7 @@ def crown(registry: Registry, conditions: pd.DataFrame, candidate: str | None, p
     return pd.DataFrame([asdict(one) for one in registry.history()], columns=[field.name for field in fields(Version)])
 
 
-def conclude(conditions: pd.DataFrame, history: pd.DataFrame, candidate: str | None) -> None:
+def enforce_conditions(conditions: pd.DataFrame, history: pd.DataFrame, candidate: str | None) -> None:
     """End the run with an error if the candidate was refused; it comes last, so everything is saved."""
     missed = conditions[~conditions["holds"].astype(bool)].to_dict("records")
     if missed:

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.promote.nodes import conclude, crown, hold_against_champion
+from universal_simulator.pipelines.promote.nodes import compare_with_champion, enforce_conditions, promote_candidate
 
 
 def create_pipeline() -> Pipeline:
@@ -10,17 +10,22 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
-                hold_against_champion,
+                compare_with_champion,
                 ["model_registry", "params:candidate", "params:promotion"],
                 "promotion_conditions",
-                name="hold_against_champion",
+                name="compare_with_champion",
             ),
             node(
-                crown,
+                promote_candidate,
                 ["model_registry", "promotion_conditions", "params:candidate", "params:promotion"],
                 "champions",
-                name="crown",
+                name="promote_candidate",
             ),
-            node(conclude, ["promotion_conditions", "champions", "params:candidate"], None, name="conclude"),
+            node(
+                enforce_conditions,
+                ["promotion_conditions", "champions", "params:candidate"],
+                None,
+                name="enforce_conditions",
+            ),
         ]
     )

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 HISTORY = "_history"
 
 
-def judge_gates(
+def check_gates(
     scores: dict[str, float],
     trajectory_scores: pd.DataFrame,
     finished_scores: dict[str, dict[str, float]],

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.pipelines.reporting.nodes import draw_report, enforce_gates, judge_gates
+from universal_simulator.pipelines.reporting.nodes import check_gates, draw_report, enforce_gates
 
 TRAINED = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
 
@@ -27,10 +27,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(
-                judge_gates,
+                check_gates,
                 ["scores", "trajectory_scores", "finished_scores", "params:gates", "params:experiment"],
                 "gates",
-                name="judge_gates",
+                name="check_gates",
             ),
             node(
                 draw_report,

@@ -10,7 +10,7 @@ def create_pipeline() -> Pipeline:
     given = ["parameters", "train_latents", "validation_latents", "autoencoder", "validation_trajectories"]
     return Pipeline(
         [
-            node(search, [*given, "sweep_study"], "sweep_trials", name="search"),
+            node(search, [*given, "sweep_study"], "sweep_trials", name="search_parameters"),
             node(draw_sweep, ["parameters", "sweep_trials"], ["sweep_importance", "sweep_report"], name="draw_sweep"),
         ]
     )

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Operator, Parameters, with_values
-from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
-from universal_simulator.pipelines.judging import rollout_error
-from universal_simulator.pipelines.operator.nodes import select_operator, train_operator
+from universal_simulator.pipelines.judging import bare, rollout_error
+from universal_simulator.pipelines.operator.nodes import plan_operator
+from universal_simulator.pipelines.training_stage import select_best, train_stage
 
 
 def run_trial(
@@ -22,14 +23,12 @@ def run_trial(
 ) -> Iterator[float]:
     """Train with ``values`` in the place of the experiment's; yield the rollout's error after every epoch."""
     p = with_values(parameters, values)
-    section = shortened(p.operator, parameters.sweep.epochs)
-    holdout = p.diffusion_residual.holdout
-    states = train_operator(train, validation, autoencoder, section, holdout, p.data, p.seed, p.compute, {})
-    for state, epochs in states:
+    section, compute = shortened(p.operator, parameters.sweep.epochs), p.compute
+    plan = plan_operator(train, validation, autoencoder, section, p.diffusion_residual.holdout, compute)
+    for state, epochs in train_stage(plan, p.seed, compute, {}):
         if len(epochs):  # states within an epoch are for going on after a kill
-            operator = select_operator(state, autoencoder, section, p.data)
-            emulator = Emulator(autoencoder.network, operator.network, None, p.data.equation)
-            yield rollout_error(emulator, trajectories, p.data, p.compute)
+            emulator = bare(autoencoder, select_best(plan, state))
+            yield rollout_error(emulator, trajectories, p.data.time_stride, choose(compute.device))
 
 
 def shortened(operator: Operator, epochs: int) -> Operator:

@@ -3,6 +3,7 @@
 from universal_simulator.shell.hooks.estimating import EstimateHooks
 from universal_simulator.shell.hooks.preparation import ArtefactHooks, ComputeHooks, LockHooks, ParameterHooks
 from universal_simulator.shell.hooks.recording import ProvenanceHooks, TrackingHooks
+from universal_simulator.shell.hooks.sessions import SessionHooks
 from universal_simulator.shell.hooks.timing import TimingHooks
 from universal_simulator.shell.hooks.weights import WeightsHooks
 
@@ -13,6 +14,7 @@ __all__ = [
     "LockHooks",
     "ParameterHooks",
     "ProvenanceHooks",
+    "SessionHooks",
     "TimingHooks",
     "TrackingHooks",
     "WeightsHooks",

@@ -23,7 +23,7 @@ from universal_simulator.pipeline_registry import STAGES
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.hooks.recording import flatten
 from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
-from universal_simulator.support.fingerprints import code_fingerprint
+from universal_simulator.support.fingerprints import code_behind
 
 TRAINED = (Autoencoder, Operator, DiffusionResidual, ConsistencyDistillation)
 
@@ -62,7 +62,7 @@ class EstimateHooks:
         try:
             with _quietly():
                 left = outstanding(pipeline, catalog, parameters)
-                seconds = estimate(parameters, left)
+                seconds = estimate(parameters, left, searching=DRY_RUN in parameters.experiment.tags)
         except Exception as error:  # the run itself will say what is wrong, if anything is
             log.warning("No estimate of this run: %s", (str(error).splitlines() or [type(error).__name__])[0])
             return
@@ -117,7 +117,7 @@ def _share(stage: str, catalog: CatalogProtocol, parameters: Parameters) -> floa
     if not isinstance(section, TRAINED):
         return 1.0
     previous = catalog.load(f"{stage}_previous")
-    known, code = previous.get("facts", {}), code_fingerprint(f"{PIPELINES_ROOM}.{stage}.nodes")
+    known, code = previous.get("facts", {}), code_behind(f"{PIPELINES_ROOM}.{stage}.nodes", section)
     wanted = semantic_only(section.model_dump(mode="json")) | {"seed": parameters.seed, "code": code}
     if any(known.get(name) != json.dumps(value) for name, value in flatten(wanted).items()):
         return 1.0  # it will be started over

@@ -1,6 +1,7 @@
 """Before anything runs: good parameters, artefacts of the stages before, threads for the numerical libraries."""
 
 import logging
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from universal_simulator.configuration import Parameters
 from universal_simulator.pipeline_registry import STAGES
 from universal_simulator.processes.job import is_parameter
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree
+from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.shell.locking import ExperimentLock
 from universal_simulator.support.errors import InputError
 from universal_simulator.tracking import provenance
@@ -32,9 +34,12 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Refuse what only a sweep would meet."""
+        """Refuse what only a sweep would meet, and what does not fit the problem."""
+        parameters = Parameters.model_validate(self._parameters)
         if "sweep" in (run_params.get("pipeline_names") or ()):
-            Parameters.model_validate(self._parameters).refuse_impossible_space()
+            parameters.refuse_impossible_space()
+        if not {"compare", "promote", "predict"} & set(run_params.get("pipeline_names") or ()):
+            refuse_misfit(parameters)
 
 
 class ArtefactHooks:
@@ -50,8 +55,8 @@ def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
     """Name the first artefact that some pipeline makes and that is not there, and the pipeline."""
     artefacts = {name for name in names if not is_parameter(name)}
     missing = {name for name in artefacts if not catalog.exists(name)}
-    for maker, made in ((name, one.all_outputs()) for name, one in pipelines.items() if missing):
-        for name in sorted(missing & made):
+    for maker in pipelines if missing else ():
+        for name in sorted(missing & pipelines[maker].all_outputs()):
             remedy = f"run --pipeline={maker} with the same --params first, or --pipeline=full"
             raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 
@@ -62,6 +67,9 @@ BESIDE = ("baselines", "ablation", "sweep")
 
 class LockHooks:
     """Lets one process at a time run the stages of an experiment."""
+
+    _held = threading.local()
+    """What a thread has locked; it runs one pipeline at a time, so an earlier one was interrupted, as in a notebook."""
 
     def __init__(self) -> None:
         self._lock: ExperimentLock | None = None
@@ -76,10 +84,12 @@ class LockHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Take the lock, or say who has it."""
-        self._release()
+        if earlier := getattr(self._held, "lock", None):
+            earlier.release()
         if any({*STAGES, *BESIDE} & node.tags for node in pipeline.nodes):
             self._lock = ExperimentLock(self._folder, self._name)
             self._lock.acquire()
+            self._held.lock = self._lock
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:

@@ -4,19 +4,22 @@ import math
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
+from kedro.pipeline import Pipeline
 
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree, fingerprint
-from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks
-from universal_simulator.support.writing import replace
-from universal_simulator.tracking import offline_queue, provenance
-from universal_simulator.tracking.runs import Run, reachable, sweep
+from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks, is_table
+from universal_simulator.support import places
+from universal_simulator.tracking import data_sets, offline_queue, provenance, store
+from universal_simulator.tracking.runs import Place, Run, sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
@@ -35,17 +38,19 @@ class ProvenanceHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Remember what names the run."""
         self._parameters: Tree = context.config_loader["parameters"]
-        self._project = context.project_path
 
     @hook_impl
     def after_node_run(self, catalog: CatalogProtocol, outputs: dict[str, Any]) -> None:
         """Save it once the scores are there; a report drawn later still tells of the run that made them."""
         if "scores" in outputs and "provenance" in catalog:
-            catalog.save("provenance", origin(self._parameters, self._project))
+            catalog.save("provenance", origin(self._parameters))
 
 
 class TrackingHooks:
     """Keeps one MLflow run for one ``kedro run``."""
+
+    _open = threading.local()
+    """The run of a thread, which has one at a time: an earlier one was interrupted, as in a notebook."""
 
     def __init__(self, timings: TimingHooks) -> None:
         self._timings = timings
@@ -69,25 +74,45 @@ class TrackingHooks:
         context.mlflow = self._settings  # type: ignore[attr-defined]  # where the plugin's commands look for it
 
     @hook_impl(trylast=True)
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Open the store and the run."""
-        if self._run:  # interrupted earlier in this same process, as in a notebook
-            self._run.end("KILLED")
+        if earlier := getattr(self._open, "run", None):
+            earlier.end("KILLED")
         asked = run_params.get("pipeline_names") or ["full"]
         pipelines = [name for name in PIPELINES if name in asked]  # Kedro gives them in any order
         tags = self._tags(pipelines)
-        address = self._settings.server.mlflow_tracking_uri
-        with reachable(address):
-            _make_store(address)
-            self._settings.setup(self._context)
-            sweep(self._settings.tracking.experiment._experiment.experiment_id)
-            offline_queue.send(self._unsent, address)
-            described = flatten(self._parameters), self._description(tags)
-            self._run = Run.start(self._name(pipelines), tags, *described, self._unsent)
+        described = flatten(self._parameters), self._description(tags)
+        address = self._address()
+        with store.reachable(address):
+            self._run = Run.start(self._place(address), self._name(pipelines), tags, *described)
+        self._open.run = self._run
         self._saved, self._results, self._trials = set(), {}, None
         self._about = described[1]
         self._run.document(self._parameters, "configuration/parameters.yml")
+        self._run.reads(data_sets.describe(self._parameters, tags["data_fingerprint"], pipeline.datasets()))
         _end_on_sigterm()
+
+    def _address(self) -> str:
+        said = self._settings.server.mlflow_tracking_uri
+        project = self._context.project_path
+        return places.address(said, project) if said else places.tracking_address(project)
+
+    def _place(self, address: str) -> Place:
+        """Open the store, as `mlflow.yml` describes it, without a word to the mlflow of the whole process."""
+        from mlflow import MlflowClient
+
+        experiment = self._settings.tracking.experiment
+        made = experiment.create_experiment_kwargs
+        store.make(address)
+        store.follow(address, experiment.name)
+        self._settings._export_credentials(self._context)
+        self._settings._register_request_header_provider(self._context)
+        client = MlflowClient(address)
+        location = made.artifact_location and places.address(made.artifact_location, self._context.project_path)
+        number = store.experiment_id(client, experiment.name, location, made.tags)
+        sweep(client, number)
+        offline_queue.send(self._unsent, address)
+        return Place(address, number, self._unsent)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -97,11 +122,11 @@ class TrackingHooks:
         self._saved.add(dataset_name)
         if dataset_name in ("scores", "gates"):
             self._results[dataset_name] = data
-        if dataset_name.endswith(HISTORY) and isinstance(data, pd.DataFrame):
+        if dataset_name.endswith(HISTORY) and is_table(data):
             self._send_history(dataset_name.removesuffix(HISTORY), data)
         elif dataset_name.endswith(STATE) and isinstance(data, dict) and data.get("retried"):
             self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
-        elif dataset_name == TRIALS and isinstance(data, pd.DataFrame):
+        elif dataset_name == TRIALS and is_table(data):
             self._send_trials(data)
         elif dataset_name in SCORES:
             for name, value in data.items():
@@ -117,7 +142,7 @@ class TrackingHooks:
         """Close as FAILED."""
         self._close("FAILED", catalog)
 
-    def _send_trials(self, trials: pd.DataFrame) -> None:
+    def _send_trials(self, trials: "pd.DataFrame") -> None:
         """Record each trial of a sweep that ended since the last look as a run inside this one."""
         assert self._run is not None
         known, self._trials = self._trials, len(trials)
@@ -129,7 +154,7 @@ class TrackingHooks:
             status = "FAILED" if row["state"] in ("fail", "diverged") else "FINISHED"
             self._run.child(f"trial {row['trial']}: {row['state']}", values, metrics, status)
 
-    def _send_history(self, stage: str, epochs: pd.DataFrame) -> None:
+    def _send_history(self, stage: str, epochs: "pd.DataFrame") -> None:
         assert self._run is not None
         for row in epochs.to_dict("records"):
             step = int(row.pop("step"))
@@ -143,7 +168,7 @@ class TrackingHooks:
             "experiment": experiment["name"],
             "experiment_tags": ",".join(experiment["tags"]),
             "pipelines": ",".join(pipelines),
-            **origin(self._parameters, self._context.project_path),
+            **origin(self._parameters),
             **provenance.process_identity(),
             **provenance.job(),
         }
@@ -191,10 +216,10 @@ class TrackingHooks:
             self._run.artifact(Path(entry.get("filepath") or entry["path"]), metadata["mlflow"])
 
 
-def origin(parameters: Tree, project: Path) -> dict[str, str]:
+def origin(parameters: Tree) -> dict[str, str]:
     """Return what scores depend on beside the parameters: code, command, device, data, seed."""
     return {
-        **provenance.code(project),
+        **provenance.code(),
         "command": provenance.command(),
         "device": provenance.device_name(parameters["compute"]["device"]),
         "data_fingerprint": fingerprint(parameters, "data"),
@@ -208,15 +233,6 @@ def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
-
-
-def _make_store(uri: str) -> None:
-    """Create a local store beside its place and move it there whole: half of one would never open again."""
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.exists():
-        from mlflow import MlflowClient
-
-        replace(path, lambda part: MlflowClient(f"sqlite:///{part}").search_experiments())
 
 
 def _end_on_sigterm() -> None:

@@ -1,18 +1,21 @@
 """How long each stage takes, and what that costs."""
 
 import logging
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from universal_simulator.pipeline_registry import PIPELINES, STAGES
+from universal_simulator.pipeline_registry import PIPELINES, STAGES, plain_name
 from universal_simulator.shell.configuration_loader import Tree
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class TimingHooks:
         """Close the stage before, open this one, and keep the file up to date for the report."""
         self._close(catalog)
         self._stage, self._since = stage_of(node), time.monotonic()
-        number, name = self._numbers.get(node.name, 1), node.func.__name__.replace("_", " ")
+        number, name = self._numbers.get(node.name, 1), plain_name(node).replace("_", " ")
         log.info("%d of %d: %s: %s", number, len(self._numbers), self._stage, name)
 
     @hook_impl
@@ -68,7 +71,7 @@ class TimingHooks:
         if self._stage != (owner := stage_of(node)) and owner in self._earlier:
             self._reused[owner] = self._earlier[owner]
         stage = dataset_name.removesuffix(HISTORY)
-        if stage != dataset_name and isinstance(data, pd.DataFrame) and "seconds" in data:
+        if stage != dataset_name and is_table(data) and "seconds" in data:
             self.trained[stage] = self.trained.get(stage, 0.0) + float(data["seconds"].sum())
 
     @hook_impl(tryfirst=True)
@@ -130,6 +133,12 @@ def _stored(catalog: CatalogProtocol) -> Tree:
     except (DatasetError, TypeError, ValueError) as error:
         log.warning("Timings of earlier runs are not used: %s", str(error).splitlines()[0])
         return {}
+
+
+def is_table(data: Any) -> "TypeGuard[pd.DataFrame]":
+    """Tell whether somebody made a table, for which pandas must have been imported."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def duration(seconds: float) -> str:

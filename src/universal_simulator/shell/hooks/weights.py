@@ -10,12 +10,12 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from universal_simulator.shell.configuration_loader import Tree, select
-from universal_simulator.shell.runner import SequentialRunner
 from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 
 DECISIVE = (
+    "problem",
     "data",
     "latent",
     "diffusion_residual.sigma_min",
@@ -71,8 +71,9 @@ class WeightsHooks:
             raise InputError(
                 f"weights = {weights}: are those of {made_for}, must be of {name}; write --params={made_for},weights=…"
             )
+        mine, theirs = _resolved(self._parameters), _resolved(theirs)
         for path in DECISIVE:
-            if select(theirs, path) != select(self._parameters, path):
+            if select(theirs, path) != select(mine, path):
                 raise InputError(
                     f"weights = {weights}: were made with another {path}, must be with this one; "
                     f"leave {path} as {name} has it"
@@ -82,5 +83,24 @@ class WeightsHooks:
         """Solve or fetch the data, and split them, if any of it is missing."""
         stage = pipelines["data_engineering"].only_nodes_with_tags("data_engineering")
         if needed & stage.all_outputs():
+            from universal_simulator.configuration import Parameters
+            from universal_simulator.shell.runner import SequentialRunner  # torch takes seconds
+
             log.info("There are no data yet: making them first")
+            # Kedro validates the parameters that the nodes of a command ask for; here another stage asks.
+            checked = Parameters.model_validate(self._parameters)
+            for name in stage.inputs():
+                if name.removeprefix("params:") in Parameters.model_fields:
+                    catalog[name] = getattr(checked, name.removeprefix("params:"))
             SequentialRunner().run(stage, catalog)
+
+
+def _resolved(tree: Tree) -> Tree:
+    """Return the tree with every set of parameters written out, and what follows from validation filled in."""
+    from universal_simulator.configuration import Data, Parameters
+    from universal_simulator.problems import find
+
+    problem, data = find(tree["problem"]), Data.model_validate(tree["data"])
+    sets = problem.facts.sets(data.parameters) if not problem.open_facts else []
+    filled = {name: tree[name] for name in tree if name in Parameters.model_fields}
+    return {**filled, "data": {**data.model_dump(mode="json"), "parameters": sets}}

@@ -1,0 +1,90 @@
+"""The axes of a data set, checked by value: where points lie, when snapshots were taken, whether files agree."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from universal_simulator.acquisition.container import demand
+from universal_simulator.fields.grid import Grid
+from universal_simulator.support.errors import InputError
+
+TOLERANCE = 0.02
+"""How far a coordinate may lie from where it should be, in grid intervals; an edge grid is off by 0.5."""
+
+
+def demand_cell_centres(path: Path, name: str, x: np.ndarray, n: int) -> None:
+    """Refuse any coordinates but the cell centres of n points in (0, 1)."""
+    demand(path, x.shape == (n,), f"{name} has shape {x.shape}", f"have one entry for each of {n} points")
+    demand(path, np.isfinite(x).all(), f"{name} has NaN or inf", "be finite; write (i + ½)/n")
+    if are_cell_centres(x):
+        return
+    if x[0] < -0.5 / n:
+        raise InputError(f"{path}: {name} begins at {x[0]:g}, must be in (0, 1); files on (-1, 1) are outdated")
+    steps = np.diff(x.astype(np.float64))
+    uniform = n == 1 or np.ptp(steps) <= 2 * TOLERANCE / n
+    said = f"uniform from {x[0]:g} to {x[-1]:g}" if uniform else f"uneven (steps {steps.min():g} … {steps.max():g})"
+    raise InputError(f"{path}: {name} is {said}, must be the cell centres (i + ½)/{n} of (0, 1); resample")
+
+
+def are_cell_centres(x: np.ndarray) -> bool:
+    """Tell whether these are (i + ½)/n."""
+    centres = (np.arange(len(x)) + 0.5) / len(x)
+    return bool(np.abs(x.astype(np.float64) - centres).max() <= TOLERANCE / len(x))
+
+
+def uniform_axis(path: Path, name: str, x: np.ndarray, n: int) -> tuple[float, float]:
+    """Return the ends of the domain whose ``n`` cell centres these are: half a step outside of the first and last."""
+    demand(path, x.shape == (n,), f"{name} has shape {x.shape}", f"have one entry for each of {n} points")
+    demand(path, n > 1 and np.isfinite(x).all(), f"{name} = {n} points", "be two finite ones or more")
+    x = x.astype(np.float64)
+    steps = np.diff(x)
+    step = (x[-1] - x[0]) / (n - 1)
+    even = step > 0 and np.ptp(steps) <= 4 * TOLERANCE * step
+    demand(path, bool(even), f"{name} has steps {steps.min():g} … {steps.max():g}", "ascend uniformly; resample")
+    ends = x[0] - step / 2, x[-1] + step / 2
+    digits = max(0, 5 - int(np.floor(np.log10(ends[1] - ends[0]))))
+    return round(float(ends[0]), digits), round(float(ends[1]), digits)  # 1, not the sum of its nearest singles
+
+
+def uniform_times(path: Path, name: str, t: np.ndarray, count: int) -> np.ndarray:
+    """Return the times of ``count`` snapshots, uniform from 0; one surplus entry is dropped."""
+    demand(
+        path,
+        t.shape in [(count,), (count + 1,)],
+        f"{name} has shape {t.shape}",
+        f"have one entry for each of {count} snapshots (or one more)",
+    )
+    digits = 15 if t.dtype.itemsize >= 8 else 6
+    t = t[:count].astype(np.float64)
+    demand(path, np.isfinite(t).all(), f"{name} has NaN or inf", "be finite; write the times")
+    if count == 1:
+        return t
+    step = (t[-1] - t[0]) / (count - 1)
+    even = t[0] + step * np.arange(count)
+    demand(
+        path,
+        step > 0 and abs(t[0]) <= TOLERANCE * step and np.abs(t - even).max() <= TOLERANCE * step,
+        f"{name} runs from {t[0]:g} to {t[-1]:g}",
+        "be uniform and begin at 0; resample in time",
+    )
+    return np.round(t[0] + float(f"{step:.{digits}g}") * np.arange(count), 12)  # 0.01, not its nearest single
+
+
+def demand_alike(axes: Sequence[tuple[Path, np.ndarray, Grid]]) -> None:
+    """Refuse files that are not on one time axis and one grid; each is given by its path, times and grid."""
+    first, times, points = axes[0]
+    for path, others, n in axes[1:]:
+        alike = len(times) == len(others) and n == points
+        reach = TOLERANCE * (times[1] - times[0]) if len(times) > 1 else 0.0
+        if not alike or np.abs(others - times).max() > reach:
+            raise InputError(
+                f"{path}: {_said(others, n)} must be as in {first.name}: {_said(times, points)}; resample one of them, "
+                "or make two data sets"
+            )
+
+
+def _said(times: np.ndarray, grid: Grid) -> str:
+    step = f" {times[1] - times[0]:.6g} apart" if len(times) > 1 else ""
+    axes = ", ".join(f"{a.name} in ({a.lower:g}, {a.upper:g})" for a in grid.axes)
+    return f"{len(times)} snapshots{step} on {' × '.join(map(str, grid.shape))} points, {axes}"

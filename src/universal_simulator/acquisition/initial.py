@@ -1,0 +1,99 @@
+"""Initial fields of the user's, held against the same rules as data sets are, whatever the file's format."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from universal_simulator.acquisition.axes import demand_cell_centres
+from universal_simulator.acquisition.container import dataset, demand, opened
+from universal_simulator.acquisition.declared import Declared, declared, refuse_unusable
+from universal_simulator.acquisition.layout import Asked, read_layout
+from universal_simulator.acquisition.pdebench import SPACE, TENSOR, said_of
+from universal_simulator.problems import find
+from universal_simulator.support.errors import InputError
+
+INITIAL = "u0"
+MOST_AXES = 5
+"""Samples, channels, and three of space."""
+SHORT = "viscosity"
+SYMBOLS = ("nu", "beta", SHORT)
+"""What the equations' parameter is called, in capitals or not; the last stands for any of the others."""
+
+
+def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return initial fields of an HDF5 file, and its parameters by name in small letters.
+
+    They are ``u0``, or the first snapshots of trajectories in any layout that data sets may have.
+    """
+    with opened(path) as file:
+        if INITIAL in file or TENSOR in file:
+            return _read_plain(path, file)
+    asked = Asked(find("data_only").facts, open_facts=True)
+    layout = read_layout(path, asked)
+    first = layout.values[np.arange(layout.samples), np.zeros(layout.samples, int)]
+    rows = layout.rows(range(layout.samples))
+    named = {one.name.lower(): rows[:, i] for i, one in enumerate(layout.facts.parameters)}
+    for i, name in enumerate(layout.facts.names):
+        says = layout.declared[i] if layout.declared else None
+        refuse_unusable(path, first[:, i], ("sample", *layout.grid.names), says, name=name)
+    return demand_fields(path, first), named
+
+
+def _read_plain(path: Path, file: h5py.File) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    stored, says = _stored(path, file)
+    first = stored[:, 0] if stored.name == f"/{TENSOR}" else stored[()]
+    u0 = demand_fields(path, first, says)
+    if SPACE in file and u0.ndim == 2:
+        axis = dataset(path, file, SPACE)
+        declared(path, axis)
+        demand(path, axis.ndim == 1, f"{SPACE} has shape {axis.shape}", f"have {u0.shape[1]} entries")
+        demand_cell_centres(path, SPACE, axis[: u0.shape[1] + 1], u0.shape[1])
+    return u0, agreed(path, said_of(path, file, SYMBOLS, len(u0)), len(u0))
+
+
+def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None) -> np.ndarray:
+    """Return one field in each row; refuse what are no real, finite numbers."""
+    demand(path, values.dtype.kind in "fiu", f"u0 is of type {values.dtype}", "be real numbers; convert it")
+    demand(
+        path,
+        1 <= values.ndim <= MOST_AXES and values.size > 0,
+        f"u0 has shape {values.shape}",
+        "be (sample, space) or (sample, channel, *space), none of them empty; give one snapshot of each trajectory",
+    )
+    fields = np.atleast_2d(values if values.dtype.kind == "f" else values.astype(np.float64))
+    axes = ("sample", "point") if fields.ndim == 2 else ("sample", *(f"axis {i}" for i in range(1, fields.ndim)))
+    refuse_unusable(path, fields, axes, says)
+    return fields
+
+
+def agreed(path: Path, said: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
+    """Return the parameters by name, one number or one per sample; refuse places that say different things of one."""
+    found: dict[str, np.ndarray] = {}
+    for place, values in said.items():
+        name = place.removeprefix("dataset ").partition(" of ")[0].lower()
+        demand(path, values.size in (1, samples), f"{place} = {values.size} numbers", f"be one, or {samples}")
+        demand(path, bool(np.isfinite(values).all()), f"{place} = {values.min():g}", "be finite")
+        if name in SYMBOLS:
+            demand(path, bool((values > 0).all()), f"{place} = {values.min():g}", "be positive")
+        others = SYMBOLS if SHORT in (name, *found) and name in SYMBOLS else (name,)
+        known = next((found[other] for other in others if other in found), values)
+        demand(path, np.allclose(values, known, rtol=1e-5), f"{place} = {values[0]:g}", f"be {known[0]:g} as well")
+        found.setdefault(name, values)
+    return found
+
+
+def _stored(path: Path, file: h5py.File) -> tuple[h5py.Dataset, Declared]:
+    name = next((one for one in (INITIAL, TENSOR) if file.get(one, getlink=True)), None)
+    if name is None:
+        there = ", ".join(file) or "nothing"
+        raise InputError(f"{path}: neither tensor nor u0, but {there}, must hold initial fields; rename them")
+    found = dataset(path, file, name)
+    says = declared(path, found)
+    demand(path, found.dtype.kind == "f", f"{found.name} is of type {found.dtype}", "be floating point; convert it")
+    several = tuple(range(1, MOST_AXES + 1))
+    ranks, axes = {INITIAL: (several, "(sample, *space)"), TENSOR: ((3,), "(sample, time, space)")}[name]
+    value = f"{name} has shape {found.shape}"
+    demand(path, found.ndim in ranks and 0 not in found.shape, value, f"be {axes}, none of them empty")
+    return found, says

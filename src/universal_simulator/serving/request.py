@@ -1,0 +1,213 @@
+"""What a forecast is asked for with: checked once, for every entrance, before anything is computed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.configuration import Variant
+from universal_simulator.fields.facts import Facts, Parameter
+from universal_simulator.fields.grid import Grid
+from universal_simulator.serving.arrays import Array, numbers, truth, whole
+from universal_simulator.serving.limits import refuse_beyond
+from universal_simulator.support.errors import InputError
+
+Fields = Array | Mapping[str, Array]
+FEWEST_POINTS = 8
+MOST_MEMBERS = 10**4
+MOST_STEPS = 2**53
+"""Beyond it not every number is there to be counted with."""
+AT_ONCE, STATES_AT_ONCE = 50, 512
+"""Fields, and members of all of them, that are forecast together, which bounds memory."""
+NORMAL = torch.finfo(torch.float32).tiny
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a request must fit: the model's facts, domain and step."""
+
+    facts: Facts
+    grid: Grid
+    time_step: float
+
+
+@dataclass(frozen=True)
+class Form:
+    """How fields were given, so that the answer has the same form."""
+
+    sampled: bool
+    """With an axis for samples."""
+    channelled: bool
+    """With an axis for channels."""
+    named: tuple[str, ...] = ()
+    """As a mapping by channel."""
+
+    def of(self, answer: Float[Tensor, "sample *rest"], dimensions: int) -> Tensor:
+        """Return an answer ``(sample, …, channel, *space)`` without the axes that were not given."""
+        if not self.channelled:
+            answer = answer.squeeze(-dimensions - 1)
+        return answer if self.sampled else answer[0]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where forecasts begin, when they are wanted, and how they are made."""
+
+    u: Float[Tensor, "sample channel *space"]
+    parameters: Float[Tensor, "sample parameter"]
+    steps: list[int]
+    members: int | None
+    guided: bool
+    seed: int
+    form: Form
+
+    @property
+    def variant(self) -> Variant:
+        """Return the way of stepping that it asks for."""
+        if self.members is not None:
+            return "guided_ensemble" if self.guided else "ensemble"
+        return "ttc" if self.guided else "deterministic"
+
+    @property
+    def at_once(self) -> int:
+        """Return how many fields are forecast together."""
+        return max(1, min(AT_ONCE, len(self.u), STATES_AT_ONCE // (self.members or 1)))
+
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the fields that are forecast together, and their parameters."""
+        yield from zip(self.u.split(self.at_once), self.parameters.split(self.at_once), strict=True)
+
+    def refuse_beyond(self, largest: float) -> None:
+        """Refuse it if it costs more than that, or than what the environment allows."""
+        steps = max(*self.steps, len(self.steps))
+        points = self.u[0].numel()
+        refuse_beyond(largest, len(self.u), self.members or 1, steps, points, self.guided)
+
+
+def ask(
+    model: Model, u0: Fields, parameters: Any, times: float | Array, members: Any, guided: Any, seed: Any
+) -> Request:
+    """Return what a model is asked for, or refuse it in one line."""
+    u, form = _fields(u0, model)
+    return Request(
+        u=u,
+        form=form,
+        parameters=_parameters(parameters, len(u), model.facts),
+        steps=_steps(times, model.time_step),
+        members=None if members is None else _members(members),
+        guided=truth("guided", guided),
+        seed=whole("seed", seed, 0, 2**63 - 1),
+    )
+
+
+def told(facts: Facts, viscosity: Any, parameters: Any) -> Any:
+    """Return the parameters by name; ``viscosity`` is short for the only one."""
+    if parameters is not None and viscosity is not None:
+        raise InputError("viscosity and parameters = both given: must be one of them; leave viscosity out")
+    if parameters is not None:
+        return parameters
+    if viscosity is None:
+        return {}
+    if len(facts.parameters) != 1:
+        names = ", ".join(one.name for one in facts.parameters) or "none"
+        raise InputError(f"viscosity = {viscosity}: is for models of one parameter, this has {names}; give parameters")
+    return {facts.parameters[0].name: viscosity}
+
+
+def _fields(u0: Fields, model: Model) -> tuple[Float[Tensor, "sample channel *space"], Form]:
+    """Return the initial fields, or say what is wrong with them."""
+    names = model.facts.names
+    if isinstance(u0, Mapping):
+        if set(u0) != set(names):
+            raise InputError(f"u0 = {', '.join(map(str, u0))}: must be {', '.join(names)}, every channel; name them so")
+        each = [_checked(f"u0[{name!r}]", u0[name], model, (0, 1)) for name in names]
+        if len({one.shape for one in each}) > 1:
+            shapes = ", ".join(str(tuple(one.shape)) for one in each)
+            raise InputError(f"u0 = channels of shapes {shapes}: must be alike; give all on the same points")
+        sampled = each[0].ndim > model.grid.dimensions
+        u = torch.stack(each, -model.grid.dimensions - 1)
+        return (u if sampled else u[None]), Form(sampled, channelled=True, named=names)
+    extra = (0, 1, 2) if len(names) == 1 else (1, 2)
+    u = _checked("u0", u0, model, extra)
+    axes = u.ndim - model.grid.dimensions
+    channelled = axes == 2 or len(names) > 1
+    if channelled and u.shape[-model.grid.dimensions - 1] != len(names):
+        raise InputError(
+            f"u0 = an array of shape {tuple(u.shape)}: must have {_counted(names)}; "
+            "the axes are (sample, channel, *space)"
+        )
+    sampled = axes == 2 or (axes == 1 and not channelled)
+    u = u if channelled else u.unsqueeze(-model.grid.dimensions - 1)
+    return (u if sampled else u[None]), Form(sampled, channelled)
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return f"{len(names)} channel{'s' if len(names) > 1 else ''}, {', '.join(names)}"
+
+
+def _checked(name: str, values: Array, model: Model, extra: tuple[int, ...]) -> Tensor:
+    u, d = numbers(name, values), model.grid.dimensions
+    if u.ndim - d not in extra or not u.numel() or min(u.shape[-d:]) < FEWEST_POINTS:
+        space = "space" if d == 1 else ", ".join(model.grid.names)
+        shapes = {0: f"({space})", 1: f"(sample, {space})", 2: f"(sample, channel, {space})"}
+        if len(model.facts.channels) > 1 and 2 in extra:
+            shapes[1] = f"(channel, {space})"
+        wanted = " or ".join(shapes[axes] for axes in extra)
+        raise InputError(
+            f"{name} = an array of shape {tuple(u.shape)}: must be {wanted} with at least "
+            f"{FEWEST_POINTS} points; give one snapshot of each trajectory"
+        )
+    return u.to(torch.float32)
+
+
+def _parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "sample parameter"]:
+    if not isinstance(given, Mapping):
+        raise InputError(f"parameters = {type(given).__name__}: must be a mapping by name; write {{'nu': 0.01}}")
+    known = [one.name for one in facts.parameters]
+    if strange := sorted(set(map(str, given)) - set(known)):
+        raise InputError(f"parameters.{strange[0]} = unknown: must be {', '.join(known) or 'left out'}; drop it")
+    columns = [_per_sample(one, given, samples) for one in facts.parameters]
+    return torch.stack(columns, -1) if columns else torch.zeros(samples, 0)
+
+
+def _per_sample(of: Parameter, given: Mapping[str, Any], samples: int) -> Float[Tensor, " sample"]:
+    if of.name not in given:
+        raise InputError(f"parameters.{of.name} = missing: must be given, one number or one per sample; add it")
+    values = numbers(of.name, given[of.name], truths=False).to(torch.float32)
+    if values.ndim > 1 or values.numel() not in (1, samples):
+        raise InputError(
+            f"{of.name} = {tuple(values.shape)} numbers: must be one, or one for each of the {samples} fields; "
+            "repeat it"
+        )
+    if of.scale == "log" and (values < NORMAL).any():
+        raise InputError(f"{of.name} = {values.min().item():g}: must be positive; the model takes its logarithm")
+    return values.flatten().expand(samples)
+
+
+def _steps(times: float | Array, step: float) -> list[int]:
+    """Return the times as numbers of the model's steps."""
+    asked = torch.atleast_1d(numbers("times", times, truths=False))
+    if asked.ndim != 1 or not asked.numel():
+        raise InputError(
+            f"times = an array of shape {tuple(asked.shape)}: must be one number or a list of numbers; "
+            "give times after u0"
+        )
+    found = (asked / step).round()
+    wrong = asked[((found * step - asked).abs() > 1e-4 * step) | (found < 1) | (found > MOST_STEPS)]
+    if wrong.numel():
+        near = min(max(1, round(wrong[0].item() / step)), MOST_STEPS) * step
+        raise InputError(
+            f"times = {wrong[0]:g}: must be a positive multiple of the model's step {step:g}; take {near:g}"
+        )
+    return [int(count) for count in found.tolist()]
+
+
+def _members(members: Any) -> int:
+    count = whole("members", members)
+    if not 2 <= count <= MOST_MEMBERS:
+        bounds = f"at least 2 and at most {MOST_MEMBERS}"
+        raise InputError(f"members = {count}: must be {bounds}; leave it out for one forecast")
+    return count

@@ -1,0 +1,50 @@
+"""What parameters demand of a problem and of its data, as far as both are known before any file is there."""
+
+from typing import TYPE_CHECKING
+
+from universal_simulator.configuration import Parameters, PublishedSource, SolveSource
+from universal_simulator.support.errors import InputError
+
+if TYPE_CHECKING:
+    from universal_simulator.problems.problem import Problem
+
+
+def refuse_misfit(p: Parameters) -> None:
+    """Refuse parameters that the problem does not have, and sizes that its data do not have, in one line.
+
+    Of files of the user's own the size is known when they are read; then the data side refuses the same.
+    """
+    from universal_simulator.problems import find  # with torch, which takes seconds
+
+    problem = find(p.problem)
+    if not problem.open_facts:
+        problem.facts.sets(p.data.parameters)
+        _refuse_unknown_family(problem, getattr(p.data.source, "family", None))
+    if not isinstance(p.data.source, SolveSource | PublishedSource) or problem.grid is None or problem.times is None:
+        _refuse_without_solver(p, problem.solver is not None)
+        return
+    points = getattr(p.data.source, "points", None) or min(problem.grid.shape)
+    numbers = max(p.latent.shape(problem.grid.dimensions))
+    if numbers > points:
+        raise InputError(
+            f"latent.tokens × latent.dim = {numbers} must not exceed the {points} points of a field; lower either"
+        )
+    snapshots = len(problem.times)
+    reaches = {"operator.unroll × operator.time_strides": p.longest_window, "time_stride": p.data.time_stride}
+    for name, reach in reaches.items():
+        if reach >= snapshots:
+            raise InputError(f"{name} = {reach} must be below the {snapshots} snapshots of a trajectory; lower either")
+
+
+def _refuse_unknown_family(problem: "Problem", name: str | None) -> None:
+    if name is not None and name not in problem.families:
+        known = ", ".join(problem.families) or "null, it has one family only"
+        raise InputError(f"data.source.family = {name}: must be {known} for {problem.name}; choose that")
+
+
+def _refuse_without_solver(p: Parameters, has_solver: bool) -> None:
+    if isinstance(p.data.source, SolveSource) and not has_solver:
+        raise InputError(
+            f"data.source.kind = solve: {p.problem} has no solver, must have files of yours; "
+            "set data.source.kind=local and data.folder=<folder>"
+        )
