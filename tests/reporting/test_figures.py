@@ -163,6 +163,14 @@ def test_without_cases_outside_training_there_is_no_picture(results):
     assert uncertainty.outside(replace(results, outside=results.outside[:0])) == ()
 
 
+def test_a_problem_without_parameters_is_tried_outside_training_by_amplitude_alone(results):
+    table = results.outside[results.outside["parameter"] == 0.01].assign(parameter=np.nan)
+    plain = replace(results, facts=FRONTS.model_copy(update={"parameters": ()}), outside=table)
+    (picture,) = uncertainty.outside(plain)
+    assert line(picture, "error of the mean").get_xdata().tolist() == [1.0, 2.0]
+    assert "falls short most at amplitude 2: 0.80" in uncertainty.outside_sentence(plain)
+
+
 def test_several_parameters_outside_training_have_a_picture_each(results):
     facts = FRONTS.model_copy(update={"parameters": (Parameter(name="D", unit="m²/s"), Parameter(name="k"))})
     table = results.outside.drop(columns="parameter").assign(D=[1.0, 2.0, 1.0, 1.0], k=[5.0, 5.0, 7.0, 5.0])

@@ -70,10 +70,10 @@ class Results:
         return named(self.facts.parameters)
 
     def label(self, name: str) -> str:
-        """Return what one of the parameters is called on figures."""
-        if name == "parameter":
-            return self.parameter_words
-        return next((one.label for one in self.facts.parameters if one.name == name), name)
+        """Return what one of the parameters is called on figures; ``parameter`` is the first."""
+        known = self.facts.parameters
+        chosen = known[:1] if name == "parameter" else tuple(one for one in known if one.name == name)
+        return chosen[0].label if chosen else name
 
     @cached_property
     def several(self) -> list[str]:

@@ -83,7 +83,7 @@ def outside(results: Results) -> tuple[Picture, ...]:
     same_field = table["amplitude"] == 1
     pictures = []
     for name in _varied(results):
-        words = results.parameter_words if name == "parameter" else results.label(name)
+        words = results.label(name)
         pictures.append(_drawn(name, table[same_field & _alike(results, table, besides=name)], f"{words} (parameter)"))
     same = _alike(results, table, besides="")
     return (*pictures, _drawn("amplitude", table[same], "amplitude of initial fields (1 = as in training)"))
@@ -107,9 +107,9 @@ def outside_sentence(results: Results) -> str:
 
 
 def _parameters(results: Results) -> list[str]:
-    """Return the columns with parameters: one each, or, where there is but one, ``parameter``."""
-    known = [one.name for one in results.facts.parameters if one.name in results.outside]
-    return known or [name for name in ("parameter",) if name in results.outside]
+    """Return the columns with parameters, one each, or ``parameter``, which is the first; none where nothing is told."""
+    names = [*(one.name for one in results.facts.parameters), "parameter"]
+    return [name for name in names if name in results.outside and results.outside[name].notna().all()]
 
 
 def _varied(results: Results) -> list[str]:
