@@ -107,7 +107,7 @@ def outside_sentence(results: Results) -> str:
 
 
 def _parameters(results: Results) -> list[str]:
-    """Return the columns with parameters, one each, or ``parameter``, which is the first; none where nothing is told."""
+    """Return the columns with parameters: one each, or ``parameter``, the first; none where there are none."""
     names = [*(one.name for one in results.facts.parameters), "parameter"]
     return [name for name in names if name in results.outside and results.outside[name].notna().all()]
 
