@@ -11,6 +11,7 @@ loaded and used in a thread of its own (``compute/apart.py``): no setting of the
 
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -30,8 +31,8 @@ from universal_simulator.serving.request import Request, ask
 from universal_simulator.support.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
-SMALL = 16
-"""States up to which one core alone is faster than several that wait for each other."""
+SMALL = 64
+"""States up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
 
@@ -99,9 +100,23 @@ class Emulator:
         return like(answer[0] if request.alone else answer, u0)
 
     def answer(self, request: Request) -> Float[Tensor, "sample member time space"]:
-        """Return the forecast."""
-        few = request.at_once * (request.members or 1) <= SMALL
-        return apart(lambda: torch.cat(self._forecasts(request)), threads=1 if few else None)
+        """Return the forecast.
+
+        Pieces without chance in them are forecast side by side, each on a core of its own, which waits for no other;
+        those that draw come one after the other, so that a seed stands for the same draws.
+        """
+        if request.variant != "deterministic":
+            few = request.at_once * (request.members or 1) <= SMALL
+            return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
+        hands = torch.get_num_threads() if self.parts.operator.rate.device.type == "cpu" else 1
+        generator = torch.Generator()  # of which nothing is drawn
+
+        def alone(piece: tuple[Tensor, Tensor]) -> Tensor:
+            u, viscosity = piece
+            return apart(lambda: self._forecast(u, viscosity, request, generator).cpu(), threads=1)
+
+        with ThreadPoolExecutor(min(hands, len(request.u))) as pool:
+            return torch.cat(list(pool.map(alone, request.pieces())))
 
     def unknown(self, request: Request) -> list[Warning]:
         """Return what is to be known of a forecast beforehand: where its error is unknown, or grows by guidance."""
@@ -132,11 +147,11 @@ class Emulator:
             said.insert(0, f"{line}: the error there is unknown")
         return said
 
-    @torch.inference_mode()
-    def _forecasts(self, request: Request) -> list[Float[Tensor, "_ member time space"]]:
+    def _drawn(self, request: Request) -> list[Float[Tensor, "_ member time space"]]:
         generator = torch.Generator().manual_seed(request.seed)
         return [self._forecast(u, viscosity, request, generator).cpu() for u, viscosity in request.pieces()]
 
+    @torch.inference_mode()
     def _forecast(
         self,
         u: Float[Tensor, "sample space"],
