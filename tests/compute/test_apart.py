@@ -84,15 +84,18 @@ def test_networks_can_be_built_without_drawing_weights():
 
 def test_an_interruption_ends_the_work_too():
     program = (
-        "import time\nfrom universal_simulator.compute.apart import apart\n"
-        "def work():\n print('begun', flush=True)\n while True: time.sleep(0.05)\n"
+        "import signal, time\nfrom universal_simulator.compute.apart import apart\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored, where the tests run in the background
+        "def work():\n print('begun', flush=True)\n for _ in range(1200): time.sleep(0.05)\n"
         "apart(work)"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "begun\n"
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=50)
+        finally:
+            process.kill()
     assert said.strip().endswith("KeyboardInterrupt")
