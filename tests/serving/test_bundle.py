@@ -8,6 +8,7 @@ import torch
 
 from universal_simulator.serving.addresses import open_bundle, shipped
 from universal_simulator.serving.bundle import CARD, WEIGHTS, Bundle
+from universal_simulator.serving.emulator import Emulator
 from universal_simulator.support.errors import InputError
 
 
@@ -26,8 +27,6 @@ def test_what_was_written_is_read_bit_by_bit(bundle, folder):
 
 
 def test_the_emulator_of_a_read_bundle_forecasts_the_same(bundle, folder, emulator, u0):
-    from universal_simulator.serving.emulator import Emulator
-
     again = Emulator.load(folder, "cpu").rollout(u0, 0.05, [0.04], members=2, seed=3)
     assert torch.equal(again, emulator.rollout(u0, 0.05, [0.04], members=2, seed=3))
 
@@ -98,3 +97,33 @@ def test_shipped_models_are_found_in_the_folder_weights(bundle, tmp_path, monkey
     bundle.write(tmp_path / "weights" / "mine")
     assert shipped("mine") == tmp_path / "weights" / "mine"
     assert open_bundle("shipped:mine").card.experiment == "golden"
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("address", ["", None, 3, b"weights", ["shipped:golden"]])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(
+        InputError, match=r"model = .*: must be an address; give shipped:sota_v1, models:/… or a folder"
+    ):
+        open_bundle(address)
+
+
+def test_a_folder_may_begin_with_the_home(bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bundle.write(tmp_path / "mine")
+    assert open_bundle("~/mine").card.experiment == "golden"
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("device", "line"),
+    [
+        ("gpu", "device = gpu: must be one of auto, cpu, cuda; choose one"),
+        ("cuda", "device = cuda: must be there, and torch finds none; take device=cpu"),
+        (None, "device = None: must be one of auto, cpu, cuda"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(folder, device, line, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=line):
+        Emulator.load(folder, device)

@@ -10,7 +10,7 @@ import torch
 from universal_simulator.emulation.emulator import decoded, deterministic
 from universal_simulator.fields.grid import Grid
 from universal_simulator.problems import find
-from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
+from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning, request
 from universal_simulator.support.errors import InputError
 
 
@@ -101,13 +101,36 @@ def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
         ({"times": [0.013]}, "times = 0.013: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({"times": [0.0]}, "times = 0: must be a positive multiple of the model's step 0.02; take 0.02"),
         ({"times": []}, "must be one number or a list of numbers"),
-        ({"members": 1}, "members = 1: must be at least 2"),
+        ({"times": [1e300]}, r"times = 1e\+300 in it: must be at most 3.4e\+38"),
+        ({"times": [1e30]}, r"times = 1e\+30: must be a positive multiple of the model's step 0.02; take 1.80144e\+14"),
+        ({"times": [[0.02]]}, r"times = an array of shape \(1, 1\): must be one number or a list of numbers"),
+        ({"members": 1}, "members = 1: must be at least 2 and at most 10000; leave it out for one forecast"),
+        ({"members": 20_000}, "members = 20000: must be at least 2 and at most 10000"),
+        ({"viscosity": 1e-50}, "nu = 0: must be positive; the model takes its logarithm"),
+        ({"seed": -1}, "seed = -1: must be at least 0"),
     ],
 )
 def test_what_cannot_be_forecast_is_refused_in_one_line(emulator, change, line):
     given = {"u0": np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64), "viscosity": 0.05, "times": [0.02]} | change
     with pytest.raises(InputError, match=line):
         emulator.rollout(**given)
+
+
+def test_many_warnings_are_told_as_a_number(emulator, u0):
+    many = [0.1 + 0.01 * i for i in range(30)]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        emulator.rollout(u0.repeat(10, 1), many, [0.02])
+    assert len(told) == 5
+    assert str(told[-1].message) == "26 more like these: the error there is unknown"
+
+
+def test_members_of_many_fields_are_forecast_a_few_fields_at_a_time(emulator, u0, monkeypatch):
+    monkeypatch.setattr(request, "STATES_AT_ONCE", 6)
+    seen, one = [], Emulator._forecast
+    monkeypatch.setattr(Emulator, "_forecast", lambda self, u, *rest: seen.append(len(u)) or one(self, u, *rest))
+    assert emulator.rollout(u0, 0.05, [0.02], members=3).shape == (3, 3, 1, 128)
+    assert seen == [2, 1]
 
 
 @pytest.mark.parametrize(

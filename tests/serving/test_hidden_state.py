@@ -170,13 +170,46 @@ def test_an_answer_can_be_learned_from(emulator, u0):
     assert weight.grad is not None
 
 
+@contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_nothing_and_is_left_alone(emulator, expected):
+    u0, right = expected
+    many = np.tile(u0, (60, 1))
+    alone = emulator.rollout(many, 0.05, [0.02])
+    with threads(2):
+        found = forecasts(emulator, u0)
+        together = emulator.rollout(many, 0.05, [0.02])
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    assert all(map(np.array_equal, found, right))
+    assert np.array_equal(together, alone)
+
+
+def test_few_states_are_computed_on_one_core_whatever_the_default(emulator, expected, monkeypatch):
+    counts, forecast = [], Emulator._forecast
+    monkeypatch.setattr(Emulator, "_forecast", lambda *told: counts.append(torch.get_num_threads()) or forecast(*told))
+    with threads(2):
+        forecasts(emulator, expected[0])
+        emulator.rollout(np.tile(expected[0], (20, 1)), 0.05, [0.02], members=2)
+    assert counts == [1, 1, 2]
+
+
 def test_forecasts_from_several_threads_are_those_of_one(emulator, expected):
     u0, _ = expected
     right = [emulator.rollout(factor * u0, 0.05, [0.06], members=2) for factor in (0.5, 1.0)]
-    threads = torch.get_num_threads()
+    usual = torch.get_num_threads()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda i: emulator.rollout((0.5, 1.0)[i % 2] * u0, 0.05, [0.06], members=2), range(12)))
         counts = set(pool.map(lambda _: torch.get_num_threads(), range(8)))
     assert all(np.array_equal(one, right[i % 2]) for i, one in enumerate(found))
-    assert counts == {threads}
+    assert counts == {usual}
     assert not [thread for thread in threading.enumerate() if thread.name == "apart"]

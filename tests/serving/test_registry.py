@@ -1,6 +1,8 @@
 """From a finished run to the champion and back, in a real MLflow store."""
 
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from mlflow import MlflowClient
 from universal_simulator.configuration import Promotion
 from universal_simulator.pipelines.promote.nodes import compare_with_champion, enforce_conditions, promote_candidate
 from universal_simulator.serving import Emulator
+from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.pyfunc import Served
 from universal_simulator.serving.registry import ALIAS, MODEL, Registry
 from universal_simulator.support.errors import InputError
@@ -68,11 +71,16 @@ def champions(history) -> list[tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def first(registry, record):
-    """The first champion, of an empty registry."""
-    run_id = record("golden", 1.0)
+    """The first champion, of an empty registry, made where another tool left a finished run in the environment."""
+    run_id, other = record("golden", 1.0), record("left over", 1.0)
     with pytest.raises(InputError, match="there must be a champion to demote"):
         registry.demote()
-    return run_id, promote(registry, "golden")
+    before = mlflow.get_run(other).to_dictionary()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_RUN_ID", other)
+        history = promote(registry, "golden")
+    assert mlflow.get_run(other).to_dictionary() == before
+    return run_id, history
 
 
 def test_the_first_champion_needs_no_predecessor(first):
@@ -110,6 +118,19 @@ def test_without_a_named_store_it_is_found_in_the_projects_own(first, uri, tmp_p
         mlflow.set_tracking_uri(uri)
     assert opened.card.experiment == "golden"
     assert not list(tmp_path.iterdir())
+
+
+def test_several_threads_may_open_it_from_the_projects_own_store(first, uri, monkeypatch):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(Path(uri.removeprefix("sqlite:///")).parents[1]))
+    mlflow.set_tracking_uri(None)
+    before = dict(os.environ)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            opened = list(pool.map(open_bundle, [f"models:/{MODEL}@{ALIAS}"] * 3))
+        assert dict(os.environ) == before
+    finally:
+        mlflow.set_tracking_uri(uri)
+    assert {one.card.experiment for one in opened} == {"golden"}
 
 
 def test_mlflow_serves_it_without_code_in_the_model(first, emulator):

@@ -9,12 +9,16 @@ pytestmark = pytest.mark.slow
 
 DRAW = """
 import numpy as np
+from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Latents, windows_at
+from universal_simulator.problems import find
 
 shape = (count, 51, 16, 32)
 np.lib.format.open_memmap(folder / "values.npy", "w+", np.float32, shape)
 values = np.load(folder / "values.npy", mmap_mode="r")
-latents = Latents(values, np.zeros(len(values), np.float32), np.ones(len(values)), np.arange(51) * 0.01, "")
+times, grid = np.arange(51) * 0.01, Grid.interval(32)
+mean, parameters = np.zeros((len(values), 16), np.float32), np.ones((len(values), 1))
+latents = Latents(values, mean, parameters, times, find("burgers").facts, grid, "")
 for sample in np.split(np.arange(len(values)), len(values) // 20):
     for start in range(0, 48, 3):
         windows_at(latents, sample, np.full(20, start), np.ones(20, int), 3)

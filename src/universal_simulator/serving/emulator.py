@@ -13,6 +13,7 @@ loaded and used in a thread of its own (``compute/apart.py``): no setting of the
 import os
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -32,8 +33,8 @@ from universal_simulator.serving.request import Fields, Form, Model, Request, as
 from universal_simulator.support.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
-SMALL = 16
-"""States up to which one core alone is faster than several that wait for each other."""
+SMALL = 64
+"""States up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
 
@@ -116,9 +117,22 @@ class Emulator:
         return like(form.of(answer, d), u0)
 
     def answer(self, request: Request) -> Float[Tensor, "sample member time channel *space"]:
-        """Return the forecast."""
-        few = request.at_once * (request.members or 1) <= SMALL
-        return apart(lambda: torch.cat(self._forecasts(request)), threads=1 if few else None)
+        """Return the forecast.
+
+        Pieces without chance in them are forecast side by side, each on a core of its own, which waits for no other;
+        those that draw come one after the other, so that a seed stands for the same draws.
+        """
+        if request.variant != "deterministic":
+            few = request.at_once * (request.members or 1) <= SMALL
+            return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
+        hands = torch.get_num_threads() if self.parts.device.type == "cpu" else 1
+        generator = torch.Generator()  # of which nothing is drawn
+
+        def alone(piece: tuple[Tensor, Tensor]) -> Tensor:
+            return apart(lambda: self._forecast(*piece, request, generator).cpu(), threads=1)
+
+        with ThreadPoolExecutor(min(hands, len(request.u))) as pool:
+            return torch.cat(list(pool.map(alone, request.pieces())))
 
     def unknown(self, request: Request) -> list[Warning]:
         """Return what is to be known of a forecast beforehand: where its error is unknown, or grows by guidance."""
@@ -148,11 +162,11 @@ class Emulator:
             said.insert(0, f"{line}: the error there is unknown")
         return said
 
-    @torch.inference_mode()
-    def _forecasts(self, request: Request) -> list[Tensor]:
+    def _drawn(self, request: Request) -> list[Tensor]:
         generator = torch.Generator().manual_seed(request.seed)
         return [self._forecast(*piece, request, generator).cpu() for piece in request.pieces()]
 
+    @torch.inference_mode()
     def _forecast(
         self, u: Tensor, parameters: Tensor, request: Request, generator: torch.Generator
     ) -> Float[Tensor, "sample member time channel *space"]:
