@@ -1,11 +1,38 @@
-"""One thread for the numerical libraries: the tests' tensors are small, and the machine may be shared."""
+"""One thread for the numerical libraries, and annotations that are checked in the first calls of every test."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests' tensors are small, the machine may be shared
 
 import jaxtyping
 import pytest
+
+MOST_CHECKED = 5_000
+"""Calls of each test whose annotations are checked; a training repeats the same ones a hundred thousand times."""
+
+
+class FirstCalls(type(jaxtyping.config)):
+    """The configuration of jaxtyping, which asks before every call whether to check it."""
+
+    calls, off = 0, False
+
+    @property
+    def jaxtyping_disable(self) -> bool:
+        self.calls += 1
+        return self.off or self.calls > MOST_CHECKED
+
+    @jaxtyping_disable.setter
+    def jaxtyping_disable(self, off: bool) -> None:
+        self.off = off
+
+
+jaxtyping.config.__dict__.pop("jaxtyping_disable")
+jaxtyping.config.__class__ = FirstCalls
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    jaxtyping.config.calls = 0
 
 
 @pytest.fixture

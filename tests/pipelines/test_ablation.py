@@ -42,7 +42,7 @@ def parts():
     return chunk.part, trajectories, autoencoder
 
 
-def run(parts, *changes: Change, steps: int = 40) -> pd.DataFrame:
+def run(parts, *changes: Change, steps: int = 8) -> pd.DataFrame:
     latents, trajectories, autoencoder = parts
     ablation = Ablation(seconds=steps + 1, epochs=1, seeds=(1, 2), trajectories=6, changes=changes)
     with pytest.MonkeyPatch.context() as patch:

@@ -115,8 +115,12 @@ def scores(trial: Trial, evaluation=EVALUATION, **other: Trained[Any]) -> dict[s
     return score_baselines(enter(trial, evaluation, **other), trial.test, evaluation, BASELINES, STRIDE)[0]
 
 
-def test_small_networks_beat_persistence_by_the_stated_factor(trial):
-    found = scores(trial)
+@pytest.fixture(scope="module")
+def found(trial) -> dict[str, float]:
+    return scores(trial)
+
+
+def test_small_networks_beat_persistence_by_the_stated_factor(found):
     for name in ("unet", "fno"):
         factor = found["rollout/persistence/nrmse"] / found[f"rollout/{name}/nrmse"]
         assert factor > BETTER_THAN_PERSISTENCE, (name, found[f"rollout/{name}/nrmse"])
@@ -125,12 +129,11 @@ def test_small_networks_beat_persistence_by_the_stated_factor(trial):
 
 def test_a_network_that_was_never_trained_fails_that(trial):
     fake = Trained(trial.unet.recipe, trial.unet.recipe.build().requires_grad_(False), {"training_s": 0.0})
-    found = scores(trial, unet=fake)
+    found = scores(trial, ALONE, unet=fake)
     assert found["rollout/unet/nrmse"] > found["rollout/persistence/nrmse"] / BETTER_THAN_PERSISTENCE
 
 
-def test_the_equation_guides_a_baseline_as_it_guides_the_chain(trial):
-    found = scores(trial)
+def test_the_equation_guides_a_baseline_as_it_guides_the_chain(trial, found):
     for name in ("unet", "fno"):
         assert found[f"rollout/{name}_guided/nrmse"] < 0.95 * found[f"rollout/{name}/nrmse"]
     plain = scores(trial, ALONE)
@@ -138,8 +141,7 @@ def test_the_equation_guides_a_baseline_as_it_guides_the_chain(trial):
     assert plain["rollout/unet/nrmse"] == found["rollout/unet/nrmse"]
 
 
-def test_the_solver_is_better_the_finer_it_is_and_the_points_alone_lose_little(trial):
-    found = scores(trial)
+def test_the_solver_is_better_the_finer_it_is_and_the_points_alone_lose_little(found):
     assert found["rollout/solver_128_c0.5/nrmse"] < 1e-4 < found["rollout/solver_48_c1/nrmse"]
     assert (
         0 < found["truncation/points_64/nrmse"] < 0.2 * min(found[f"rollout/{name}/nrmse"] for name in ("unet", "fno"))

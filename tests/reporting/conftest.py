@@ -8,6 +8,7 @@ from finished_experiment import SPOTS, finished
 from universal_simulator.reporting.report import render
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.style import Picture
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +34,20 @@ def plane_sections(plane) -> list:
 
 
 @pytest.fixture(scope="session")
-def plane_page(plane, plane_sections) -> str:
-    return render(plane, plane_sections)
+def plane_shown(plane_sections) -> list:
+    """Those that differ from the sections of one dimension."""
+    return [section for section in plane_sections if section.anchor in ("forecasts", "spectra")]
+
+
+@pytest.fixture(scope="session")
+def plane_page(plane, plane_shown) -> str:
+    return render(plane, plane_shown)
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Leave figures undrawn, where only words are looked at."""
+    monkeypatch.setattr(Picture, "_save", lambda *_, **__: b"")
 
 
 COUNTED = ("epoch", "step", "optimiser step", "trial", "trajectories")

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,13 +24,6 @@ def disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def run(folder: Path) -> subprocess.CompletedProcess:
-    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    words = [sys.executable, str(PROJECT / "tests/shell/toy.py")]
-    return subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def is_one_line(result: subprocess.CompletedProcess) -> bool:
     return result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
 
@@ -42,18 +34,18 @@ def test_a_full_disk_is_told_in_one_line_and_the_same_command_goes_on_when_there
         ballast = folder / "ballast"
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - 40_000)
-        full = run(folder)
+        full = run_toy(folder)
         assert full.returncode == 1
         assert is_one_line(full), full.stderr
         assert "space" in full.stderr or "disk is full" in full.stderr
         ballast.unlink()
-        again = run(folder)
+        again = run_toy(folder)
         assert again.returncode == 0, again.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
     with disk(tmp_path / "disk", "size=1m,ro") as folder:
-        result = run(folder)
+        result = run_toy(folder)
     assert result.returncode == 1
     assert is_one_line(result), result.stderr
     assert "Read-only file system: must be writable; mount it so" in result.stderr

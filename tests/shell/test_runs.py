@@ -4,11 +4,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from toys import run_toy
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.locking import ExperimentLock
 from universal_simulator.support.errors import InputError
@@ -23,10 +23,7 @@ class Shell:
         self.folder = folder
 
     def run(self, *arguments: str, does: str = "") -> subprocess.CompletedProcess:
-        environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(self.folder), "TOY_DOES": does}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        words = [sys.executable, str(Path(__file__).parent / "toy.py"), *arguments]
-        return subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+        return run_toy(self.folder, *arguments, TOY_DOES=does)
 
     def runs(self):
         """Return all runs, the newest first."""

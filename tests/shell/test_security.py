@@ -1,8 +1,6 @@
 """Secrets stay where they were given, nothing is unpickled, and a folder in the configuration leads nowhere else."""
 
 import ast
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 
+from toys import run_toy
 from universal_simulator.catalog.examples import ExamplesDataset
 from universal_simulator.catalog.networks import NetworkDataset
 from universal_simulator.tracking import provenance
@@ -26,10 +25,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("does", ["", "fail", "refuse"])
 def test_a_secret_appears_in_no_log_record_report_or_error(tmp_path, does):
-    environment = os.environ | GIVEN | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path), "TOY_DOES": does}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    words = [sys.executable, str(PROJECT / "tests/shell/toy.py"), "--pipeline=full"]
-    result = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+    result = run_toy(tmp_path, "--pipeline=full", TOY_DOES=does, **GIVEN)
     assert result.returncode == (1 if does else 0)
     assert CANARY not in result.stdout + result.stderr
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 SIZE = (3.6, 2.7)
@@ -52,6 +53,7 @@ FIELDS, ERRORS, AMOUNTS = "RdBu_r", "PuOr_r", "cividis"
 WIDEST = 256
 """Points of a map along an axis: more than that a figure of this size cannot show."""
 
+DPI = 200
 STYLE = {
     "figure.figsize": SIZE,
     "figure.dpi": 100,
@@ -140,8 +142,11 @@ class Picture(Image):
     def _save(self, kind: str, **options: Any) -> bytes:
         with mpl.rc_context(STYLE):
             settled(self.figure)
-            buffer = io.BytesIO()
-            self.figure.savefig(buffer, format=kind, dpi=200, **options)
+            buffer, had = io.BytesIO(), self.figure.canvas
+            self.figure.set_dpi(DPI)
+            write = FigureCanvasSVG(self.figure).print_svg if kind == "svg" else FigureCanvasAgg(self.figure).print_png
+            write(buffer, **options)  # `savefig` would draw everything once more beforehand
+            self.figure.set_canvas(had)
             return buffer.getvalue()
 
 
