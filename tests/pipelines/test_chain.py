@@ -81,7 +81,7 @@ def chain() -> Chain:
     autoencoder = trained(plan_autoencoder(train, validation, statistics, section, latent, COMPUTE))
     encoded, held = (next(precompute_latents(part, autoencoder, COMPUTE)).part for part in (train, validation))
     shape = SMALL.model_copy(update={"hidden_width": 32})
-    section = Operator(network=shape, training=short(400, 4e-3), time_strides=(5,))
+    section = Operator(network=shape, training=short(250, 4e-3), time_strides=(5,))
     operator = trained(plan_operator(encoded, held, autoencoder, section, 0.1, COMPUTE))
     diffusion = DiffusionResidual(network=shape, training=short(60, 2e-3), time_strides=(5,))
     teacher = trained(plan_diffusion_residual(encoded, held, operator, diffusion, COMPUTE))

@@ -19,7 +19,7 @@ TINY = (
     "diffusion_residual.training.windows_per_epoch=64,diffusion_residual.training.validation_windows=16,"
     "consistency_distillation.training.windows_per_epoch=64,consistency_distillation.training.validation_windows=16,"
     "evaluation.ensemble.members=2,evaluation.examples=1,evaluation.outside.trajectories=1,"
-    "ttc.candidates=3,ttc.beam=2,ttc.budget=12"
+    "ttc.candidates=3,ttc.beam=2,ttc.budget=12,calibration.trajectories=2,experiment.tags=[]"  # no rehearsal of others
 )
 
 
@@ -50,14 +50,15 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_another_seed_gives_other_networks(folder, tmp_path):
-    run_pipeline(tmp_path, "data_engineering,operator", f"{TINY},seed=18,experiment.tags=[]")
+    run_pipeline(tmp_path, "data_engineering,operator", f"{TINY},seed=18")
     for stage in ("autoencoder", "operator"):
         ours, theirs = (pd.read_csv(of / f"08_reporting/dry_run/history/{stage}.csv") for of in (folder, tmp_path))
         assert ours["validation_loss"].iloc[-1] != theirs["validation_loss"].iloc[-1]
 
 
 def test_two_viscosities_go_through_every_stage_and_are_scored_apart(tmp_path):
-    run_pipeline(tmp_path, SCORED, f"{TINY},data.viscosities=[0.01,0.02],experiment.tags=[]")
+    short = "evaluation.protocols=[rollout],evaluation.variants=[deterministic],evaluation.outside.trajectories=0"
+    run_pipeline(tmp_path, SCORED, f"{TINY},data.viscosities=[0.01,0.02],{short}")
     found = scores(tmp_path)
     apart = [found[f"rollout/deterministic/nrmse_at_{value}"] for value in ("0.01", "0.02")]
     assert sum(apart) / 2 == pytest.approx(found["rollout/deterministic/nrmse"], rel=1e-3)
@@ -156,5 +157,5 @@ def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_p
 
     client = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db")
     run, *_ = client.search_runs(["1"], order_by=["attributes.start_time"])  # later ones are other tests'
-    run_pipeline(tmp_path, SCORED, f"from_run={run.info.run_id},experiment.tags=[]", store=folder)
+    run_pipeline(tmp_path, SCORED, f"from_run={run.info.run_id}", store=folder)
     assert scores(tmp_path) == scores(folder)

@@ -73,15 +73,16 @@ class EstimateHooks:
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, catalog: CatalogProtocol, run_params: dict[str, Any]) -> None:
-        """Estimate every experiment, where the whole chain was rehearsed."""
+        """Estimate every experiment of the same problem, where the whole chain was rehearsed."""
         rehearsed = DRY_RUN in self._loader["parameters"]["experiment"]["tags"]
         if rehearsed and _is_whole(run_params) and "estimates" in catalog:
-            log.info("Now a few steps of each experiment, to see what it would take here")
+            log.info("Now a few steps of each experiment of this problem, to see what it would take here")
             catalog.save("estimates", {name: self._estimate(p) for name, p in self._experiments().items()})
 
     def _experiments(self) -> dict[str, Parameters]:
         named = {name: Parameters.model_validate(self._loader.complete(name)) for name in self._loader.experiments()}
-        return {name: p for name, p in named.items() if DRY_RUN not in p.experiment.tags}
+        problem = self._loader["parameters"]["problem"]
+        return {name: p for name, p in named.items() if p.problem == problem and DRY_RUN not in p.experiment.tags}
 
     def _estimate(self, parameters: Parameters) -> dict[str, float]:
         from universal_simulator.pipelines.estimate import estimate
