@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from universal_simulator.configuration import Promotion
 from universal_simulator.pipelines.promote.nodes import compare_with_champion, enforce_conditions, promote_candidate
 from universal_simulator.serving import Emulator
-from universal_simulator.serving.addresses import open_bundle
+from universal_simulator.serving.addresses import default_store, open_bundle
 from universal_simulator.serving.pyfunc import Served
 from universal_simulator.serving.registry import ALIAS, MODEL, Registry
 from universal_simulator.support.errors import InputError
@@ -205,3 +205,14 @@ def test_a_request_without_a_field_or_its_viscosity_is_refused(emulator, name):
     del inputs[name]
     with pytest.raises(InputError, match=f"{name} = missing: must be in the inputs"):
         Served(emulator).predict(inputs)
+
+
+def test_the_projects_own_store_is_found_whatever_its_folder_is_called(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(tmp_path / "a%2Fb"))
+    assert default_store() is None
+    (tmp_path / "a%2Fb/mlflow").mkdir(parents=True)
+    (tmp_path / "a%2Fb/mlflow/mlflow.db").touch()
+    assert default_store().endswith("/a%252Fb/mlflow/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert default_store() is None

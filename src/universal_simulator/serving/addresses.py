@@ -17,6 +17,7 @@ from pathlib import Path
 
 from universal_simulator.serving.bundle import CARD, Bundle
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.places import data_root, sqlite_address
 
 CHAMPION = "models:/universal-simulator@champion"
 SHIPPED = "shipped:"
@@ -56,8 +57,8 @@ def default_store() -> str | None:
     """Return the project's own MLflow store, where nothing else was named and it is there."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
-    store = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data")).absolute() / "mlflow" / "mlflow.db"
-    return f"sqlite:///{store}" if store.is_file() else None
+    store = data_root(Path.cwd()) / "mlflow" / "mlflow.db"
+    return sqlite_address(store) if store.is_file() else None
 
 
 def _download(uri: str, place: str) -> Path:
