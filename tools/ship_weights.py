@@ -26,6 +26,8 @@ LARGEST_MB = 8.0
 SHOWN = {
     "nRMSE, rollout": "rollout/deterministic/nrmse",
     "nRMSE, rollout, guided by the equation": "rollout/ttc/nrmse",
+    "nRMSE of no change": "rollout/persistence/nrmse",
+    "nRMSE of the training mean": "rollout/mean/nrmse",
     "nRMSE, `pdebench` protocol": "pdebench/deterministic/nrmse",
     "conservation gap": "rollout/deterministic/conservation_gap",
     "boundary violation": "rollout/deterministic/boundary_violation",

@@ -98,7 +98,13 @@ def test_a_gate_on_what_is_no_score_is_refused(metric):
 
 @pytest.mark.parametrize(
     ("experiment", "metric"),
-    [("golden", "nrmse"), ("sota_v1", "nrmse"), ("sota_v2", "nrmse"), ("champion", "nrmse_frobenius")],
+    [
+        ("golden", "nrmse"),
+        ("sota_v1", "nrmse"),
+        ("sota_v2", "nrmse"),
+        ("champion", "nrmse_frobenius"),
+        ("diffusion_reaction", "nrmse"),
+    ],
 )
 def test_one_gate_asks_for_at_most_twice_the_error_of_the_shipped_weights(experiment, metric):
     name = f"rollout/deterministic/{metric}"
@@ -139,7 +145,7 @@ def test_the_shipped_gates_are_the_published_targets():
                  for name in g.experiments}  # fmt: skip
     assert intervals == {
         (name, f"rollout/ensemble/{metric}", direction, bound)
-        for name in ("sota_v1", "sota_v2", "champion")
+        for name in ("sota_v1", "sota_v2", "champion", "diffusion_reaction")
         for metric, direction, bound in (
             ("ece", "at_most", 0.05),
             ("coverage_90", "at_least", 0.85),

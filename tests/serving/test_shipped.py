@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from universal_simulator.problems import find
 from universal_simulator.serving.addresses import open_bundle, shipped
 from universal_simulator.serving.bundle import CARD, WEIGHTS, Bundle
 from universal_simulator.serving.emulator import Emulator
@@ -55,6 +56,23 @@ def test_the_members_of_a_model_of_version_1_are_drawn_as_it_was_calibrated(name
 def test_sota_v1_forecasts_what_it_forecast_before(forecast):
     """Values of the version that trained it, whose sums may be rounded otherwise on another machine."""
     np.testing.assert_allclose(forecast[:, ::64], BEFORE, rtol=0, atol=2e-5)
+
+
+def test_diffusion_reaction_forecasts_both_channels_as_the_solver_does():
+    """From a start that it was not trained on, and far better than no change."""
+    problem, emulator, times = (
+        find("diffusion_reaction"),
+        Emulator.load("shipped:diffusion_reaction", "cpu"),
+        [0.0, 1.0],
+    )
+    draw = problem.family().draw
+    solved = problem.solver.solve((), lambda grid: draw(grid, 1234, 0)[None], np.array(times), problem.grid)
+    start, end = solved.values[0].unbind(0)
+    forecast = emulator.rollout(start.numpy(), times=times[1:])[0]
+    errors = [(other - end.numpy()) ** 2 for other in (forecast, start.numpy())]
+    ours, still = (np.sqrt(error.mean((-2, -1)) / end.square().mean((-2, -1)).numpy()) for error in errors)
+    assert (ours < 0.01).all()
+    assert (still > 0.2).all()
 
 
 def test_the_parameter_is_named_or_short_and_the_bits_are_the_same(sota, forecast):
