@@ -1,6 +1,7 @@
-"""Draw the picture of README.md from a finished experiment: truth, forecast and error of one unseen trajectory.
+"""Draw the pictures of README.md from finished experiments: truth, forecast and error of one unseen trajectory.
 
 python tools/draw_rollout.py golden docs/rollout.png
+python tools/draw_rollout.py diffusion_reaction docs/diffusion_reaction.webp    # in motion, as in its report
 """
 
 import argparse
@@ -10,8 +11,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image as Frame
+from PIL import ImageSequence
 
 from universal_simulator.fields.grid import Grid
+from universal_simulator.reporting.movie import PACE, REST
 from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE, WIDEST
 
 DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
@@ -44,6 +48,18 @@ def draw(examples: dict[str, np.ndarray], sample: int) -> Figure:
     return figure
 
 
+def shrink(movie: Path, picture: Path) -> None:
+    """Write the report's movie with fewer bytes, as a page of text may hold."""
+    if not movie.is_file():
+        raise SystemExit(f"Error: {movie} = missing: must be there; run the experiment, or name a .png")
+    with Frame.open(movie) as stored:
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(stored)]
+    frames[0].save(
+        picture, save_all=True, append_images=frames[1:], loop=0, quality=60, method=6,
+        duration=[PACE] * (len(frames) - 1) + [REST],
+    )  # fmt: skip
+
+
 def main() -> None:
     """Read what the experiment kept, and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -51,6 +67,9 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--sample", type=int, default=0, help="which of the kept trajectories")
     given = parser.parse_args()
+    if given.picture.suffix == ".webp":
+        shrink(DATA / f"08_reporting/{given.experiment}/figures/animation-{given.sample}.webp", given.picture)
+        return
     kept = DATA / "07_model_output" / given.experiment / "examples.npz"
     if not kept.is_file():
         raise SystemExit(
