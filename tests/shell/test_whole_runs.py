@@ -144,7 +144,7 @@ def test_the_tutorial_goes_from_one_trajectory_to_data_of_ones_own(tmp_path):
     command = [sys.executable, "-c", FOLLOW, str(small)]
     result = subprocess.run(command, cwd=PROJECT / "notebooks", env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "['deterministic', 'ensemble', 'persistence'] (8, 40, 256) 5" in result.stdout
+    assert "['deterministic', 'ensemble', 'persistence'] (8, 40, 256) 4" in result.stdout
     assert "16 of your trajectories are ready to train on" in result.stdout
 
 
