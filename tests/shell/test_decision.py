@@ -1,4 +1,4 @@
-"""Three experiments, from their runs to a decision, to a model in use, by the commands of README.md; then all is seen."""
+"""Three experiments, from their runs to a decision, to a model in use, by the commands of docs/commands.md; then all is seen."""
 
 import os
 import subprocess

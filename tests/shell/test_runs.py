@@ -54,6 +54,13 @@ def test_one_command_is_one_finished_run(finished):
     assert finished.info.run_name == "sota_v1 seed 3"
 
 
+def test_mlflow_opens_on_the_runs_and_not_on_language_models(finished, shell):
+    from mlflow import MlflowClient
+
+    kept = MlflowClient(f"sqlite:///{shell.folder}/mlflow/mlflow.db").get_experiment(finished.info.experiment_id)
+    assert kept.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_a_run_holds_the_flattened_parameters(finished):
     parameters = finished.data.params
     assert parameters["operator.network.hidden_width"] == "80"

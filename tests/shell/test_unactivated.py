@@ -1,4 +1,4 @@
-"""Every command of Makefile and README works from a shell in which no environment was ever activated."""
+"""Every command of Makefile, README and the page of commands works from a shell in which no environment was ever activated."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PLAIN = "/usr/local/bin:/usr/bin:/bin"
 """A PATH without the environment."""
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [(PROJECT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/commands.md")]
 TARGETS = re.findall(r"^([a-z]+):.*##", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -35,7 +35,7 @@ def commands(text: str) -> list[str]:
     return [typed for line in lines for typed in line.split(" && ") if typed] + called
 
 
-TYPED = commands(README)
+TYPED = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
 
 
 def program(command: str) -> tuple[dict[str, str], list[str]]:
@@ -51,7 +51,7 @@ def test_there_are_commands_to_try():
 
 
 @pytest.mark.parametrize("command", TYPED)
-def test_a_line_of_readme_names_a_program_that_any_shell_finds(command):
+def test_a_line_of_the_pages_names_a_program_that_any_shell_finds(command):
     variables, (first, *_) = program(command)
     path = variables.get("PATH", "$PATH").replace("$PWD/.venv/bin", str(BIN)).replace("$PATH", PLAIN)
     if first.startswith(".venv/bin/"):
@@ -63,7 +63,7 @@ def test_a_line_of_readme_names_a_program_that_any_shell_finds(command):
 @pytest.mark.parametrize(
     "command", [command for command in TYPED if "kedro run" in command and "--help" not in command]
 )
-def test_a_line_of_readme_is_a_run_that_would_begin(command):
+def test_a_line_of_the_pages_is_a_run_that_would_begin(command):
     configure_project("universal_simulator")
     _, (_, _, *arguments) = program(command)
     options = run.make_context("run", arguments).params

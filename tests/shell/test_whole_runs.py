@@ -70,6 +70,9 @@ def test_the_run_in_mlflow_agrees_with_the_files(folder):
 
     (run,) = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db").search_runs(["1"])
     assert run.info.status == "FINISHED"
+    assert {one.dataset.name for one in run.inputs.dataset_inputs} == {
+        f"burgers-{split}" for split in ("train", "validation", "test")
+    }
     assert {name: run.data.metrics[name] for name in scores(folder)} == pytest.approx(scores(folder), nan_ok=True)
     assert "operator/train_loss" in run.data.metrics
     place = Path(run.info.artifact_uri.removeprefix("file://"))
@@ -120,7 +123,32 @@ def test_the_tour_opens_a_finished_experiment_and_changes_nothing(folder):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("name", ["tour", "champion"])
+FOLLOW = """
+import json, sys
+cells = json.loads(open("tutorial.ipynb", encoding="utf-8").read())["cells"]
+there = {}
+for cell in cells:
+    if cell["cell_type"] == "code":
+        exec("".join(cell["source"]).replace("CHANGES: dict = ", f"CHANGES = {sys.argv[1]} or "), there)
+print(sorted(there["scores"]["rollout"].index.levels[0]), there["members"].shape, len(there["plt"].get_fignums()))
+"""
+
+
+def test_the_tutorial_goes_from_one_trajectory_to_data_of_ones_own(tmp_path):
+    stages = ("autoencoder", "operator", "diffusion_residual", "consistency_distillation")
+    small = {f"{stage}.training.{name}": 64 for stage in stages for name in ("windows_per_epoch", "validation_windows")}
+    small |= {"data.train": 8, "data.validation": 2, "data.test": 2, "evaluation.ensemble.members": 2}
+    small |= {"evaluation.examples": 1, "calibration.trajectories": 2, "calibration.memories": [0.0]}
+    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-c", FOLLOW, str(small)]
+    result = subprocess.run(command, cwd=PROJECT / "notebooks", env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "['deterministic', 'ensemble', 'persistence'] (8, 40, 256) 4" in result.stdout
+    assert "16 of your trajectories are ready to train on" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["tour", "champion", "tutorial"])
 def test_a_notebook_is_kept_without_its_outputs(name):
     cells = json.loads((PROJECT / f"notebooks/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     assert not [cell["id"] for cell in cells if cell.get("outputs") or cell.get("execution_count")]

@@ -131,6 +131,13 @@ def test_an_experiment_that_was_deleted_is_brought_back(tmp_path, place):
     assert client.get_experiment("1").lifecycle_stage == "active"
 
 
+def test_an_experiment_made_without_its_kind_gets_it_and_one_that_somebody_chose_stays(tmp_path, place):
+    client = MlflowClient(place(tmp_path).uri)
+    for kind in ("custom_model_development", "somebody's"):
+        store.experiment_id(client, "mine", None, {"mlflow.experimentKind": kind})
+        assert client.get_experiment("1").tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [

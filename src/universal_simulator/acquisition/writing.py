@@ -90,7 +90,19 @@ def save(
     of: Description,
     attributes: dict[str, object] | None = None,
 ) -> None:
-    """Write a whole file at once, from an array in memory."""
+    """Write a whole file at once, from an array in memory.
+
+    >>> import tempfile
+    >>> from universal_simulator.problems import find
+    >>> heat, grid = find("heat"), Grid.interval(64)
+    >>> values, times = np.ones((3, 11, 1, 64), np.float32), 0.01 * np.arange(11)  # (sample, time, channel, x)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / heat.file_name((0.01,))
+    >>> save(path, values, Description(heat.facts, grid, times, (0.01,)))
+    >>> path.name
+    '1D_Heat_Sols_Nu0.01.hdf5'
+    >>> folder.cleanup()
+    """
     allocate(part(path), len(values), of, attributes or {})
     write(part(path), 0, values, of)
     finish(path)

@@ -9,7 +9,11 @@ from universal_simulator.support.errors import InputError
 
 
 def choose(device: str) -> torch.device:
-    """Return the device of this name; ``auto`` is the GPU where there is one."""
+    """Return the device of this name; ``auto`` is the GPU where there is one.
+
+    >>> choose("cpu")
+    device(type='cpu')
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)

@@ -34,6 +34,12 @@ def nrmse(point: Tensor, truth: Truth | Tensor) -> PerFrame:
     """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
 
     ``point`` is a ``Forecast``; two plain tensors (sample, time, x) are taken for one channel on a periodic line.
+
+    >>> truth = torch.tensor([[[3.0, -3.0]]])  # one sample, one frame, two points
+    >>> nrmse(1.1 * truth, truth).shape
+    torch.Size([1, 1, 1])
+    >>> round(nrmse(1.1 * truth, truth).item(), 4)
+    0.1
     """
     if isinstance(truth, Tensor):
         return _relative(point[:, :, None], Truth.bare(truth))

@@ -18,7 +18,13 @@ Continuation = Literal["even", "odd", "free"]
 
 
 class Axis(BaseModel):
-    """One direction: ``points`` cell centres between ``lower`` and ``upper``."""
+    """One direction: ``points`` cell centres between ``lower`` and ``upper``.
+
+    >>> Axis(points=4).centres().tolist()
+    [0.125, 0.375, 0.625, 0.875]
+    >>> Axis(name="y", points=2, lower=-1.0, sides=("wall", "wall")).periodic
+    False
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,7 +60,17 @@ class Axis(BaseModel):
 
 
 class Grid(BaseModel):
-    """The axes of space, the last one fastest in memory."""
+    """The axes of space, the last one fastest in memory.
+
+    >>> grid = Grid(axes=(Axis(name="y", points=2), Axis(name="x", points=4)))
+    >>> grid.shape, grid.dimensions, grid.periodic
+    ((2, 4), 2, True)
+    >>> y, x = grid.centres()
+    >>> grid.mean(y + x).item()
+    1.0
+    >>> Grid.interval(4) == Grid(axes=(Axis(points=4),))
+    True
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -133,7 +149,11 @@ class Grid(BaseModel):
 
 
 class Channel(BaseModel):
-    """One quantity of a field."""
+    """One quantity of a field.
+
+    >>> Channel(name="v", walls=("odd", "even")).wall(0)  # zero at the walls of the first axis
+    'odd'
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -28,7 +28,13 @@ def module_name(name: str) -> str:
 
 
 def find(name: str) -> Problem:
-    """Return the problem of this name; raises ``InputError`` where there is none."""
+    """Return the problem of this name; raises ``InputError`` where there is none.
+
+    >>> find("burgers").facts.names, find("diffusion_reaction").facts.names
+    (('u',), ('u', 'v'))
+    >>> find("data_only").solver is None  # no equation is known
+    True
+    """
     where = module_name(name)
     if "." in name and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a user's module lies where the command is given

@@ -74,7 +74,13 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """Facts and capabilities under one name."""
+    """Facts and capabilities under one name.
+
+    >>> from universal_simulator.fields.grid import Channel
+    >>> mine = Problem(Facts(name="mine", channels=(Channel(name="u"),), conserved=("u",)))
+    >>> mine.name, mine.solver, mine.rate
+    ('mine', None, None)
+    """
 
     facts: Facts
     grid: Grid | None = None

@@ -60,7 +60,12 @@ class Emulator:
 
     @classmethod
     def load(cls, address: str | os.PathLike[str], device: Device = "auto") -> "Emulator":
-        """Open a model: ``models:/…@champion``, ``shipped:<experiment>``, or a folder. It runs no code from there."""
+        """Open a model: ``models:/…@champion``, ``shipped:<experiment>``, or a folder. It runs no code from there.
+
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> emulator.card.experiment, emulator.card.facts.name, emulator.card.sets
+        ('golden', 'burgers', [(0.01,)])
+        """
         _refuse_missing(device)
         return cls.of(open_bundle(address), device)
 
@@ -97,6 +102,15 @@ class Emulator:
         name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
         ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
         equation's balance correct every step, of every member, which takes longer.
+
+        >>> import numpy as np
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> u0 = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)
+        >>> emulator.rollout(u0, viscosity=0.01, times=[0.1, 0.2]).shape  # (time, x)
+        (2, 64)
+        >>> both = np.stack([u0, -u0])
+        >>> emulator.rollout(both, parameters={"nu": 0.01}, times=[0.1], members=3).shape  # (sample, member, time, x)
+        (2, 3, 1, 64)
         """
         named = told(self.card.facts, viscosity, parameters)
         request = ask(self.model, u0, named, times, members, guided, seed)

@@ -130,7 +130,7 @@ def follow(uri: str, experiment: str) -> None:
 
 
 def experiment_id(client: Any, name: str, artifact_location: str | None, tags: dict[str, str] | None) -> str:
-    """Return the id of the experiment that runs are recorded under; make it, or bring it back, where needed."""
+    """Return the id of the experiment that runs are recorded under; make it, bring it back, or tag it, where needed."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -143,6 +143,9 @@ def experiment_id(client: Any, name: str, artifact_location: str | None, tags: d
                 raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    for key, value in (tags or {}).items():
+        if key not in found.tags:  # made by an earlier version, or by hand; MLflow would open it on its GenAI page
+            client.set_experiment_tag(found.experiment_id, key, value)
     return str(found.experiment_id)
 
 

@@ -2,7 +2,7 @@
 
 Errors of fields and states are relative to the whole field ``u = m + v``, mean included, as the scores are:
 ``|e|/|u|`` with ``|·|`` the root mean square over space, of each channel alone. The mean of these ratios is minimised
-rather than of their squares, which at equal budget halved the rollout error (docs/design.md).
+rather than of their squares, which at equal budget halved the rollout error.
 """
 
 from collections.abc import Callable, Iterable

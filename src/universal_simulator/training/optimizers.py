@@ -2,7 +2,7 @@
 
 Muon (K. Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) moves a weight matrix by the orthogonal factor
 of its momentum, so that directions in which gradients are small are learned as fast as others. Where what is left to
-learn is a ten-thousandth of the field, that matters more than anything else that was tried (docs/design.md).
+learn is a ten-thousandth of the field, that pays (docs/design.md).
 ``torch.optim.Muon`` takes plain matrices only, one by one; here kernels of convolutions are matrices too, one row per
 channel, and all of one shape are taken together.
 """
