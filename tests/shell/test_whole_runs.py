@@ -130,7 +130,7 @@ there = {}
 for cell in cells:
     if cell["cell_type"] == "code":
         exec("".join(cell["source"]).replace("CHANGES: dict = ", f"CHANGES = {sys.argv[1]} or "), there)
-print(sorted(there["scores"]["rollout"].index.levels[0]), there["members"].shape, len(there["plt"].get_fignums()))
+print(sorted(set(there["scores"]["rollout"].index.get_level_values(0))), there["members"].shape, len(there["plt"].get_fignums()))
 """
 
 
