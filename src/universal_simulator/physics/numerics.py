@@ -52,7 +52,12 @@ class Law(Protocol):
 
 @runtime_checkable
 class Paced(Protocol):
-    """A law that says itself how long a step may be, where no jump crosses a front."""
+    """A law that says itself how it is resolved, where no jump crosses a front."""
+
+    @property
+    def coarsest(self) -> int:
+        """Return the fewest points that it is solved on: what is in the initial fields must be seen by them, too."""
+        ...
 
     def longest_step(self, jump: float) -> float:
         """Return it, in time units, for fields that jump by this much."""

@@ -14,8 +14,8 @@ equation forms no front; one step of the exponential integrator is exact, and al
 
 The frame moves with the mean, ``u = m + v(x - m t, t)``, which makes the largest speed, and with it the error, smaller.
 
-Other laws say by ``front_width`` how thin their structures are. Where the step has another reason than a jump that crosses a
-front, they say that, too (``numerics.Paced``), and where the mean changes, it is one more wave.
+Other laws say by ``front_width`` how thin their structures are. Where the step has another reason than a jump that
+crosses a front, they say that, too (``numerics.Paced``), and where the mean changes, it is one more wave.
 """
 
 import math
@@ -70,9 +70,10 @@ def plan(equation: Law, spread: float, interval: float, until: float) -> Plan:
             f"points = {3 * modes:.0f} for {equation.identity}: must be at most {FINEST}, with which its thinnest "
             "structures can be resolved; choose parameters that make them wider, as more diffusion"
         )
-    grid = at_least(3 * modes, COARSEST)
-    longest = equation.longest_step(spread) if isinstance(equation, Paced) else STEP * width / spread
-    step = min(longest, until / TRANSIENT)
+    fewest, longest = COARSEST, STEP * width / max(spread, 1e-30)
+    if isinstance(equation, Paced):
+        fewest, longest = equation.coarsest, equation.longest_step(spread)
+    grid, step = at_least(3 * modes, fewest), min(longest, until / TRANSIENT)
     return Plan(grid, (grid - 1) // 3 + 1, at_least(interval / step, 1))
 
 

@@ -26,6 +26,7 @@ from universal_simulator.fields.spectral import cell_centres
 from universal_simulator.fields.symmetries import Reflection, Translation
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.numerics import Family
+from universal_simulator.physics.solver import COARSEST
 from universal_simulator.physics.spectral import SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
@@ -70,6 +71,11 @@ class FisherKPP:
     def front_width(self, jump: float) -> float:
         """Return ``2 √(6ν/ρ)``, at most the domain."""
         return min(2 * math.sqrt(6 * float(self.diffusivity) / float(self.growth)), 1.0)
+
+    @property
+    def coarsest(self) -> int:
+        """Return what the kinks and windows of the published initial fields need."""
+        return COARSEST
 
     def longest_step(self, jump: float) -> float:
         """Return ``STEP/ρ``."""
