@@ -25,25 +25,29 @@ def solve_coarsely(
 ) -> Float[Tensor, "sample time space"]:
     """Return the clock's snapshots after ``u``, on its points.
 
-    A step lets the fastest part of the batch cross ``courant`` of the grid's cells, in the frame of each mean.
+    A step lets the fastest part of the batch cross ``courant`` of the grid's cells, in the frame of each mean. Where
+    there is no such frame, nothing is carried, and ``courant`` is how many frames one step may last, one at most.
     """
     mean = u.double().mean(-1).to(u.dtype)
+    if (drift := law.drift(mean)) is None:
+        march = _march(law, resample(u, setting.points), clock, setting.courant, carried=False)
+        return torch.stack([resample(v, u.shape[-1]) for v in march], 1)
     v = resample(u - mean[:, None], setting.points)
     march = _march(law, v, clock, setting.courant)
     moving = torch.stack([resample(v, u.shape[-1]) for v in march], 1)
     elapsed = clock.interval * torch.arange(1, clock.frames + 1, device=u.device, dtype=u.dtype)
-    resting = shift(moving, law.drift(mean)[:, None] * elapsed)
+    resting = shift(moving, drift[:, None] * elapsed)
     return resting - resting.double().mean(-1, keepdim=True).to(u.dtype) + mean[:, None, None]
 
 
 def _march(
-    law: Law, v: Float[Tensor, "sample grid"], clock: Clock, courant: float
+    law: Law, v: Float[Tensor, "sample grid"], clock: Clock, courant: float, carried: bool = True
 ) -> Iterator[Float[Tensor, "sample grid"]]:
     grid, interval = v.shape[-1], clock.interval
     kept = (grid - 1) // 3 + 1
     spectrum = torch.fft.rfft(v)[..., :kept]
     for _ in range(clock.frames):
-        crossed = interval * grid * float(v.abs().max())
+        crossed = interval * grid * float(v.abs().max()) if carried else 1.0
         steps = math.ceil(crossed / courant) if math.isfinite(crossed) else 1
         spectrum = advance(law, spectrum, Plan(grid, kept, min(max(steps, 1), MOST_STEPS)), interval)
         v = torch.fft.irfft(spectrum, n=grid)

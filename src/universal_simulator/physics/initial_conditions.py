@@ -55,6 +55,17 @@ def _sines(grid: Grid, seed: int, index: int) -> Float[Tensor, "1 space"]:
     return initial_condition(grid.axes[0].centres(), seed, index)[None]
 
 
+def random_waves(grid: Grid, seed: int, index: int, modes: int, strength: float) -> Float[Tensor, "1 space"]:
+    """Draw ``Σ a_m cos(2π m x) + b_m sin(2π m x)``, m = 1 … ``modes``, all amplitudes normal and equally strong.
+
+    ``strength`` is the root mean square that the fields of a family have together.
+    """
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
+    amplitudes = torch.from_numpy(random.standard_normal((2, modes)) * strength / math.sqrt(modes))
+    phase = 2 * math.pi * torch.arange(1, modes + 1, dtype=torch.float64)[:, None] * grid.axes[0].centres()
+    return amplitudes[:1] @ torch.cos(phase) + amplitudes[1:] @ torch.sin(phase)
+
+
 SINES = Family(
     _sines,
     VERSION,

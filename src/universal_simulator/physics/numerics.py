@@ -42,8 +42,25 @@ class Law(Protocol):
         """Return how thin a front can become that jumps by this much; infinite where the equation forms none."""
         ...
 
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return the speed of the frame in which a field of this mean may be looked at as one of mean zero."""
+    def drift(self, mean: Tensor) -> Tensor | None:
+        """Return the speed of the frame in which a field of this mean may be looked at as one of mean zero.
+
+        None where there is no such frame, as where the mean changes: it is then solved for like any other wave.
+        """
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A law that says itself how it is resolved, where no jump crosses a front."""
+
+    @property
+    def coarsest(self) -> int:
+        """Return the fewest points that it is solved on: what is in the initial fields must be seen by them, too."""
+        ...
+
+    def longest_step(self, jump: float) -> float:
+        """Return it, in time units, for fields that jump by this much."""
         ...
 
 

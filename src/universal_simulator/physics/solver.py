@@ -13,6 +13,9 @@ where the last eighth of the kept modes holds more than ``DISCARDED_LIMIT`` of t
 equation forms no front; one step of the exponential integrator is exact, and all modes of the initial condition stay.
 
 The frame moves with the mean, ``u = m + v(x - m t, t)``, which makes the largest speed, and with it the error, smaller.
+
+Other laws say by ``front_width`` how thin their structures are. Where the step has another reason than a jump that
+crosses a front, they say that, too (``numerics.Paced``), and where the mean changes, it is one more wave.
 """
 
 import math
@@ -27,7 +30,7 @@ from torch import Tensor
 
 from universal_simulator.fields.spectral import cell_centres, wave_numbers
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
-from universal_simulator.physics.numerics import Law, Solution, at_least
+from universal_simulator.physics.numerics import Law, Paced, Solution, at_least
 from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
@@ -37,6 +40,8 @@ TRANSIENT = 16
 FINEST_INITIAL = 8192
 """Points on which the initial condition is looked at."""
 COARSEST = 1024
+FINEST = 2**18
+"""Points beyond which a solution is refused as out of reach."""
 DISCARDED_LIMIT = 1e-3
 VERSION = 1
 """Raised when the numbers that come out change: files of another version are not continued."""
@@ -52,13 +57,23 @@ class Plan:
 
 
 def plan(equation: Law, spread: float, interval: float, until: float) -> Plan:
-    """Choose grid and steps up to the time ``until`` for solutions of this range (maximum - minimum), by the rule."""
+    """Choose grid and steps up to the time ``until`` for solutions of this range (maximum - minimum), by the rule.
+
+    Raises ``InputError`` where the grid would have more than ``FINEST`` points.
+    """
     width = equation.front_width(spread)
     if math.isinf(width):
         return Plan(FINEST_INITIAL, FINEST_INITIAL // 2, 1)
     modes = TAIL / (math.pi**2 * width)
-    grid = at_least(3 * modes, COARSEST)
-    step = min(STEP * width / spread, until / TRANSIENT)
+    if 3 * modes > FINEST:
+        raise InputError(
+            f"points = {3 * modes:.0f} for {equation.identity}: must be at most {FINEST}, with which its thinnest "
+            "structures can be resolved; choose parameters that make them wider, as more diffusion"
+        )
+    fewest, longest = COARSEST, STEP * width / max(spread, 1e-30)
+    if isinstance(equation, Paced):
+        fewest, longest = equation.coarsest, equation.longest_step(spread)
+    grid, step = at_least(3 * modes, fewest), min(longest, until / TRANSIENT)
     return Plan(grid, (grid - 1) // 3 + 1, at_least(interval / step, 1))
 
 
@@ -78,7 +93,8 @@ def solve(
     """
     interval = float(times[1] - times[0])
     spectrum, mean = _initial_spectrum(initial)
-    drift = equation.drift(mean)
+    if (drift := equation.drift(mean)) is None:
+        spectrum[:, 0] = FINEST_INITIAL * mean
     snapshots = [initial(cell_centres(points)).to(dtype)]
     grid, most, discarded = FINEST_INITIAL, Plan(0, 0, 0), 0.0
     for t in times[1:]:
@@ -92,7 +108,7 @@ def solve(
             )
         discarded = max(discarded, tail)
         most = Plan(max(grid, most.grid), now.kept, max(now.steps, most.steps))
-        snapshots.append(_sample(spectrum / grid, points, mean, drift * t))
+        snapshots.append(_sample(spectrum / grid, points, None if drift is None else (mean, drift * t)))
     return Solution(torch.stack(snapshots, 1)[:, :, None], discarded, most.grid, most.steps)
 
 
@@ -152,14 +168,17 @@ def _tail(spectrum: Complex[Tensor, "sample mode"]) -> float:
     return float(share.max()) if torch.isfinite(power).all() else math.nan
 
 
-def _sample(spectrum: Tensor, points: int, mean: Tensor, moved: Tensor) -> Float[Tensor, "sample space"]:
-    """Evaluate at cell centres the series whose coefficients these are, ``moved`` to the right and lifted by the mean.
+def _sample(spectrum: Tensor, points: int, frame: tuple[Tensor, Tensor] | None = None) -> Float[Tensor, "sample space"]:
+    """Evaluate at cell centres the series whose coefficients these are.
 
+    Where they are those of a moving frame, with its mean and how far to the right it has come, they are brought back.
     Every mode counts, also those the coarse grid cannot tell apart: values of the function, without ringing.
     """
     kept = spectrum.shape[-1]
     ratio = -(-2 * kept // points)
+    mean, moved = frame or (None, spectrum.new_zeros(1).real)
     place = (0.5 / points - moved.double())[:, None] * torch.arange(kept)
     turned = spectrum * torch.exp(2j * math.pi * place).to(spectrum.dtype)
-    turned[:, 0] = mean.to(spectrum.dtype)
+    if mean is not None:
+        turned[:, 0] = mean.to(spectrum.dtype)
     return torch.fft.irfft(turned, n=ratio * points, norm="forward")[:, ::ratio]

@@ -4,7 +4,7 @@ A *law* is such an equation with its constants; the classes here make a problem'
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,8 @@ class SpectralSolver:
     """The pseudo-spectral solver for a law (see ``problems.problem.Solver``)."""
 
     law: Callable[..., Law]
+    double: bool = False
+    """Whether to compute in double precision, whatever is asked for: where errors of rounding grow."""
 
     def identity(self, parameters: Sequence[float]) -> str:
         """Return the equation in one line."""
@@ -76,12 +78,17 @@ class SpectralSolver:
         def at(x: Tensor) -> Tensor:
             return initial(grid.resized((len(x),)))[:, 0]
 
-        return solver.solve(self.law(*parameters), at, times, grid.shape[0], dtype)
+        solution = solver.solve(self.law(*parameters), at, times, grid.shape[0], self._precision(dtype))
+        return replace(solution, values=solution.values.to(dtype))
 
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u``, all of its samples of one set of parameters after the other."""
         frames = u.new_empty(len(u), clock.frames, *u.shape[1:])
         for row in parameters.unique(dim=0):
             mine = (parameters == row).all(1)
-            frames[mine, :, 0] = solve_coarsely(self.law(*row.tolist()), u[mine, 0], clock, setting)
+            start = u[mine, 0].to(self._precision(u.dtype))
+            frames[mine, :, 0] = solve_coarsely(self.law(*row.tolist()), start, clock, setting).to(u.dtype)
         return frames
+
+    def _precision(self, dtype: torch.dtype) -> torch.dtype:
+        return torch.float64 if self.double else dtype
