@@ -167,7 +167,7 @@ def test_a_finer_solution_is_averaged_and_says_what_averaging_lost():
     found = PROBLEM.solver.solve((0.01, 0.01), lambda g: PROBLEM.family().batch(g, 0, [0]), np.array([0, 0.01]), grid)
     assert found.values.shape == (1, 2, 3, 128)
     assert found.values.dtype == torch.float32
-    assert found.grid == 384
+    assert found.grid == 512
     assert 0 < found.discarded < 0.3
 
 

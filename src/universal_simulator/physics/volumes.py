@@ -7,10 +7,11 @@ jumps, which it neither widens beyond a few cells nor makes ring. One Riemann pr
 of a Runge-Kutta scheme of the same order, at the same step. What else a system has (viscosity) is done for half a step
 before and after (Strang, SIAM J. Numer. Anal. 5 (1968) 506).
 
-How resolution and step are chosen. A solution is computed on ``refinement`` times the cells that are asked for, at
-least ``LEAST`` of the system's along each axis, and averaged: cell means of what is conserved, which stays conserved to
-round-off. A step lets the fastest wave cross ``COURANT`` of a cell, summed over axes, the first ``YOUNG`` ones less,
-since waves that jumps are about to send may be faster than those there are. A system says what remains as error.
+How resolution and step are chosen. A solution is computed on the cells that are asked for, or so many times finer that
+there are as many along each axis as the system wants ``least``, and averaged: cell means of what is conserved, which
+stays conserved to round-off. A step lets the fastest wave cross ``COURANT`` of a cell, summed over axes, the first
+``YOUNG`` ones less, since waves that jumps are about to send may be faster than those there are. Each problem says what
+is left as error.
 
 What cannot be continued is refused: what must be positive and is not, numbers that are none, waves that would need more
 than ``MOST_STEPS`` steps between two snapshots.
@@ -33,7 +34,6 @@ from universal_simulator.support.errors import InputError
 
 COURANT = 0.85
 YOUNG = 5
-REFINEMENT = 2
 MOST_STEPS = 2**15
 """Steps from one snapshot to the next."""
 TOGETHER = 2**16
@@ -115,8 +115,8 @@ class VolumeSolver:
         return self.system(*parameters).identity
 
     def settings(self) -> Mapping[str, Any]:
-        """Return the version and the rule of the resolution."""
-        rule = {"courant": COURANT, "refinement": REFINEMENT, "young": YOUNG}
+        """Return the version and the rule of the step; the resolution is a part of the identity."""
+        rule = {"courant": COURANT, "young": YOUNG}
         return {"solver version": VERSION, "solver rule": rule}
 
     def solve(
@@ -135,7 +135,7 @@ class VolumeSolver:
         ``InputError`` for what cannot be continued.
         """
         system = self.system(*parameters)
-        finer = refinement or max(REFINEMENT, -(-system.least // min(grid.shape)))
+        finer = refinement or -(-system.least // min(grid.shape))
         fine = grid.resized(tuple(finer * n for n in grid.shape))
         start = system.load(initial(fine)).to(dtype)
         parts = [_solve(system, q, times, grid, finer) for q in start.split(max(1, TOGETHER // fine.size))]
@@ -154,7 +154,7 @@ class VolumeSolver:
         up; nothing is refused, what is no number stays none.
         """
         frames = u.new_empty(len(u), clock.frames, *u.shape[1:])
-        for row in parameters.unique(dim=0):
+        for row in parameters.unique(dim=0) if parameters.shape[1] else parameters[:1]:
             mine = (parameters == row).all(1)
             frames[mine] = _forecast(self.system(*row.tolist()), u[mine], clock, grid, setting)
         return frames

@@ -32,7 +32,7 @@ from universal_simulator.physics.volumes import VolumeSolver, super_step
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
-LEAST = 384
+LEAST = 512
 NEGLIGIBLE = 1e-6
 """Squared cells over which viscosity acts in one step, below which it is far less than the scheme's own."""
 
@@ -65,7 +65,8 @@ class Gas:
         """Return the equations in one line."""
         return (
             "ρ_t + (ρv)_x = 0, (ρv)_t + (ρv² + p)_x = (ρ c v_x)_x, E_t + ((E + p)v)_x = (ρ c v v_x)_x, "
-            f"E = p/(Γ - 1) + ρv²/2, Γ = {self.gamma!r}, c = {self.zeta!r} + 4·{self.eta!r}/3"
+            f"E = p/(Γ - 1) + ρv²/2, Γ = {self.gamma!r}, c = {self.zeta!r} + 4·{self.eta!r}/3, "
+            f"on at least {self.least} cells"
         )
 
     def load(self, u: Tensor) -> Tensor:
@@ -173,7 +174,7 @@ SINES = Family(
   modes, half of them windowed; density scaled to (b, b + m) with b and m log-uniform in (1, 10), pressure likewise in
   (10, 100), velocity as it is. Every draw is independent: in the published files the pressure of one run is ten times
   the density of the next. The true period is used, and the window lies anywhere, not in the right half alone.
-- Ours are means over cells of a solution on at least 384 cells, the published ones a solution on the grid itself; where
+- Ours are means over cells of a solution on at least 512 cells, the published ones a solution on the grid itself; where
   viscosity does not resolve them, shocks are a few of those cells wide in either.
 """,
 )
@@ -188,7 +189,7 @@ PROBLEM = Problem(
         conserved=("density",),
         symmetries=(Translation(axis="x"), Reflection(axis="x")),
     ),
-    grid=Grid(axes=(Axis(points=192, lower=-1, upper=1),)),
+    grid=Grid(axes=(Axis(points=512, lower=-1, upper=1),)),
     times=np.arange(101) * 0.01,
     solver=VolumeSolver(Gas),
     initial_conditions=SINES,

@@ -66,7 +66,7 @@ PROBLEM = replace(
     facts=compressible.PROBLEM.facts.model_copy(
         update={"name": "compressible_open", "conserved": (), "symmetries": (Reflection(axis="x"),)}
     ),
-    grid=Grid(axes=(Axis(points=192, lower=-1, upper=1, sides=("open", "open")),)),
+    grid=Grid(axes=(Axis(points=512, lower=-1, upper=1, sides=("open", "open")),)),
     times=np.arange(81) * 0.005,
     initial_conditions=STEPS,
     families={"steps": STEPS, "shocks": SHOCKS, "sines": compressible.SINES},
