@@ -32,15 +32,26 @@ def initial_condition(x: Float[Tensor, " space"], seed: int, index: int) -> Floa
     A sample depends on ``(seed, index)`` alone, so a data set is the same however it is cut into chunks, and a longer
     one begins with the shorter one.
     """
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
-    amplitudes = random.uniform(0, 1, MODES)
-    phases = random.uniform(0, 2 * math.pi, MODES)
-    counts = np.bincount(random.integers(0, MODES, DRAWN), minlength=MODES)
-    absolute, negative, windowed = random.uniform(size=3) < (PROBABILITY_ABSOLUTE, 0.5, PROBABILITY_WINDOW)
+    return sum_of_sines(x, independent(seed, index))
+
+
+def independent(seed: int, index: int) -> np.random.Generator:
+    """Return the random numbers of one sample."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
+
+
+def sum_of_sines(
+    x: Float[Tensor, " space"], random: np.random.Generator, modes: int = MODES, window: float = PROBABILITY_WINDOW
+) -> Float[Tensor, " space"]:
+    """Draw a field of the family, of so many modes and windowed with this probability, for x in the unit interval."""
+    amplitudes = random.uniform(0, 1, modes)
+    phases = random.uniform(0, 2 * math.pi, modes)
+    counts = np.bincount(random.integers(0, modes, DRAWN), minlength=modes)
+    absolute, negative, windowed = random.uniform(size=3) < (PROBABILITY_ABSOLUTE, 0.5, window)
     left, right = random.uniform((0.1, 0.55), (0.45, 0.9))
 
     u = torch.zeros_like(x)
-    for i in range(MODES):
+    for i in range(modes):
         u += amplitudes[i] * torch.sin(2 * math.pi * (i + 1) * int(counts[i]) * x + phases[i])
     if absolute:
         u = u.abs()
