@@ -1,5 +1,6 @@
 """What every solver is asked and answers, whatever its equation."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -48,6 +49,31 @@ class Law(Protocol):
         None where there is no such frame, as where the mean changes: it is then solved for like any other wave.
         """
         ...
+
+
+class Linear:
+    """What all linear laws have in common; ``L`` is theirs."""
+
+    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
+        """Return zero: the equation is linear."""
+        return torch.zeros_like(u_hat)
+
+    def tangent(
+        self,
+        u_hat: Complex[Tensor, "... mode"],
+        change: Complex[Tensor, "... mode"],
+        k: Float[Tensor, " mode"],
+    ) -> Complex[Tensor, "... mode"]:
+        """Return zero, the derivative of nothing."""
+        return torch.zeros_like(u_hat)
+
+    def front_width(self, jump: float) -> float:
+        """Return infinity: a linear equation forms no fronts."""
+        return math.inf
+
+    def drift(self, mean: Tensor) -> Tensor:
+        """Return 0: adding a constant to u changes nothing else."""
+        return torch.zeros_like(mean)
 
 
 @runtime_checkable

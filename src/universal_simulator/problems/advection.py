@@ -3,10 +3,8 @@
 PDEBench's convention (arXiv 2210.07182, appendix D.1); ``beta0.1`` in a file's name is the speed.
 """
 
-import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -14,12 +12,13 @@ from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.symmetries import Offset, Translation
 from universal_simulator.physics.initial_conditions import SINES
+from universal_simulator.physics.numerics import Linear
 from universal_simulator.physics.spectral import PDEBENCH_TIMES, SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
 
 @dataclass(frozen=True)
-class Advection:
+class Advection(Linear):
     """Everything moves at one speed and keeps its shape."""
 
     speed: float | Float[Tensor, "sample 1"]
@@ -33,27 +32,6 @@ class Advection:
     def linear(self, k: Float[Tensor, " mode"]) -> Complex[Tensor, "*sample mode"]:
         """Return the symbol ``-i β k``."""
         return -1j * self.speed * k
-
-    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
-        """Return zero: the equation is linear."""
-        return torch.zeros_like(u_hat)
-
-    def tangent(
-        self,
-        u_hat: Complex[Tensor, "... mode"],
-        change: Complex[Tensor, "... mode"],
-        k: Float[Tensor, " mode"],
-    ) -> Complex[Tensor, "... mode"]:
-        """Return zero, the derivative of nothing."""
-        return torch.zeros_like(u_hat)
-
-    def front_width(self, jump: float) -> float:
-        """Return infinity: a linear equation forms no fronts."""
-        return math.inf
-
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return 0: adding a constant to u changes nothing else."""
-        return torch.zeros_like(mean)
 
 
 PROBLEM = Problem(

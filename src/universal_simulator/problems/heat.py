@@ -7,20 +7,20 @@ means equal diffusion.
 import math
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.symmetries import Offset, Reflection, Translation
 from universal_simulator.physics.initial_conditions import SINES
+from universal_simulator.physics.numerics import Linear
 from universal_simulator.physics.spectral import PDEBENCH_TIMES, SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
 
 @dataclass(frozen=True)
-class Heat:
+class Heat(Linear):
     """Diffusion alone."""
 
     viscosity: float | Float[Tensor, "sample 1"]
@@ -34,27 +34,6 @@ class Heat:
     def linear(self, k: Float[Tensor, " mode"]) -> Float[Tensor, "*sample mode"]:
         """Return the symbol ``-D k²``."""
         return -self.viscosity / math.pi * k.square()
-
-    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
-        """Return zero: the equation is linear."""
-        return torch.zeros_like(u_hat)
-
-    def tangent(
-        self,
-        u_hat: Complex[Tensor, "... mode"],
-        change: Complex[Tensor, "... mode"],
-        k: Float[Tensor, " mode"],
-    ) -> Complex[Tensor, "... mode"]:
-        """Return zero, the derivative of nothing."""
-        return torch.zeros_like(u_hat)
-
-    def front_width(self, jump: float) -> float:
-        """Return infinity: a linear equation forms no fronts."""
-        return math.inf
-
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return 0: adding a constant to u changes nothing else."""
-        return torch.zeros_like(mean)
 
 
 PROBLEM = Problem(
