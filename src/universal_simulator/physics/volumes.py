@@ -179,10 +179,10 @@ def _solve(system: System, q: Tensor, times: np.ndarray, grid: Grid, finer: int)
 
 def _forecast(system: System, u: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
     coarse = grid.resized((setting.points,) * grid.dimensions)
-    q, frames = _means(system.load(u), coarse.shape), []
+    q, frames = means_of(system.load(u), coarse.shape), []
     for _ in range(clock.frames):
         q, _ = advance(system, q, coarse, clock.interval, setting.courant)
-        frames.append(_lines(system.primitive(q), coarse, system.primitives, grid))
+        frames.append(on_lines(system.primitive(q), coarse, system.primitives, grid))
     return torch.stack([system.store(system.conserved(w)) for w in frames], 1)
 
 
@@ -311,7 +311,7 @@ def _within(q: Tensor, means: Tensor, grid: Grid) -> float:
     return float((grid.rms(q - stairs) / torch.maximum(whole, rounding).clamp(min=1e-30)).max())
 
 
-def _means(u: Tensor, shape: tuple[int, ...]) -> Tensor:
+def means_of(u: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the means of the steps that u is, over the cells of another grid of the same domain."""
     for i, points in enumerate(shape):
         dim = i - len(shape)
@@ -321,7 +321,7 @@ def _means(u: Tensor, shape: tuple[int, ...]) -> Tensor:
     return u
 
 
-def _lines(w: Tensor, coarse: Grid, channels: Sequence[Channel], grid: Grid) -> Tensor:
+def on_lines(w: Tensor, coarse: Grid, channels: Sequence[Channel], grid: Grid) -> Tensor:
     """Return w at another grid's centres, on straight lines between its own."""
     for i, (own, axis) in enumerate(zip(coarse.axes, grid.axes, strict=True)):
         dim = i - grid.dimensions
