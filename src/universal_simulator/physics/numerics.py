@@ -51,6 +51,29 @@ class Law(Protocol):
         ...
 
 
+class Advecting:
+    """What all laws have in common in which a field carries itself along, ``u_t + (u²/2)_x = L u``; ``L`` is theirs."""
+
+    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
+        """Return the spectrum of ``-(u²/2)_x``; aliasing is the caller's concern."""
+        u = torch.fft.irfft(u_hat)
+        return torch.fft.rfft(u.square()) * (-0.5j * k)
+
+    def tangent(
+        self,
+        u_hat: Complex[Tensor, "... mode"],
+        change: Complex[Tensor, "... mode"],
+        k: Float[Tensor, " mode"],
+    ) -> Complex[Tensor, "... mode"]:
+        """Return the derivative of ``nonlinear`` along ``change``: the spectrum of ``-(u δu)_x``."""
+        u, along = torch.fft.irfft(u_hat), torch.fft.irfft(change)
+        return torch.fft.rfft(2 * u * along) * (-0.5j * k)
+
+    def drift(self, mean: Tensor) -> Tensor:
+        """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
+        return mean
+
+
 class Linear:
     """What all linear laws have in common; ``L`` is theirs."""
 

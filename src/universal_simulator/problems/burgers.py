@@ -7,20 +7,20 @@ The factor π is PDEBench's (Takamoto et al. 2022, arXiv 2210.07182, appendix D.
 import math
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.symmetries import Galilean, Reflection, Translation
 from universal_simulator.physics.initial_conditions import SINES
+from universal_simulator.physics.numerics import Advecting
 from universal_simulator.physics.spectral import PDEBENCH_TIMES, SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
 
 @dataclass(frozen=True)
-class Burgers:
+class Burgers(Advecting):
     """Nonlinear advection against diffusion; sharp fronts of width about ``2 D / jump``."""
 
     viscosity: float | Float[Tensor, "sample 1"]
@@ -40,28 +40,9 @@ class Burgers:
         """Return the symbol of the stiff linear part, ``-D k²``."""
         return -self.diffusivity * k.square()
 
-    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
-        """Return the spectrum of ``-(u²/2)_x``; aliasing is the caller's concern."""
-        u = torch.fft.irfft(u_hat)
-        return torch.fft.rfft(u.square()) * (-0.5j * k)
-
-    def tangent(
-        self,
-        u_hat: Complex[Tensor, "... mode"],
-        change: Complex[Tensor, "... mode"],
-        k: Float[Tensor, " mode"],
-    ) -> Complex[Tensor, "... mode"]:
-        """Return the derivative of ``nonlinear`` along ``change``: the spectrum of ``-(u δu)_x``."""
-        u, along = torch.fft.irfft(u_hat), torch.fft.irfft(change)
-        return torch.fft.rfft(2 * u * along) * (-0.5j * k)
-
     def front_width(self, jump: float) -> float:
         """Return the width w of the steady front ``-jump/2 · tanh(x/w)``: ``4 D/jump``."""
         return float(4 * self.diffusivity / jump) if jump > 0 else math.inf
-
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
-        return mean
 
 
 PROBLEM = Problem(

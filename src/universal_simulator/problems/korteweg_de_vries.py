@@ -24,7 +24,7 @@ from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.symmetries import Galilean, Translation
 from universal_simulator.physics.initial_conditions import random_waves
-from universal_simulator.physics.numerics import Family
+from universal_simulator.physics.numerics import Advecting, Family
 from universal_simulator.physics.spectral import SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
@@ -35,7 +35,7 @@ PULSES = 4
 
 
 @dataclass(frozen=True)
-class KortewegDeVries:
+class KortewegDeVries(Advecting):
     """Nonlinear advection against dispersion."""
 
     dispersion: float | Float[Tensor, "sample 1"]
@@ -49,19 +49,6 @@ class KortewegDeVries:
     def linear(self, k: Float[Tensor, " mode"]) -> Complex[Tensor, "*sample mode"]:
         """Return the symbol ``i δ² k³``."""
         return 1j * self.dispersion**2 * k**3
-
-    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
-        """Return the spectrum of ``-(u²/2)_x``; aliasing is the caller's concern."""
-        return torch.fft.rfft(torch.fft.irfft(u_hat).square()) * (-0.5j * k)
-
-    def tangent(
-        self,
-        u_hat: Complex[Tensor, "... mode"],
-        change: Complex[Tensor, "... mode"],
-        k: Float[Tensor, " mode"],
-    ) -> Complex[Tensor, "... mode"]:
-        """Return the derivative of ``nonlinear`` along ``change``: the spectrum of ``-(u δu)_x``."""
-        return torch.fft.rfft(torch.fft.irfft(u_hat) * torch.fft.irfft(change)) * (-1j * k)
 
     def front_width(self, jump: float) -> float:
         """Return two thirds of the width of a soliton twice as high as the jump."""
@@ -79,10 +66,6 @@ class KortewegDeVries:
     def width(self, height: float) -> float:
         """Return the width w of a soliton of this height."""
         return 2 * float(self.dispersion) * math.sqrt(3 / height)
-
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
-        return mean
 
 
 def soliton(x: Float[Tensor, " space"], height: float, dispersion: float, place: float) -> Float[Tensor, " space"]:

@@ -19,15 +19,14 @@ precision, since errors grow e-fold in ten time units or so.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.symmetries import Galilean, Reflection, Translation
 from universal_simulator.physics.initial_conditions import random_waves
-from universal_simulator.physics.numerics import Family
+from universal_simulator.physics.numerics import Advecting, Family
 from universal_simulator.physics.spectral import SpectralRate, SpectralSolver
 from universal_simulator.problems.problem import Problem
 
@@ -39,7 +38,7 @@ MODES, STRENGTH = 10, 0.02
 
 
 @dataclass(frozen=True)
-class KuramotoSivashinsky:
+class KuramotoSivashinsky(Advecting):
     """Long waves grow, short ones decay, and nonlinear advection hands on from the ones to the others."""
 
     length: float | Float[Tensor, "sample 1"]
@@ -55,19 +54,6 @@ class KuramotoSivashinsky:
         squared = (k / self.length).square()
         return squared - squared.square()
 
-    def nonlinear(self, u_hat: Complex[Tensor, "... mode"], k: Float[Tensor, " mode"]) -> Complex[Tensor, "... mode"]:
-        """Return the spectrum of ``-(u²/2)_x``; aliasing is the caller's concern."""
-        return torch.fft.rfft(torch.fft.irfft(u_hat).square()) * (-0.5j * k)
-
-    def tangent(
-        self,
-        u_hat: Complex[Tensor, "... mode"],
-        change: Complex[Tensor, "... mode"],
-        k: Float[Tensor, " mode"],
-    ) -> Complex[Tensor, "... mode"]:
-        """Return the derivative of ``nonlinear`` along ``change``: the spectrum of ``-(u δu)_x``."""
-        return torch.fft.rfft(torch.fft.irfft(u_hat) * torch.fft.irfft(change)) * (-1j * k)
-
     def front_width(self, jump: float) -> float:
         """Return that of the thinnest structures, ``WIDTH/L``, at most the domain."""
         return min(WIDTH / float(self.length), 1.0)
@@ -80,10 +66,6 @@ class KuramotoSivashinsky:
     def longest_step(self, jump: float) -> float:
         """Return ``STEP``."""
         return STEP
-
-    def drift(self, mean: Tensor) -> Tensor:
-        """Return the speed of the frame in which the mean vanishes: ``u = m + v(x - m t, t)`` (Galilean symmetry)."""
-        return mean
 
 
 def _waves(grid: Grid, seed: int, index: int) -> Float[Tensor, "1 space"]:
