@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from universal_simulator.configuration import Parameters
+from universal_simulator.problems import names
 from universal_simulator.shell.configuration_loader import fingerprint, nest, overlay
+from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -125,3 +128,18 @@ def test_runs_are_recorded_beside_the_data_unless_the_environment_names_a_server
 
 def test_dotted_keys_nest_and_the_later_wins():
     assert nest({"a.b": 1, "a.c": 2, "a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+@pytest.mark.parametrize(
+    ("problem", "experiment"), [("shallow_water", "shallow_water"), ("heat", "golden"), (None, "golden")]
+)
+def test_a_problem_alone_stands_for_the_experiment_of_its_name(loader, problem, experiment):
+    made = loader({"problem": problem} if problem else {})
+    assert made.names == [experiment]
+    assert made["parameters"]["problem"] == (problem or "burgers")
+    assert loader({"experiment": "diffusion_reaction", "problem": "shallow_water"}).names == ["diffusion_reaction"]
+
+
+@pytest.mark.parametrize("problem", [name for name in names() if name != "data_only"])
+def test_the_usual_parameters_fit_every_problem_that_has_a_solver(loader, problem):
+    refuse_misfit(Parameters.model_validate(loader({"problem": problem})["parameters"]))

@@ -99,11 +99,16 @@ class ExperimentLoader(OmegaConfigLoader):
         if isinstance(names, dict):  # a section with that name, not names of experiments
             given["experiment"], names = names, None
         names = names if isinstance(names, list | tuple | None) else str(names).split(",")
-        self.names = [str(name).strip() for name in names or [DEFAULT_EXPERIMENT]]
         patterns = {"defaults": ["parameters*", "parameters*/**", "**/parameters*"], "mlflow": ["mlflow*"]}
         super().__init__(
             conf_source, env, nest(given), config_patterns=patterns, merge_strategy={"defaults": "soft"}, **options
         )
+        self.names = [str(name).strip() for name in names or [self._usual_experiment()]]
+
+    def _usual_experiment(self) -> str:
+        """Return the one that has a problem's name, which fits its grid; else the one that others are compared with."""
+        problem = str((self.runtime_params or {}).get("problem"))
+        return problem if problem in self._files() else DEFAULT_EXPERIMENT
 
     def __getitem__(self, key: str) -> Tree:
         """Load one kind of configuration; ``parameters`` come merged and validated."""
