@@ -1,0 +1,70 @@
+"""What the periodic problems cost to solve, and how far their solutions are from finer ones: docs/data.md's table.
+
+python -m benchmarks.families
+"""
+
+import time
+
+import torch
+from torch import Tensor
+
+from universal_simulator.fields.grid import Grid
+from universal_simulator.physics import plane, solver
+from universal_simulator.physics.spectral import SpectralSolver
+from universal_simulator.problems import find
+from universal_simulator.problems.problem import Problem
+
+FINE: dict[tuple[str, str | None, tuple[float, ...]], solver.Plan | plane.Plan] = {
+    ("reaction_diffusion", "levelled", (0.005, 10.0)): solver.Plan(2048, 683, 32),
+    ("reaction_diffusion", "spreading", (0.005, 10.0)): solver.Plan(2048, 683, 32),
+    ("korteweg_de_vries", "waves", (0.01,)): solver.Plan(768, 257, 128),
+    ("korteweg_de_vries", "solitons", (0.01,)): solver.Plan(768, 257, 96),
+    ("kuramoto_sivashinsky", None, (64.0,)): solver.Plan(384, 129, 24),
+    ("navier_stokes", None, (0.002, 0.0)): plane.Plan(128, 4),
+    ("navier_stokes", None, (0.002, 0.5)): plane.Plan(128, 4),
+}
+TOGETHER, COMPARED = 16, 2
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    """Return the error relative to b, of the worst sample."""
+    rest, size = ((u.square().flatten(1).mean(1)).sqrt() for u in (a - b, b))
+    return float((rest / size).max())
+
+
+def finer(
+    problem: Problem, parameters: tuple[float, ...], family: str | None, fixed: solver.Plan | plane.Plan
+) -> Tensor:
+    """Return solutions in double precision, of a resolution set by hand."""
+
+    def initial(grid: Grid) -> Tensor:
+        return problem.family(family).batch(grid, 0, range(COMPARED))
+
+    if isinstance(problem.solver, SpectralSolver):
+        law, line = problem.solver.law(*parameters), problem.grid
+        assert isinstance(fixed, solver.Plan)
+        return solver.solve(
+            law, lambda x: initial(line.resized((len(x),)))[:, 0], problem.times, line.shape[0], torch.float64, fixed
+        ).values
+    return problem.solver.solve(parameters, initial, problem.times, problem.grid, torch.float64, fixed).values
+
+
+def row(name: str, family: str | None, parameters: tuple[float, ...], fixed: solver.Plan | plane.Plan) -> str:
+    """Return a line of the table."""
+    problem, begun = find(name), time.process_time()
+    found = problem.solver.solve(
+        parameters, lambda grid: problem.family(family).batch(grid, 0, range(TOGETHER)), problem.times, problem.grid
+    )
+    seconds, values = (time.process_time() - begun) / TOGETHER, found.values[:COMPARED].double()
+    exact = finer(problem, parameters, family, fixed)
+    cells = (
+        f"`{name}` {family or ''}", ", ".join(map(str, parameters)), found.grid, found.steps, f"{found.discarded:.1e}",
+        f"{relative(values, exact):.1e}", f"{relative(values[:, -1], exact[:, -1]):.1e}", f"{seconds:.2f}",
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for (name, family, parameters), fixed in FINE.items():
+        print(row(name, family, parameters, fixed), flush=True)  # noqa: T201
