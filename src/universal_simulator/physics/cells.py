@@ -21,7 +21,7 @@ def means_of(u: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the means of the steps that u is, over the cells of another grid of the same domain."""
     for i, points in enumerate(shape):
         dim = i - len(shape)
-        edges, own = torch.linspace(0, 1, points + 1).double(), torch.linspace(0, 1, u.shape[dim] + 1).double()
+        edges, own = (torch.arange(n + 1, dtype=torch.float64) / n for n in (points, u.shape[dim]))
         shared = torch.minimum(edges[1:, None], own[1:]) - torch.maximum(edges[:-1, None], own[:-1])
         u = _along(shared.clamp(min=0) * points, u, dim)
     return u
