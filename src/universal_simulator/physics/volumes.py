@@ -29,6 +29,7 @@ from torch import Tensor
 
 from universal_simulator.fields.boundaries import extend
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.physics.cells import averaged, means_of, on_lines
 from universal_simulator.physics.numerics import Clock, Coarse, Initial, Solution
 from universal_simulator.support.errors import InputError
 
@@ -251,14 +252,6 @@ def limited(w: Tensor, grid: Grid, channels: Sequence[Channel], axis: int) -> Te
     return torch.where(both > 0, 2 * both / (a + b), 0)
 
 
-def averaged(u: Tensor, grid: Grid, finer: int) -> Tensor:
-    """Return the means over ``finer`` cells along each axis."""
-    for axis, points in enumerate(grid.shape):
-        dim = axis - grid.dimensions
-        u = u.unflatten(dim, (points, finer)).mean(dim)
-    return u
-
-
 def _faces(half: Tensor, rise: Tensor, grid: Grid, channels: Sequence[Channel], axis: int) -> tuple[Tensor, Tensor]:
     """Return the states before and after each face, those on the sides included."""
     dim = axis - grid.dimensions
@@ -309,29 +302,3 @@ def _within(q: Tensor, means: Tensor, grid: Grid) -> float:
         stairs = stairs.repeat_interleave(finer, dim)
     whole, rounding = grid.rms(q - grid.wide(grid.mean(q))), 1e-3 * grid.rms(q)
     return float((grid.rms(q - stairs) / torch.maximum(whole, rounding).clamp(min=1e-30)).max())
-
-
-def means_of(u: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return the means of the steps that u is, over the cells of another grid of the same domain."""
-    for i, points in enumerate(shape):
-        dim = i - len(shape)
-        edges, own = torch.linspace(0, 1, points + 1).double(), torch.linspace(0, 1, u.shape[dim] + 1).double()
-        shared = torch.minimum(edges[1:, None], own[1:]) - torch.maximum(edges[:-1, None], own[:-1])
-        u = _along(shared.clamp(min=0) * points, u, dim)
-    return u
-
-
-def on_lines(w: Tensor, coarse: Grid, channels: Sequence[Channel], grid: Grid) -> Tensor:
-    """Return w at another grid's centres, on straight lines between its own."""
-    for i, (own, axis) in enumerate(zip(coarse.axes, grid.axes, strict=True)):
-        dim = i - grid.dimensions
-        places = (axis.centres() - own.lower) / own.length * own.points + 0.5
-        table = (1 - (places[:, None] - torch.arange(own.points + 2)).abs()).clamp(min=0)
-        w = _along(table, extend(w, coarse, channels, i, 1), dim)
-        coarse = Grid(axes=(*coarse.axes[:i], axis, *coarse.axes[i + 1 :]))
-    return w
-
-
-def _along(table: Tensor, u: Tensor, dim: int) -> Tensor:
-    """Multiply one of the last axes by a matrix."""
-    return (u.movedim(dim, -1) @ table.to(u).mT).movedim(-1, dim)
