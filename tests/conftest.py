@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests' tensor
 import jaxtyping
 import pytest
 
-MOST_CHECKED = 5_000
+MOST_CHECKED = 2_000
 """Calls of each test whose annotations are checked; a training repeats the same ones a hundred thousand times."""
 
 

@@ -159,7 +159,7 @@ test_solve.provide(Path({path!r}), {samples}, chunk=16)
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_after_kill_9_at_any_moment_the_rest_is_solved_and_nothing_twice(tmp_path, kills):
     """The result is that of an undisturbed run, bit by bit, and finished chunks are kept."""
     samples = 1024

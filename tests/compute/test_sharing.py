@@ -8,7 +8,7 @@ from together import KINDS, agreed, diverged, in_processes, mapped, refused, sol
 from universal_simulator.compute.sharing import Share
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])])
 def test_two_processes_have_the_losses_gradients_and_weights_of_one(kind, tmp_path):
     alone, both = trained(kind), in_processes(2, trained, tmp_path, kind)
     assert alone["curve"].shape == (2, 3)

@@ -95,7 +95,7 @@ def test_an_evaluation_is_estimated_with_all_its_nodes(parameters, monkeypatch):
     monkeypatch.setattr(estimate, "_reconstruction", lambda *_: 1e-3)
     invented = estimate._invented(parameters)
     trained = estimate._untrained(parameters, invented, estimate.measure(invented, 2))
-    tested, kept, outside = 8 * 3, 2, 3 * 2  # three protocols; what training held, another parameter, another amplitude
+    tested, kept, outside = 8 * 3, 1, 3 * 2  # three protocols; what training held, another parameter, another amplitude
     found = estimate._evaluation(parameters, invented, trained, searching=True)
     assert found == pytest.approx(tested + kept + outside + 1.0)
 

@@ -50,7 +50,9 @@ def test_the_exact_riemann_solution_conserves(number):
     np.testing.assert_allclose(np.trapezoid(q, s), 60 * (q[:, 0] + q[:, -1]) + f[:, 0] - f[:, -1], rtol=2e-5, atol=2e-3)
 
 
-@pytest.mark.parametrize("number", TORO)
+@pytest.mark.parametrize(
+    "number", [pytest.param(one, marks=[pytest.mark.long] if one in (3, 4, 5) else []) for one in TORO]
+)
 def test_toros_riemann_problems_are_approached_in_the_mean(number):
     left, right, place, end = TORO[number]
     errors = []

@@ -80,6 +80,7 @@ def test_by_rule_solutions_are_accurate_as_long_as_chaos_lets_them():
     assert by_rule.grid == 192, "as the thinnest structures need"
 
 
+@pytest.mark.long  # compiles
 def test_kuramoto_sivashinsky_agrees_with_exponax():
     """Theirs is in X: U(X) = L u(X/L)."""
     exponax = pytest.importorskip("exponax")

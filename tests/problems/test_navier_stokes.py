@@ -91,6 +91,7 @@ def test_by_rule_solutions_are_accurate():
     assert relative(by_rule, solve(start, times=times, fixed=Plan(96, 6))) < 1e-3
 
 
+@pytest.mark.long  # compiles
 def test_the_flow_agrees_with_exponax():
     exponax = pytest.importorskip("exponax")
     import jax

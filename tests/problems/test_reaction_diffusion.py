@@ -97,6 +97,7 @@ def test_by_rule_solutions_are_accurate_and_stay_between_0_and_1(family, paramet
     assert by_rule.max() < 1 + 1e-6
 
 
+@pytest.mark.long  # compiles
 def test_fisher_kpp_agrees_with_exponax():
     exponax = pytest.importorskip("exponax")
     import jax

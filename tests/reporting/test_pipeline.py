@@ -25,7 +25,7 @@ GATE = {"name": "error", "experiments": ["sota_v1"], "metric": "rollout/determin
 def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_path):
     tables = {name: CSVDataset(filepath=str(tmp_path / name), save_args={"index": False})
               for name in ("trajectory_scores", "error_growth", "calibration", "gates")}  # fmt: skip
-    times, grid, fields = fronts(2, 20, 128)
+    times, grid, fields = fronts(1, 20, 128)
     kept = arrays(FRONTS, grid, times, fields, made_up(fields, grid))
     given = {
         "parameters": results.parameters,
