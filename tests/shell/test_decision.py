@@ -137,39 +137,41 @@ def test_the_notebook_uses_the_champion_or_else_what_came_with_the_project(folde
     }
 
 
-class TestSeeing:
-    pytestmark = needs_browser
+@needs_browser[0]
+@needs_browser[1]
+def test_kedro_viz_shows_stages_and_previews_of_metrics_figures_and_losses(folder, tmp_path):
+    kedro_viz = (sys.executable, "-m", "kedro", "viz", "run", "--no-browser", "--port", "{port}")
+    shown = {"UNIVERSAL_SIMULATOR_DATA": str(folder)}
+    with serving(*kedro_viz, ready="/api/main", **shown) as address:
+        main = requests.get(f"{address}/api/main", timeout=60).json()
+        assert main["layers"][0] == "raw"
+        assert main["layers"][-1] == "reporting"
+        assert set(STAGES) <= main["modular_pipelines"].keys()
+        ids = {node["name"]: node["id"] for node in main["nodes"] if node["type"] == "data"}
+        stages = [f">{stage}<" for stage in (*STAGES, "data_engineering", "evaluation", "reporting")]
+        opened(tmp_path, f"{address}/?pid=full", *stages)
+        look = f"{address}/?pid=full&sid="
+        opened(tmp_path, look + ids["scores"], ">boundary_violation<", ">deterministic<", ">rollout<")
+        opened(tmp_path, look + ids["gates"], ">requirement<", ">margin<")
+        opened(tmp_path, look + ids["figures"], "data:image/png;base64,iVBOR")
+        opened(tmp_path, look + ids["operator_history"], "js-plotly-plot", "optimiser step")
 
-    def test_kedro_viz_shows_stages_and_previews_of_metrics_figures_and_losses(self, folder, tmp_path):
-        kedro_viz = (sys.executable, "-m", "kedro", "viz", "run", "--no-browser", "--port", "{port}")
-        shown = {"UNIVERSAL_SIMULATOR_DATA": str(folder)}
-        with serving(*kedro_viz, ready="/api/main", **shown) as address:
-            main = requests.get(f"{address}/api/main", timeout=60).json()
-            assert main["layers"][0] == "raw"
-            assert main["layers"][-1] == "reporting"
-            assert set(STAGES) <= main["modular_pipelines"].keys()
-            ids = {node["name"]: node["id"] for node in main["nodes"] if node["type"] == "data"}
-            stages = [f">{stage}<" for stage in (*STAGES, "data_engineering", "evaluation", "reporting")]
-            opened(tmp_path, f"{address}/?pid=full", *stages)
-            look = f"{address}/?pid=full&sid="
-            opened(tmp_path, look + ids["scores"], ">boundary_violation<", ">deterministic<", ">rollout<")
-            opened(tmp_path, look + ids["gates"], ">requirement<", ">margin<")
-            opened(tmp_path, look + ids["figures"], "data:image/png;base64,iVBOR")
-            opened(tmp_path, look + ids["operator_history"], "js-plotly-plot", "optimiser step")
 
-    def test_mlflow_shows_descriptions_grouped_metrics_figures_and_runs_beside_each_other(self, folder, tmp_path):
-        from mlflow import MlflowClient
+@needs_browser[0]
+@needs_browser[1]
+def test_mlflow_shows_descriptions_grouped_metrics_figures_and_runs_beside_each_other(folder, tmp_path):
+    from mlflow import MlflowClient
 
-        store = f"sqlite:///{folder}/mlflow/mlflow.db"
-        runs = MlflowClient(store).search_runs(["1"], "tags.pipelines = 'full'")
-        chosen = next(run for run in runs if run.data.tags["experiment"] == "sota_v2").info.run_id
-        mlflow_ui = ("mlflow", "ui", "--workers", "1", "--port", "{port}", "--backend-store-uri", store)
-        with serving(*mlflow_ui, ready="/health") as address:
-            page = f"{address}/#/experiments/1/runs/{chosen}"
-            opened(tmp_path, page, "as sota_v1, twice as deep: does depth help?", "conservation_gap", "targets met.")
-            groups = ("rollout/deterministic", "rollout/ensemble", "operator", "time")
-            opened(tmp_path, f"{page}/model-metrics", *groups)
-            opened(tmp_path, f"{page}/artifacts/figures", "growth-rollout.png")
-            beside = "[" + ",".join(f'"{run.info.run_id}"' for run in runs) + "]"
-            compared = f'{address}/#/compare-runs?runs={beside}&experiments=["1"]'
-            opened(tmp_path, compared, *EXPERIMENTS, "operator.network.hidden_width")
+    store = f"sqlite:///{folder}/mlflow/mlflow.db"
+    runs = MlflowClient(store).search_runs(["1"], "tags.pipelines = 'full'")
+    chosen = next(run for run in runs if run.data.tags["experiment"] == "sota_v2").info.run_id
+    mlflow_ui = ("mlflow", "ui", "--workers", "1", "--port", "{port}", "--backend-store-uri", store)
+    with serving(*mlflow_ui, ready="/health") as address:
+        page = f"{address}/#/experiments/1/runs/{chosen}"
+        opened(tmp_path, page, "as sota_v1, twice as deep: does depth help?", "conservation_gap", "targets met.")
+        groups = ("rollout/deterministic", "rollout/ensemble", "operator", "time")
+        opened(tmp_path, f"{page}/model-metrics", *groups)
+        opened(tmp_path, f"{page}/artifacts/figures", "growth-rollout.png")
+        beside = "[" + ",".join(f'"{run.info.run_id}"' for run in runs) + "]"
+        compared = f'{address}/#/compare-runs?runs={beside}&experiments=["1"]'
+        opened(tmp_path, compared, *EXPERIMENTS, "operator.network.hidden_width")

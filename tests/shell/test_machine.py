@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from toys import run_toy
+
 pytestmark = pytest.mark.slow
 
 
