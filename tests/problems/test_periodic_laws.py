@@ -69,3 +69,14 @@ def test_every_symmetry_takes_a_solution_to_the_solution_of_the_moved_start(name
         inside = facts.frame.enter(carried, facts.frame.mean(carried[:, 0], LINE), t, LINE)
         assert relative(inside, straight) < 1e-7
         assert (facts.frame.mean(carried[:, 0], LINE) - mean).abs().max() < 1e-6
+
+
+@each
+def test_files_are_told_apart_by_how_their_law_was_resolved(name, constants, monkeypatch):
+    solver = find(name).solver
+    law, told = type(solver.law(*constants)), {solver.identity(constants)}
+    for what, changed in {"coarsest": 77, "longest_step": lambda *_: 0.5, "front_width": lambda *_: 0.25}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(law, what, changed)
+            told.add(solver.identity(constants))
+    assert len(told) == 4

@@ -11,6 +11,7 @@ from universal_simulator.emulation.emulator import decoded, deterministic
 from universal_simulator.fields.grid import Grid
 from universal_simulator.problems import find
 from universal_simulator.serving import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning, request
+from universal_simulator.serving import emulator as module
 from universal_simulator.support.errors import InputError
 
 
@@ -176,3 +177,19 @@ def test_a_forecast_that_leaves_all_bounds_is_counted_aloud(emulator, u0, monkey
     monkeypatch.setattr(Emulator, "_forecast", lost)
     with pytest.warns(DivergedWarning, match="1 of 3 forecasts left all bounds"):
         emulator.rollout(u0, 0.05, [0.02])
+
+
+@pytest.mark.parametrize(("small", "threads"), [(3, {1}), (2, {None})])
+def test_only_small_pieces_are_each_left_to_one_core(emulator, u0, monkeypatch, small, threads):
+    """Three fields, where so many states count as small."""
+    seen = set()
+
+    def noted(work, threads=None):
+        seen.add(threads)
+        return work()
+
+    monkeypatch.setattr(module, "SMALL", small * emulator.parts.codec.grid.size)
+    plain = emulator.rollout(u0, 0.05, [0.02])
+    monkeypatch.setattr(module, "apart", noted)
+    assert np.allclose(emulator.rollout(u0, 0.05, [0.02]), plain, atol=1e-6)
+    assert seen == threads

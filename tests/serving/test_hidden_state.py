@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from universal_simulator.serving import Emulator
+from universal_simulator.serving import emulator as module
 from universal_simulator.support.errors import InputError
 
 
@@ -196,6 +197,7 @@ def test_the_number_of_threads_changes_nothing_and_is_left_alone(emulator, expec
 
 def test_few_states_are_computed_on_one_core_whatever_the_default(emulator, expected, monkeypatch):
     counts, forecast = [], Emulator._forecast
+    monkeypatch.setattr(module, "SMALL", 10 * emulator.parts.codec.grid.size)
     monkeypatch.setattr(Emulator, "_forecast", lambda *told: counts.append(torch.get_num_threads()) or forecast(*told))
     with threads(2):
         forecasts(emulator, expected[0])

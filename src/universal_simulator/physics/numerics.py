@@ -12,9 +12,8 @@ from torch import Tensor
 from universal_simulator.fields.grid import Grid
 
 
-@runtime_checkable
-class Law(Protocol):
-    """``u_t = L u + N(u)`` with its constants; one number each for all fields, or one for each (``(sample, 1)``)."""
+class Equation(Protocol):
+    """An equation with its constants; hashable, so that what is made of it once is kept."""
 
     @property
     def identity(self) -> str:
@@ -22,8 +21,13 @@ class Law(Protocol):
         ...
 
     def __hash__(self) -> int:
-        """Return the same for equal laws."""
+        """Return the same for equal ones."""
         ...
+
+
+@runtime_checkable
+class Law(Equation, Protocol):
+    """``u_t = L u + N(u)`` with its constants; one number each for all fields, or one for each (``(sample, 1)``)."""
 
     def linear(self, k: Float[Tensor, " mode"]) -> Tensor:
         """Return the symbol of L, real or complex."""
@@ -172,3 +176,16 @@ def at_least(wanted: float, least: int) -> int:
             return 3 * size // 2
         size *= 2
     return size
+
+
+def set_by_set(
+    forecast: Callable[[Sequence[float], Tensor], Tensor],
+    u: Float[Tensor, "sample channel *space"],
+    parameters: Float[Tensor, "sample parameter"],
+) -> Float[Tensor, "sample time channel *space"]:
+    """Return forecasts of all samples, those of one set of parameters together: ``forecast(set, its samples)``."""
+    if not parameters.shape[1]:
+        return forecast((), u)
+    sets, which = parameters.unique(dim=0, return_inverse=True)
+    found = [forecast(row, u[which == i]) for i, row in enumerate(sets.tolist())]
+    return torch.cat(found)[torch.argsort(torch.argsort(which, stable=True))]

@@ -21,7 +21,7 @@ from torch import Tensor
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.spectral import resized
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Solution, at_least
+from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least, set_by_set
 from universal_simulator.support.errors import InputError
 
 REACH = 2.5
@@ -34,17 +34,8 @@ VORTICITY = (Channel(name="w"),)
 
 
 @runtime_checkable
-class Flow(Protocol):
+class Flow(Equation, Protocol):
     """Viscosity and force; one number each for all fields, or one for each (``(sample, 1, 1)``)."""
-
-    @property
-    def identity(self) -> str:
-        """Return the equation in one line, constants included; equal strings mean equal solutions."""
-        ...
-
-    def __hash__(self) -> int:
-        """Return the same for equal flows."""
-        ...
 
     @property
     def viscosity(self) -> float | Tensor:
@@ -157,14 +148,17 @@ class FlowSolver:
     @torch.inference_mode()
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u``, its samples of one set of parameters after the other; nothing is refused."""
-        frames, n = u.new_empty(len(u), clock.frames, *u.shape[1:]), setting.points
-        for row in parameters.unique(dim=0):
-            mine, flow = (parameters == row).all(1), self.flow(*row.tolist())
-            w_hat = torch.fft.rfft2(resized(u[mine], grid, VORTICITY, (n, n))[:, 0]) * _kept(n).to(u)
-            for i in range(clock.frames):
+        n = setting.points
+
+        def forecast(constants: Sequence[float], w: Tensor) -> Tensor:
+            flow, frames = self.flow(*constants), []
+            w_hat = torch.fft.rfft2(resized(w, grid, VORTICITY, (n, n))[:, 0]) * _kept(n).to(w)
+            for _ in range(clock.frames):
                 w_hat = advance(flow, w_hat, Plan(n, steps(w_hat, n, clock.interval, setting.courant)), clock.interval)
-                frames[mine, i] = resized(torch.fft.irfft2(w_hat, s=(n, n))[:, None], grid, VORTICITY, _plane(grid))
-        return frames
+                frames.append(resized(torch.fft.irfft2(w_hat, s=(n, n))[:, None], grid, VORTICITY, _plane(grid)))
+            return torch.stack(frames, 1)
+
+        return set_by_set(forecast, u, parameters)
 
 
 def points(flow: Flow, w: Tensor) -> int:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Solution, at_least
+from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least
 from universal_simulator.physics.walls import from_waves, laplacian, to_waves
 from universal_simulator.support.errors import InputError
 
@@ -46,17 +46,8 @@ VERSION = 1
 
 
 @runtime_checkable
-class Reaction(Protocol):
+class Reaction(Equation, Protocol):
     """``u_t = D Δu + R(u)`` with its constants; hashable, no flux through any wall."""
-
-    @property
-    def identity(self) -> str:
-        """Return the equation in one line, constants included; equal strings mean equal solutions."""
-        ...
-
-    def __hash__(self) -> int:
-        """Return the same for equal laws."""
-        ...
 
     @property
     def diffusivities(self) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import wave_numbers
 from universal_simulator.physics import solver
 from universal_simulator.physics.coarse import solve_coarsely
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Law, Solution
+from universal_simulator.physics.numerics import Clock, Coarse, Initial, Law, Paced, Solution, set_by_set
 
 PDEBENCH_TIMES = np.arange(201) * 0.01
 """Two time units, a snapshot every 0.01."""
@@ -57,8 +57,13 @@ class SpectralSolver:
     """Whether to compute in double precision, whatever is asked for: where errors of rounding grow."""
 
     def identity(self, parameters: Sequence[float]) -> str:
-        """Return the equation in one line."""
-        return self.law(*parameters).identity
+        """Return the equation in one line; and how it is resolved, where the law says that itself."""
+        law = self.law(*parameters)
+        own = ""
+        if isinstance(law, Paced):
+            width, step = law.front_width(1.0), law.longest_step(1.0)
+            own = f", resolved to {width:.6g} and {step:.6g} for jumps of 1, on at least {law.coarsest} points"
+        return law.identity + own + (", in double precision" if self.double else "")
 
     def settings(self) -> Mapping[str, Any]:
         """Return the version and the rule of the resolution."""
@@ -83,12 +88,12 @@ class SpectralSolver:
 
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u``, all of its samples of one set of parameters after the other."""
-        frames = u.new_empty(len(u), clock.frames, *u.shape[1:])
-        for row in parameters.unique(dim=0):
-            mine = (parameters == row).all(1)
-            start = u[mine, 0].to(self._precision(u.dtype))
-            frames[mine, :, 0] = solve_coarsely(self.law(*row.tolist()), start, clock, setting).to(u.dtype)
-        return frames
+
+        def forecast(constants: Sequence[float], mine: Tensor) -> Tensor:
+            start = mine[:, 0].to(self._precision(u.dtype))
+            return solve_coarsely(self.law(*constants), start, clock, setting).to(u.dtype)[:, :, None]
+
+        return set_by_set(forecast, u, parameters)
 
     def _precision(self, dtype: torch.dtype) -> torch.dtype:
         return torch.float64 if self.double else dtype

@@ -30,7 +30,7 @@ from torch import Tensor
 from universal_simulator.fields.boundaries import extend
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.physics.cells import averaged, means_of, on_lines
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Solution
+from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, set_by_set
 from universal_simulator.support.errors import InputError
 
 COURANT = 0.85
@@ -44,17 +44,12 @@ VERSION = 1
 
 
 @runtime_checkable
-class System(Protocol):
+class System(Equation, Protocol):
     """A system of conservation laws with its constants.
 
     Its fields are known in three forms, all ``(sample, channel, *space)``: ``q``, what is conserved; ``w``, the
     primitive variables, in which slopes are limited and sides are understood; and as data store it.
     """
-
-    @property
-    def identity(self) -> str:
-        """Return the equation in one line, constants included; equal strings mean equal solutions."""
-        ...
 
     @property
     def primitives(self) -> tuple[Channel, ...]:
@@ -154,11 +149,9 @@ class VolumeSolver:
         Cell means on the way there, straight lines between cell centres on the way back. A step that is too long blows
         up; nothing is refused, what is no number stays none.
         """
-        frames = u.new_empty(len(u), clock.frames, *u.shape[1:])
-        for row in parameters.unique(dim=0) if parameters.shape[1] else parameters[:1]:
-            mine = (parameters == row).all(1)
-            frames[mine] = _forecast(self.system(*row.tolist()), u[mine], clock, grid, setting)
-        return frames
+        return set_by_set(
+            lambda constants, mine: _forecast(self.system(*constants), mine, clock, grid, setting), u, parameters
+        )
 
 
 @torch.inference_mode()

@@ -33,8 +33,8 @@ from universal_simulator.serving.request import Fields, Form, Model, Request, as
 from universal_simulator.support.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
-SMALL = 64
-"""States up to which one core takes no more time than several that wait for each other."""
+SMALL = 2**15
+"""Numbers in latent states up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
 
@@ -133,11 +133,13 @@ class Emulator:
     def answer(self, request: Request) -> Float[Tensor, "sample member time channel *space"]:
         """Return the forecast.
 
-        Pieces without chance in them are forecast side by side, each on a core of its own, which waits for no other;
-        those that draw come one after the other, so that a seed stands for the same draws.
+        Small pieces without chance in them are forecast side by side, each on a core of its own, which waits for no
+        other. Large ones have all cores, and those that draw come one after the other, so that a seed stands for the
+        same draws.
         """
-        if request.variant != "deterministic":
-            few = request.at_once * (request.members or 1) <= SMALL
+        state = self.parts.codec.grid.size * len(self.card.facts.channels)
+        few = request.at_once * (request.members or 1) * state <= SMALL
+        if request.variant != "deterministic" or not few:
             return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
         hands = torch.get_num_threads() if self.parts.device.type == "cpu" else 1
         generator = torch.Generator()  # of which nothing is drawn
