@@ -4,6 +4,7 @@ Fills a fresh local store with finished runs as ``kedro run`` records them (para
 their tables), then runs ``kedro run --pipeline=compare`` on it.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def _tables(client: MlflowClient, run: str, folder: Path, errors: np.ndarray) ->
 
 def main() -> None:
     """Print how long the store took to fill, and the comparison."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="?", type=int, default=1000)
+    runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "mlflow").mkdir()

@@ -5,7 +5,7 @@ import pytest
 
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.statistics import DEAD, ParameterStatistics, measure
+from universal_simulator.fields.statistics import DEAD, ChannelStatistics, ParameterStatistics, Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.problems import find
 
@@ -91,9 +91,10 @@ def test_what_is_out_of_range_is_named() -> None:
     """Amplitudes and parameters are each compared with what was trained on."""
     got = measure(of(waves(50), np.repeat([0.01, 0.1], 25)), 1)
     low, high = got.channels[0].minimum, got.channels[0].maximum
-    assert got.outside([(low, high)], [0.05]) == []
-    assert "amplitude" in got.outside([(low, 3 * high)], [0.05])[0]
-    assert got.outside([(0.0, 0.0)], [0.5]) == ["nu = 0.5 is outside the training data's 0.01 … 0.1"]
+    usual = got.channels[0].rms
+    assert got.outside([(low, high)], [usual], [0.05]) == []
+    assert "amplitude" in got.outside([(low, 3 * high)], [usual], [0.05])[0]
+    assert got.outside([(0.0, 0.0)], [usual], [0.5]) == ["nu = 0.5 is outside the training data's 0.01 … 0.1"]
 
 
 def test_factors_or_differences_count_as_the_parameter_says() -> None:
@@ -101,3 +102,19 @@ def test_factors_or_differences_count_as_the_parameter_says() -> None:
     shift = ParameterStatistics(parameter=Parameter(name="a", scale="linear"), minimum=-2, maximum=2)
     assert [factor.outside(value, 0.1) == "" for value in (0.0095, 0.008, 1.05, 1.2)] == [True, False, True, False]
     assert [shift.outside(value, 0.1) == "" for value in (-2.3, -2.5, 2.3, 2.5)] == [True, False, True, False]
+
+
+def test_a_field_weaker_than_those_of_training_is_told():
+    one = {"mean_average": 0, "mean_spread": 0, "rms": 1, "increment_rms": 1, "minimum": -3, "maximum": 3}
+    spread = ChannelStatistics(name="u", log_rms_average=np.log(0.5), log_rms_spread=0.1, **one)
+    alike = ChannelStatistics(name="v", log_rms_average=np.log(0.5), log_rms_spread=0.0, **one)
+    known = Statistics(
+        channels=(spread, alike), parameters=(), time_step=1, trajectories=1, snapshots=1, shape=(8,), data=""
+    )
+    inside = [(-1.0, 1.0)] * 2
+    assert known.outside(inside, [0.5 * np.exp(-0.39), 0.49], []) == []
+    assert known.outside(inside, [0.5 * np.exp(-0.41), 0.47], []) == [
+        "u: amplitude 0.332 (root mean square) is below the training data's 0.335",
+        "v: amplitude 0.47 (root mean square) is below the training data's 0.476",
+    ]
+    assert len(known.outside(inside, [0.0, 0.0], [])) == 2

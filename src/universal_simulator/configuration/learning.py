@@ -153,10 +153,10 @@ class StepTraining(Section):
 
     training: Training
     time_strides: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 5)
-    """Time steps trained on, in snapshots; the step is an input. 2 is the roll-out's, 5 that of ``pdebench``."""
+    """Time steps trained on, in snapshots; the step is an input. 2 is the rollout's, 5 that of ``pdebench``."""
     start_exponent: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Where in time training windows start, as a power of a uniform share: above 1 the eventful beginning, where most
-    of a roll-out's error arises, is seen more often."""
+    of a rollout's error arises, is seen more often."""
     unroll: Size = 1
     """Steps rolled out inside the objective."""
     spectral_loss_weight: NonNegative = 0.05

@@ -28,7 +28,7 @@ class FourierBaseline(BaselineRate):
     """The Fourier neural operator of the library ``neuraloperator``."""
 
     flux_form: bool | None = False
-    """A derivative amplifies the short waves that its layers do not hold: roll-outs of a flux blow up."""
+    """A derivative amplifies the short waves that its layers do not hold: rollouts of a flux blow up."""
     network: FourierOperator = FourierOperator()
 
 

@@ -21,7 +21,7 @@ from universal_simulator.networks.residual import ResidualNetwork
 
 DECODED_AT_ONCE = 2**16
 """Points: with the decoder's channels they fit into a core's cache; eight times as many took six times as long per
-field. Also roll-outs, of which whatever else decoding needs is a multiple in memory."""
+field. Also rollouts, of which whatever else decoding needs is a multiple in memory."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""What a state is: the periodic grid, spectral resampling and shifting, windows of trajectories, roll-out.
+"""What a field is: axes, grids and channels; symmetries, spectra and boundaries; trajectories and their windows.
 
-Axes stand in one order everywhere: sample, time, (channel,) space. The domain is the unit interval, periodic, sampled
-at cell centres ``(i + ½)/n``. A distance is in domain lengths, a time in the equation's time units.
+Axes of arrays stand in one order everywhere: sample, time, channel, space. Values are those at cell centres. What
+lengths and times mean is the problem's to say.
 """

@@ -12,6 +12,8 @@ from torch import Tensor
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.fields.trajectories import Trajectories
 
+WEAK = 4.0
+"""Standard deviations of the logarithm of its size below which a field counts as weaker than what was trained on."""
 DEAD = 1e-6
 """Root mean square, relative to that of all snapshots, below which a channel counts as dead; logarithms stop there."""
 BATCH = 256
@@ -87,21 +89,29 @@ class Statistics(BaseModel):
         return torch.tensor([one.increment_rms / one.rms / self.time_step for one in self.channels])
 
     def outside(
-        self, ranges: Sequence[tuple[float, float]], parameters: Sequence[float], margin: float = 0.05
+        self,
+        ranges: Sequence[tuple[float, float]],
+        sizes: Sequence[float],
+        parameters: Sequence[float],
+        margin: float = 0.05,
     ) -> list[str]:
         """Say in one line each how a state leaves what was trained on.
 
-        ``ranges`` are minimum and maximum of each channel; ``margin`` is relative to the training data's range.
+        ``ranges`` are minimum and maximum of each channel, ``sizes`` its root mean square in the frame of
+        ``log_rms_average``; ``margin`` is relative to the training data's range.
         """
         said = []
-        for known, (low, high) in zip(self.channels, ranges, strict=True):
+        for known, (low, high), size in zip(self.channels, ranges, sizes, strict=True):
+            of = "" if len(self.channels) == 1 else f"{known.name}: "
             slack = margin * (known.maximum - known.minimum)
             if low < known.minimum - slack or high > known.maximum + slack:
-                of = "" if len(self.channels) == 1 else f"{known.name}: "
                 said.append(
                     f"{of}amplitude {low:.3g} … {high:.3g} is outside the training data's "
                     f"{known.minimum:.3g} … {known.maximum:.3g}"
                 )
+            least = math.exp(known.log_rms_average - max(WEAK * known.log_rms_spread, margin))
+            if size < least:
+                said.append(f"{of}amplitude {size:.3g} (root mean square) is below the training data's {least:.3g}")
         lines = (one.outside(v, margin) for one, v in zip(self.parameters, parameters, strict=True))
         return said + [line for line in lines if line]
 

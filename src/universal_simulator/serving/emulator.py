@@ -164,12 +164,14 @@ class Emulator:
 
     def _outside(self, request: Request) -> list[str]:
         lowest, highest = request.u.flatten(2).aminmax(dim=2)
+        grid, frame = self.card.grid, self.card.facts.frame
+        size = grid.rms(request.u - grid.wide(frame.mean(request.u, grid)))
         said = []
         given = request.parameters
         for row in given.unique(dim=0) if given.shape[1] else given[:1]:  # of no parameters all are alike
             mine = (given == row).all(1)
             ranges = list(zip(lowest[mine].amin(0).tolist(), highest[mine].amax(0).tolist(), strict=True))
-            for line in self.statistics.outside(ranges, row.tolist()):
+            for line in self.statistics.outside(ranges, size[mine].amin(0).tolist(), row.tolist()):
                 units = "; are these the equation's units?" if "amplitude" in line else ""
                 said.append(f"{line}: the error there is unknown{units}")
         horizon = max(request.steps) * self.statistics.time_step

@@ -52,7 +52,7 @@ def ablate(
     stride: int,
     compute: Compute,
 ) -> pd.DataFrame:
-    """Return one row per change and seed: error of roll-outs, steps in the same time, validation loss, parameters."""
+    """Return one row per change and seed: error of rollouts, steps in the same time, validation loss, parameters."""
     latents[0].refuse_stale(autoencoder.fingerprint)
     judged = validation.interleave_by_parameter(ablation.trajectories)
     trials = _Trials(ablation, latents, autoencoder, choose(compute.device))

@@ -54,7 +54,7 @@ def calibrate_ensemble(
     chosen = np.linspace(0, len(validation) - 1, min(settings.trajectories, len(validation))).round().astype(int)
     task = _task(validation.subset(chosen), stride, emulator.device)
     fits: dict[str, tuple[Fit, ...]] = {}
-    with progress("calibration: roll-outs", len(kinds) * (len(settings.memories) + 1)) as advance:
+    with progress("calibration: rollouts", len(kinds) * (len(settings.memories) + 1)) as advance:
         for kind in kinds:
 
             def members(tuning: Tuning, kind: Kind = kind) -> Members:

@@ -83,7 +83,7 @@ def add_forecast(board: Scoreboard, task: Task, variant: str, fields: torch.Tens
 def keep_examples(
     emulator: Emulator, test: Trajectories, evaluation: Evaluation, ttc: TestTimeConditioning, stride: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return whole roll-outs of a few test trajectories for the report's pictures."""
+    """Return whole rollouts of a few test trajectories for the report's pictures."""
     chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
     only = evaluation.model_copy(update={"protocols": ("rollout",)})
     (task,) = make_tasks(test.subset(chosen), only, stride, emulator.device)

@@ -92,7 +92,7 @@ def cases(evaluation: Evaluation, test: Trajectories) -> Iterator[Case]:
 
 
 def solved(test: Trajectories, case: Case, count: int, stride: int, device: torch.device) -> Task:
-    """Solve fresh trajectories at the test split's times and points; pose the roll-out from their first snapshots."""
+    """Solve fresh trajectories at the test split's times and points; pose the rollout from their first snapshots."""
     problem = find(test.facts.name)
     family, solver = problem.initial_conditions, problem.solver
     assert family is not None
