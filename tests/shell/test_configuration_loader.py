@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from universal_simulator.configuration import Parameters
+from universal_simulator.configuration.layers import nest, overlay
 from universal_simulator.problems import names
-from universal_simulator.shell.configuration_loader import fingerprint, nest, overlay
+from universal_simulator.shell.configuration_loader import fingerprint
 from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 

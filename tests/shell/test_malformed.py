@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from universal_simulator.configuration import Parameters
-from universal_simulator.shell.configuration_loader import ExperimentLoader, nest
+from universal_simulator.configuration.layers import nest
+from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.refusals import parameter_paths
