@@ -3,7 +3,6 @@
 import gc
 import os
 
-gc.disable()  # nothing is garbage of what is imported until all tests are known; to look for some took a fifth of that
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests' tensors are small, the machine may be shared
 
 import jaxtyping
@@ -29,6 +28,7 @@ class FirstCalls(type(jaxtyping.config)):
         self.off = off
 
 
+gc.disable()  # nothing is garbage of what is imported until all tests are known; to look for some took a fifth of that
 jaxtyping._decorator._tb_flag = False  # else it imports jax, for shorter tracebacks
 jaxtyping.config.__dict__.pop("jaxtyping_disable")
 jaxtyping.config.__class__ = FirstCalls
