@@ -78,6 +78,7 @@ def check(layout: Layout) -> Findings:
             content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
     _tell(layout, search)
+    _check_conditions(layout)
     some = 0 if layout.checksums is None else int((layout.checksums != 0).sum())
     return Findings(
         samples=layout.samples,
@@ -88,6 +89,19 @@ def check(layout: Layout) -> Findings:
         content=f"{content:08x}",
         dead={why: tuple(samples) for why, samples in search.found.items()},
     )
+
+
+def _check_conditions(layout: Layout) -> None:
+    """Refuse what is not finite in fields that do not change; say what the file holds that is not used."""
+    for remark in layout.remarks:
+        log.warning("%s: %s", layout.path, remark)
+    if layout.conditions is None:
+        return
+    axes = ("sample", *layout.grid.names)
+    for start in range(0, layout.samples, SAMPLES_AT_ONCE):
+        values = layout.conditions[range(start, min(start + SAMPLES_AT_ONCE, layout.samples))]
+        for i, name in enumerate(layout.conditions.names):
+            refuse_unusable(layout.path, values[:, i], axes, None, start, name)
 
 
 def _tell(layout: Layout, search: dead.Search) -> None:

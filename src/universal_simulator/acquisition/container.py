@@ -149,6 +149,13 @@ def attribute(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 
     return value.ravel()
 
 
+def listed(path: Path, of: h5py.Group | h5py.Dataset, name: str) -> list[str]:
+    """Return the names that an attribute lists; none where it is missing or empty."""
+    if name not in of.attrs or not np.size(of.attrs[name]):
+        return []
+    return [str(one) for one in attribute(path, of, name, most=256) if str(one)]
+
+
 def numbers(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
     """Read an attribute's numbers, also where they were written as text."""
     values = attribute(path, of, name, most)
