@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raw_files import write_gas
+from raw_files import write_flow, write_gas
 from universal_simulator.acquisition import published
 from universal_simulator.acquisition.acquire import acquire
 from universal_simulator.acquisition.archive import FILES, Published, chosen
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
+from universal_simulator.pipelines.data_engineering import nodes
 from universal_simulator.problems import find, names
 from universal_simulator.support.errors import InputError
 
@@ -171,3 +172,32 @@ def test_a_faulty_release_is_refused_with_the_reason(tmp_path, monkeypatch, name
     assert isinstance(one, Published)
     with pytest.raises(InputError, match=rf"md5 = .* must be {one.md5}.*{reason}"):
         published.provide(tmp_path / name, data().source)
+
+
+def card(store: RawStore, given: Data) -> str:
+    """Go through the data side, and return what it says of the files."""
+    manifest = nodes.validate(store, acquire(store, given), given)
+    train, *_ = nodes.split_trajectories(store, manifest, given)
+    return nodes.describe(store.name, given, manifest, nodes.measure_statistics(train.open(), given))
+
+
+def test_the_card_of_a_published_file_says_what_is_known_of_it(tmp_path, small):
+    """A file is the archive's by its checksum: of one that only has its name nothing is claimed."""
+    store = RawStore(tmp_path / "raw", "compressible")
+    with web_server(Behaviour(small)) as address:
+        said = card(store, data(source={"address": address + "/{id}"}))
+    for told in (
+        "DOI 10.18419/darus-2986, licence CC BY 4.0",
+        "arXiv 2210.07182",
+        f"Γ = 5/3, on (-1, 1), half of the initial fields windowed: {RAND}",
+        "known of them: the pressure of one run at t = 0 is ten times the density of the next",
+    ):
+        assert told in said
+    assert "The published files" not in card(store, data(source={"kind": "local"}))
+
+
+def test_the_card_says_what_a_file_holds_that_is_not_used(tmp_path):
+    u = np.random.default_rng(0).normal(size=(8, 5, 3, 8, 8)).astype(np.float32)
+    write_flow(tmp_path / "own.h5", u, u[:, 0, :2])
+    said = card(RawStore(tmp_path, "data_only"), data(source={"kind": "local"}))
+    assert "own.h5: force does not change in time: it is checked, but no model is told of it" in said
