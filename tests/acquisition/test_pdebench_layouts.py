@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from raw_files import TIMES, write_burgers, write_flow, write_gas, write_groups
+from universal_simulator.acquisition import checks
 from universal_simulator.acquisition.checks import check
-from universal_simulator.acquisition.layout import Asked, Layout, named, read_layout
+from universal_simulator.acquisition.layout import Asked, Layout, Stored, named, read_layout
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.problems import find
@@ -342,3 +343,21 @@ def test_nothing_but_the_snapshots_asked_for_is_read(tmp_path, write, monkeypatc
     got = layout.values[np.array([[3], [17]]), np.array([1, 4])]
     np.testing.assert_array_equal(got, u[[3, 17]][:, [1, 4]])
     assert sum(read) == got.nbytes
+
+
+def test_a_check_holds_no_more_at_once_than_it_may(tmp_path, monkeypatch):
+    """Four trajectories of the published incompressible files are 12 GB; here four fit, or one."""
+    write_flow(path := tmp_path / "own.h5", u := drawn(3, FLOW, 8), drawn(2, FLOW, 8)[:, 0])
+    layout = read_layout(path, OPEN)
+    whole, held, read = check(layout), [], Stored.__getitem__
+
+    def counted(self: Stored, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        held.append(read(self, key))
+        return held[-1]
+
+    monkeypatch.setattr(Stored, "__getitem__", counted)
+    for bytes_at_once, samples in ((4 * u[0].nbytes, 4), (u[0].nbytes // 2, 1)):
+        held.clear()
+        monkeypatch.setattr(checks, "BYTES_AT_ONCE", bytes_at_once)
+        assert check(layout) == whole
+        assert {len(values) for values in held} == {samples}
