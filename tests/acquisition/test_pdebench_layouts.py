@@ -117,6 +117,14 @@ def test_a_parameter_stands_in_a_name_with_its_symbol_and_nowhere_else():
     assert said("1D_diff-sorp_NA_NA.h5", "k") == 3.5e-4, "known of the archive's file"
 
 
+def test_a_file_whose_name_says_other_sides_than_the_problem_has_is_refused(tmp_path):
+    write_gas(path := tmp_path / "1D_CFD_Rand_Eta0.01_Zeta0.01_trans.hdf5", drawn(3, LINE), LINE)
+    line = refused(lambda: read_layout(path, Asked(GAS.facts, GAS.grid, (0.01, 0.01))))
+    assert "its name says that sides are open, must be periodic; rename it" in line
+    opened = find("compressible_open")
+    assert read_layout(path, Asked(opened.facts, opened.grid, (0.01, 0.01))).grid.axes[0].sides == ("open", "open")
+
+
 def test_the_file_itself_is_believed_before_its_name(tmp_path):
     write_gas(path := tmp_path / RAND, drawn(3, LINE), LINE, eta=0.1, zeta=0.01)
     asked = Asked(GAS.facts, GAS.grid, (0.01, 0.01))

@@ -97,19 +97,22 @@ def _grid(path: Path, coordinates: list[np.ndarray], points: tuple[int, ...], as
     known = {axis.name: axis for axis in asked.grid.axes} if asked.grid else {}
     same = not known or set(known) == set(names)
     demand(path, same, f"axes = {', '.join(names)}", f"be {', '.join(known)}, as {asked.facts.name} has them")
-    axes = {}
+    axes, side = {}, _side(path)
     for name, x, count in zip(names, coordinates, points, strict=True):
         told = f"{name}-coordinate has shape {x.shape}"
         demand(path, x.shape == (count,), told, f"have one entry for each of {count} points")
-        axes[name] = axis_of(path, f"{name}-coordinate", x, known.get(name), _sides(path))
+        axes[name] = axis_of(path, f"{name}-coordinate", x, known.get(name), (side or "open", side or "open"))
+        told = f"its name says that sides are {side}"
+        demand(path, not known or side in (None, *axes[name].sides), told, f"be {axes[name].sides[0]}; rename it")
     return Grid(axes=tuple(axes[name] for name in known or names))
 
 
-def _sides(path: Path) -> tuple[Side, Side]:
-    """Return what the name of a file says of its sides; open where it says nothing."""
-    one = published(path)
-    side: Side = one.family.side if one else "periodic" if "periodic" in path.stem.split("_") else "open"
-    return side, side
+def _side(path: Path) -> Side | None:
+    """Return what the name of a file says of its sides; None where it says nothing."""
+    if one := published(path):
+        return one.family.side
+    said: dict[str, Side] = {"periodic": "periodic", "trans": "open"}
+    return next((said[word] for word in path.stem.split("_") if word in said), None)
 
 
 def _facts(path: Path, file: h5py.File, stored: tuple[str, ...], asked: Asked) -> Facts:
