@@ -45,26 +45,15 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     demand(
         path, stored == NAMES[: len(stored)], f"coordinates = {stored}", "be those of x, of x and y, or of all three"
     )
-    fields = [dataset(path, file, name) for name in QUANTITIES[: 2 + len(stored)]]
+    fields = _fields(path, file, stored)
     first, leading = fields[0], fields[0].ndim - 2 - len(stored)
-    told = f"{first.name} has shape {first.shape}"
-    demand(
-        path, leading in (0, 1) and first.shape[:leading] in ((), (1,)), told, f"be (sample, time, {', '.join(stored)})"
-    )
-    demand(path, 0 not in first.shape, told, "have no empty axis")
-    for data in fields:
-        demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
-        demand(
-            path, data.shape == first.shape, f"{data.name} has shape {data.shape}", f"be {first.shape} as {first.name}"
-        )
-    samples, snapshots = first.shape[leading : leading + 2]
-    axes = [coordinate(path, file, f"{name}-coordinate") for name in stored]
-    time = coordinate(path, file, TIME)
-    demand_in_one_piece(path, [*fields, *(file[name] for name in (TIME, *(f"{one}-coordinate" for one in stored)))])
-    grid, facts = _grid(path, axes, first.shape[leading + 2 :], asked), _facts(path, file, stored, asked)
+    samples, snapshots, *points = first.shape[leading:]
+    coordinates = [f"{name}-coordinate" for name in stored]
+    axes, time = [coordinate(path, file, name) for name in coordinates], coordinate(path, file, TIME)
+    demand_in_one_piece(path, [*fields, *(file[name] for name in (*coordinates, TIME))])
+    grid, facts = _grid(path, axes, tuple(points), asked), _facts(path, file, stored, asked)
     order = tuple(stored.index(name) for name in grid.names)
     names = tuple(_dataset_of(path, one, stored) for one in facts.channels)
-    shape = (samples, snapshots, len(names), *grid.shape)
     return Layout(
         path=path,
         samples=samples,
@@ -72,10 +61,25 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
         facts=facts,
         grid=grid,
         parameters=parameters_of(path, file, facts, asked),
-        values=Stored(path, shape, _Rows(names, leading, order)),
+        values=Stored(path, (samples, snapshots, len(names), *grid.shape), _Rows(names, leading, order)),
         declared=tuple(declared(path, file[name]) for name in names),
         slowness=slowness(first, leading=leading),
     )
+
+
+def _fields(path: Path, file: h5py.File, stored: tuple[str, ...]) -> list[h5py.Dataset]:
+    """Return the datasets of the quantities, all alike; refuse those that are not."""
+    fields = [dataset(path, file, name) for name in QUANTITIES[: 2 + len(stored)]]
+    first, leading = fields[0], fields[0].ndim - 2 - len(stored)
+    told = f"{first.name} has shape {first.shape}"
+    good = leading in (0, 1) and first.shape[:leading] in ((), (1,))
+    demand(path, good, told, f"be (sample, time, {', '.join(stored)})")
+    demand(path, 0 not in first.shape, told, "have no empty axis")
+    for data in fields:
+        demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
+        alike = data.shape == first.shape
+        demand(path, alike, f"{data.name} has shape {data.shape}", f"be {first.shape} as {first.name}")
+    return fields
 
 
 @dataclass(frozen=True)

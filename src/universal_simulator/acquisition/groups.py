@@ -52,10 +52,8 @@ def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     demand(path, dimensions in AXES, f"{first.name} has shape {first.shape}", "be (time, *space, channel)")
     demand(path, 0 not in first.shape, f"{first.name} has shape {first.shape}", "have no empty axis")
     axes = {axis: _axis(path, file, f"{names[0]}/grid/{axis}") for axis in ("t", *AXES[dimensions])}
-    pieces = [one for name in names for one in _demand_alike(path, file, name, first, axes)]
-    demand_in_one_piece(path, pieces)
-    grid = _grid(path, file[names[0]], first, asked)
-    facts = _facts(path, asked, first.shape[-1])
+    demand_in_one_piece(path, [one for name in names for one in _demand_alike(path, file, name, first, axes)])
+    grid, facts = _grid(path, file[names[0]], first, asked), _facts(path, asked, first.shape[-1])
     demand(
         path,
         len(facts.channels) == first.shape[-1],
