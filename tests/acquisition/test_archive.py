@@ -201,3 +201,15 @@ def test_the_card_says_what_a_file_holds_that_is_not_used(tmp_path):
     write_flow(tmp_path / "own.h5", u, u[:, 0, :2])
     said = card(RawStore(tmp_path, "data_only"), data(source={"kind": "local"}))
     assert "own.h5: force does not change in time: it is checked, but no model is told of it" in said
+
+
+def test_an_outdated_file_of_the_users_own_is_refused_and_others_are_not_read_for_it(tmp_path, small, monkeypatch):
+    local, store = data(source={"kind": "local"}), RawStore(tmp_path, "compressible")
+    (tmp_path / RAND).write_bytes(small)
+    assert acquire(store, local) == {RAND: {}}
+    monkeypatch.setitem(published.OUTDATED, hashlib.md5(small).hexdigest(), "outdated release of that kind")
+    with pytest.raises(InputError, match=r"md5 = .* must be that of a later release, this is the outdated release of"):
+        acquire(store, local)
+    monkeypatch.setattr(published, "OVERHEAD", 0)
+    monkeypatch.setattr(published, "checksum", lambda _: pytest.fail("read, though it has another size"))
+    assert acquire(store, local) == {RAND: {}}

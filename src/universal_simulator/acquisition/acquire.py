@@ -31,6 +31,7 @@ def _acquire(store: RawStore, one: RawFile, data: Data) -> dict[str, Any]:
         case BucketSource() as source:
             return bucket.provide(one.path, source, store.credentials)
         case LocalSource():
+            published.refuse_outdated(one.path)
             return {}
         case _:
             assert_never(data.source)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from universal_simulator.acquisition.archive import FILES, Published
-from universal_simulator.acquisition.download import Patience, fetch
+from universal_simulator.acquisition.download import Patience, checksum, fetch
 from universal_simulator.acquisition.http import WebFile
 from universal_simulator.acquisition.space import demand_space
 from universal_simulator.acquisition.writing import part
@@ -39,6 +39,8 @@ OUTDATED = {
 """Files of earlier releases that are still in circulation, and what is wrong with them: twelve of Burgers' viscosities,
 six of advection's speeds (PDEBench's repository before August 2023, ``pdebench/data_download/download_metadata.csv``).
 """
+OVERHEAD = 10_000_000
+"""Bytes by which a file may differ in size from its numbers."""
 
 
 def announce(folder: Path, files: Sequence[Published]) -> None:
@@ -66,6 +68,18 @@ def provide(path: Path, source: PublishedSource, patience: Patience | None = Non
     except InputError as error:
         raise explained(error) from None
     return {"address": address, "md5": one.md5, "received": received}
+
+
+def refuse_outdated(path: Path) -> None:
+    """Refuse a file of the user's own that is one of an outdated release; only files of such a size are read for it."""
+    one = FILES.get(path.name)
+    if one is None or not path.is_file() or abs(path.stat().st_size - one.gigabytes * 1e9) > OVERHEAD:
+        return
+    if why := OUTDATED.get(md5 := checksum(path)):
+        raise InputError(
+            f"{path}: md5 = {md5} must be that of a later release, this is the {why}; get it again, with "
+            "data.source.kind=published"
+        )
 
 
 def explained(error: InputError) -> InputError:
