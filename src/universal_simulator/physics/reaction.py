@@ -7,12 +7,12 @@ How resolution and step are chosen. The reaction grows at a unit rate or so, hen
 falls as ``exp(-π² j w/2L)`` with the number j of half waves on a domain of length L; a law says how thin they are:
 
 * points along an axis ``≥ 2 L TAIL/(π² w)``, as many as waves;
-* time step ``h ≤ STEP/(largest slope of the reaction now)``, and ``h ≤ t/TRANSIENT`` at time ``t``, since diffusion
+* time step ``h ≤ pace/(largest slope of the reaction now)``, and ``h ≤ t/TRANSIENT`` at time ``t``, since diffusion
   first smooths the initial condition, the faster the younger it is; both anew at every snapshot.
 
-What the choice discards is checked: where the last eighth of the waves along an axis holds more than
-``DISCARDED_LIMIT`` of the root mean square, we refuse. For the patterns of FitzHugh-Nagumo the points leave a relative
-error of 3e-6, the step one of 2e-8 (2e-7 from white noise), single precision one of 1e-6.
+What the choice discards is checked: where the last eighth of the waves along an axis holds more than the law allows, of
+the root mean square, we refuse. For the patterns of FitzHugh-Nagumo, with the pace ``STEP`` and ``DISCARDED_LIMIT``,
+the points leave a relative error of 3e-6, the step one of 2e-8 (2e-7 from white noise), single precision one of 1e-6.
 
 Differences on given cells, instead of Δ, are a system of their own: it has as many points as cells, and only the step
 is chosen.
@@ -39,7 +39,7 @@ TAIL = 9.0
 """Decades (natural) by which a front's spectrum has fallen at the last wave."""
 STEP = 0.2
 TRANSIENT = 8
-COARSEST = 32
+COARSEST, FINEST = 32, 1024
 DISCARDED_LIMIT = 1e-3
 VERSION = 1
 """Raised when the numbers that come out change: files of another version are not continued."""
@@ -77,6 +77,16 @@ class Reaction(Equation, Protocol):
 
     def steepest(self, u: Float[Tensor, "sample channel *space"]) -> float:
         """Return a bound of the slope of R at these states, per time unit."""
+        ...
+
+    @property
+    def pace(self) -> float:
+        """Return how long a step may last, in units of one over that slope."""
+        ...
+
+    @property
+    def discards(self) -> float:
+        """Return which share of the root mean square may be in the last eighth of the waves."""
         ...
 
 
@@ -149,7 +159,7 @@ class ReactionSolver:
         spectrum = to_waves(u, grid, shape)
         snapshots, most, discarded = [from_waves(spectrum, grid, grid.shape)], 0, _checked(law, spectrum, grid, 0.0)
         for t in times[1:]:
-            now = fixed or Plan(shape, steps(law.steepest(u), interval, float(t)))
+            now = fixed or Plan(shape, steps(law.steepest(u), interval, float(t), law.pace))
             spectrum = advance(law, grid, spectrum, now, interval)
             discarded = max(discarded, _checked(law, spectrum, grid, float(t)))
             u, most = from_waves(spectrum, grid, shape), max(most, now.steps)
@@ -178,7 +188,7 @@ class ReactionSolver:
 
 def _checked(law: Reaction, spectrum: Tensor, grid: Grid, t: float) -> float:
     """Return the discarded share; refuse what is not resolved, or has blown up."""
-    tail, limit = _tail(spectrum, grid.dimensions), DISCARDED_LIMIT if law.cells is None else math.inf
+    tail, limit = _tail(spectrum, grid.dimensions), law.discards if law.cells is None else math.inf
     if not tail <= limit:
         raise InputError(
             f"discarded spectrum = {tail:.1e} of {law.identity} at t = {t:g} on "
@@ -189,15 +199,24 @@ def _checked(law: Reaction, spectrum: Tensor, grid: Grid, t: float) -> float:
 
 
 def points(law: Reaction, grid: Grid) -> tuple[int, ...]:
-    """Choose the points along each axis, by the rule; those of the differences where there are any."""
+    """Choose the points along each axis, by the rule; those of the differences where there are any.
+
+    Raises ``InputError`` where they are more than ``FINEST``.
+    """
     if law.cells is not None:
         return (law.cells,) * grid.dimensions
-    return tuple(at_least(2 * axis.length * TAIL / (math.pi**2 * law.front_width), COARSEST) for axis in grid.axes)
+    wanted = [2 * axis.length * TAIL / (math.pi**2 * law.front_width) for axis in grid.axes]
+    if max(wanted) > FINEST:
+        raise InputError(
+            f"points = {max(wanted):.0f} for {law.identity}: must be at most {FINEST} along an axis, with which its "
+            "thinnest fronts can be resolved; choose parameters that make them wider"
+        )
+    return tuple(at_least(each, COARSEST) for each in wanted)
 
 
-def steps(slope: float, interval: float, until: float) -> int:
+def steps(slope: float, interval: float, until: float, pace: float = STEP) -> int:
     """Choose the steps up to the time ``until`` for a reaction of this slope (per time unit), by the rule."""
-    step = min(STEP / slope, until / TRANSIENT) if math.isfinite(slope) else interval
+    step = min(pace / slope, until / TRANSIENT) if math.isfinite(slope) else interval
     return at_least(interval / step, 1)
 
 

@@ -27,7 +27,7 @@ from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.fields.symmetries import Reflection, Transpose
 from universal_simulator.physics.initial_conditions import independent
 from universal_simulator.physics.numerics import Family
-from universal_simulator.physics.reaction import ReactionRate, ReactionSolver
+from universal_simulator.physics.reaction import DISCARDED_LIMIT, STEP, ReactionRate, ReactionSolver
 from universal_simulator.physics.waves import from_waves
 from universal_simulator.problems.problem import Problem
 
@@ -49,6 +49,9 @@ class FitzHughNagumo:
     k: float = 5e-3
     cells: int | None = None
     """Cells along each axis of the five-point difference that stands for Δ in the published data; None: Δ itself."""
+
+    pace = STEP
+    discards = DISCARDED_LIMIT
 
     @property
     def identity(self) -> str:
