@@ -123,9 +123,9 @@ TURB = Family(
     1,
     f"""\
 - Density is 1, pressure 1/(Γ M²), and the velocity, of mean speed 1, a sum of waves (i, j) with i and j from -{WAVES}
-  to {WAVES}, neither of them 0, of random phases and a strength of 1/√|k|, without divergence: the published turbulence.
-  The published projection is off by one wave number and leaves a tenth of the velocity's gradient as divergence; ours
-  leaves none. Draws are of another generator; sample i has the same velocity for every M.
+  to {WAVES}, neither of them 0, of random phases and a strength of 1/√|k|, without divergence: the published
+  turbulence. The published projection is off by one wave number and leaves a tenth of the velocity's gradient as
+  divergence; ours leaves none. Draws are of another generator; sample i has the same velocity for every M.
 - Solved with the whole viscous stress, of which the published solver leaves out the mixed derivatives; means over
   cells of a solution on at least {LEAST}² cells.
 """,
