@@ -220,6 +220,17 @@ def test_the_families_are_the_same_fields_on_any_grid_and_as_they_say():
     assert float(noise.std((-1, -2)).mean()) == pytest.approx(0.5 / math.sqrt(12) * 31 / 32, rel=0.05)
 
 
+def test_noise_is_about_the_uniform_state_that_stays_where_there_is_one():
+    family, grid = PROBLEM.family("fourier"), PROBLEM.grid
+    plain, maze, bubbles = (family.batch(grid, 0, range(4), set_) for set_ in ((), MAZE, PUBLISHED["bubbles"]))
+    assert torch.equal(plain, maze)
+    state = torch.tensor(steady(*PUBLISHED["bubbles"]), dtype=torch.float64).view(1, 2, 1, 1).expand(1, 2, *grid.shape)
+    rate = PROBLEM.rate(state, torch.tensor([PUBLISHED["bubbles"]], dtype=torch.float64), grid)
+    assert rate.abs().max() < 1e-15, "it stays"
+    size = 0.9 * torch.minimum(state, 1 - state)
+    torch.testing.assert_close(bubbles, state + size * (plain - plain.new_tensor([1.0, 0.0]).view(2, 1, 1)))
+
+
 def test_the_coarse_forecast_converges_and_knows_each_samples_parameters():
     sets = torch.tensor([MAZE, PUBLISHED["bubbles"]], dtype=torch.float64)
     truth = torch.cat(

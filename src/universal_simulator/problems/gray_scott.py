@@ -15,6 +15,7 @@ half by t = 400.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,8 @@ PUBLISHED = {
     "spots": (0.03, 0.062),
 }
 """F and k of The Well's sets."""
+REST = (1.0, 0.0)
+"""A and B where nothing reacts."""
 NOISE_CELLS = 32
 """Along each axis, whose random numbers the Fourier family interpolates."""
 LOOKED_AT = 256
@@ -132,7 +135,18 @@ def _fourier(grid: Grid, seed: int, index: int) -> Float[Tensor, "2 x y"]:
     shape = (NOISE_CELLS,) * grid.dimensions
     drawn = torch.from_numpy(independent(seed, index).uniform(-0.25, 0.25, (2, *shape)))
     noise = from_waves(to_waves(drawn, grid, shape), grid, grid.shape)
-    return noise + torch.tensor([1.0, 0.0], dtype=torch.float64).view(2, 1, 1)
+    return noise + torch.tensor(REST, dtype=torch.float64).view(2, 1, 1)
+
+
+def _about(u: Tensor, parameters: Sequence[float]) -> Tensor:
+    """Return the same noise about the uniform state with the most B that stays, where there is one."""
+    feed, kill = parameters
+    loss = feed + kill
+    if 2 * loss >= math.sqrt(feed):
+        return u
+    b = (feed + math.sqrt(feed**2 - 4 * feed * loss**2)) / (2 * loss)
+    rest, mean = (torch.tensor(state, dtype=u.dtype).view(2, 1, 1) for state in (REST, (loss / b, b)))
+    return mean + 0.9 * torch.minimum(mean, 1 - mean) * (u - rest)
 
 
 GAUSSIANS = Family(
@@ -150,11 +164,12 @@ FOURIER = Family(
     1,
     f"""\
 - Initial A and B are 1 and 0 plus random Fourier series: independent numbers, uniform in (-0.25, 0.25), on
-  {NOISE_CELLS}² cell centres, interpolated by waves (the Nyquist wave left out). B is negative in places. It is the
-  other published family, with one departure: where a third uniform state exists (the bubbles), the published files
-  start about that one, ours about (1, 0) for all, since sample i begins alike for every F and k.
+  {NOISE_CELLS}² cell centres, interpolated by waves (the Nyquist wave left out). B is negative in places. Where another
+  uniform state stays (2 (F + k) < √F, as for the bubbles), the series is about that one, and 0.9 times as large as its
+  distance from 0 or 1 allows. It is the other published family; draws are of another generator.
 - Solved on as many points as the pulses need, which the published 128² are not; ours are values at the cell centres.
 """,
+    _about,
 )
 PROBLEM = Problem(
     facts=Facts(
