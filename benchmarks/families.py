@@ -1,6 +1,7 @@
 """What problems cost to solve, and how far their solutions are from finer ones: docs/data.md's tables.
 
 python -m benchmarks.families [problem …]
+python -m benchmarks.families --costs [problem …]    # CPU seconds that a trajectory takes by default
 """
 
 import argparse
@@ -9,6 +10,8 @@ import time
 import torch
 from torch import Tensor
 
+from universal_simulator.acquisition.solve import BLOCK, Order
+from universal_simulator.configuration import SolveSource
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics import plane, solver
 from universal_simulator.physics.cells import averaged
@@ -16,7 +19,7 @@ from universal_simulator.physics.plane import FlowSolver
 from universal_simulator.physics.reaction import ReactionSolver
 from universal_simulator.physics.spectral import SpectralSolver
 from universal_simulator.physics.volumes import VolumeSolver
-from universal_simulator.problems import find, gray_scott
+from universal_simulator.problems import find, gray_scott, names
 from universal_simulator.problems.problem import Problem
 
 Finer = solver.Plan | plane.Plan | int
@@ -98,11 +101,26 @@ def row(name: str, family: str | None, parameters: tuple[float, ...], fixed: Fin
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def cost(name: str) -> str:
+    """Return what a trajectory takes to solve, in a block of the data that are solved unless told otherwise."""
+    problem = find(name)
+    order = Order.of(problem, problem.facts.sets({})[0], SolveSource())
+    begun = time.process_time()
+    order.block(0)
+    return f"| `{name}` | {(time.process_time() - begun) / BLOCK:.3f} |"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("problems", nargs="*", help="all of them, if none is named")
-    wanted = parser.parse_args().problems
+    parser.add_argument("--costs", action="store_true", help="only what a trajectory takes by default")
+    asked = parser.parse_args()
+    wanted = asked.problems
     torch.set_num_threads(1)
+    for name in wanted or [one for one in names() if find(one).solver] if asked.costs else ():
+        print(cost(name), flush=True)  # noqa: T201
+    if asked.costs:
+        raise SystemExit
     for (name, family, parameters), fixed in FINE.items():
         if wanted and name not in wanted:
             continue
