@@ -13,7 +13,10 @@ Taylor-Green vortex decays there at 10/3 η k², here at 2 η k².
 velocities have all but died after a quarter of the time, as in the published files. ``eta = zeta = 1e-8``, that of the
 published files on 512² points, is resolved on no grid: what such a solution loses is the scheme's.
 
-Solved by finite volumes (``physics/volumes.py``) as ``compressible``, on at least ``LEAST``² cells.
+Solved by finite volumes (``physics/volumes.py``) as ``compressible``, on at least ``LEAST``² cells. Relative L2 errors
+over all frames, against 256² cells, as means on 64², for turbulence of M = 1 and η = ζ = 0.01: 0.017 (density), 0.003
+(velocity), 0.001 (pressure). Heat is not conducted, so nothing but the cells smooths the layers of density into which
+the flow winds up what friction has heated.
 """
 
 import math
