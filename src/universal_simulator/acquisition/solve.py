@@ -102,7 +102,7 @@ class Order:
         seed, numbers = self.source.seed, range(first, first + BLOCK)
 
         def initial(grid: Grid) -> torch.Tensor:
-            return self.family.batch(grid, seed, numbers)
+            return self.family.batch(grid, seed, numbers, self.parameters)
 
         dtype = getattr(torch, self.source.precision)
         return self.solver.solve(self.parameters, initial, self.times, self.grid, dtype)
