@@ -64,9 +64,10 @@ def write_groups(path: Path, values: np.ndarray, times: np.ndarray, grid: Grid, 
 
 
 def shallow_water(faulty: Path, clean: Path) -> None:
-    """Write 1000 discs of random radius on cells that are inside or outside: 81 different ones, of which h alone is stored.
+    """Write 1000 discs of random radius on cells that are inside or outside: 81 different ones.
 
-    Radii and cells are the published ones, the middle of the domain alone. Beside it bumps anywhere, all different.
+    Only the height is stored. Radii and cells are the published ones, the middle of the domain alone. Beside it bumps
+    anywhere, all different.
     """
     cells, width, times = 40, 5 / 128, np.arange(3) * 0.02
     edge = cells * width / 2
@@ -118,7 +119,7 @@ def fisher(u: np.ndarray, nu: float, growth: Callable[[np.ndarray], np.ndarray],
 
 
 def reaction(faulty: Path, clean: Path) -> None:
-    """Write Fisher-KPP with ν = 1/2, ρ = 1, whose reaction single precision has lost: 0.5 becomes 0.61 instead of 0.731."""
+    """Write Fisher-KPP with ν = 1/2, ρ = 1, whose reaction single precision has lost: 0.5 becomes 0.6, not 0.731."""
     times, grid, nu, rho = np.arange(21) * 0.05, Grid.interval(64), 0.5, 1.0
     family = find("reaction_diffusion").initial_conditions
     assert family is not None

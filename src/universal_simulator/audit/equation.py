@@ -84,9 +84,9 @@ class Steps:
 class Held:
     """Steps held against a rate: ``change`` is what happened, ``explained(parameters)`` what the rate makes of it.
 
-    Simpson's rule over the three snapshots, of fourth order, linear in the rate. Both are long waves alone, each channel
-    relative to its size, and each step relative to the larger of what happened and what should: steps in which nearly
-    nothing happened count no more than others.
+    Simpson's rule over the three snapshots, of fourth order, linear in the rate. Both are long waves alone, each
+    channel relative to its size, and each step relative to the larger of what happened and what should have: steps in
+    which nearly nothing happened count no more than others.
     """
 
     steps: Steps
@@ -123,8 +123,8 @@ class Held:
         return self.steps.interval / 3 * (first + 4 * middle + last)
 
     def left(self, explained: Tensor) -> float:
-        """Return the median over steps of what remains unexplained of the change."""
-        return float((_norm(self.change - explained) / _norm(self.change).clamp(min=1e-300)).median())
+        """Return the median over steps of what remains unexplained, relative to the larger of both."""
+        return float(_norm(self.change - explained).median())
 
 
 def _norm(rows: Tensor) -> Tensor:
@@ -179,8 +179,8 @@ def _speed(held: Held, parts: tuple[Tensor, Tensor] | None) -> Iterator[Finding]
             name="time_scale",
             severity="error",
             value=float(factors[0]),
-            message=f"it happens at another speed than declared: {said} as fast; so {percent(after)} of the change "
-            f"remain unexplained, as declared {percent(before)}",
+            message=f"it happens at another speed than declared: {said} as fast; so {percent(after)} remain "
+            f"unexplained, as declared {percent(before)}",
             remedy="correct times or lengths: twice as fast everywhere is a file of twice the speed; on a domain of "
             "twice the length first derivatives are half as large, and second ones a quarter",
         )
@@ -198,20 +198,22 @@ def _parameters(held: Held, parts: tuple[Tensor, Tensor]) -> Iterator[Finding]:
     found = torch.stack([_fit(rest[mine], columns[:, mine]) for mine in _each(held.steps.trajectory)])
     middle, spread = found.median(0).values, found.std(0, correction=0)
     after = held.left(base + (columns * middle[:, None, None]).sum(0))
+    better = before > ODD and after < BETTER * before
     for i, one in enumerate(held.facts.parameters):
         value, said = float(middle[i]), told[:, i]
         declared = float(said.median())
-        matters = _size(columns[i] * said[:, None]) > MATTERS and float(spread[i]) < abs(value)
-        other = abs(value - declared) > OFF * max(abs(declared), 1e-300)
-        better = before > ODD and after < BETTER * before
-        wrong = matters and other and better and bool((said == declared).all())
-        doubt = "" if matters else "; what it stands before is too small in these steps for that to say much"
+        if _size(columns[i] * said[:, None]) <= MATTERS or float(spread[i]) >= abs(value):
+            value, wrong, result = declared, False, "cannot be told from these steps, in which it does little"
+        else:
+            other = abs(value - declared) > OFF * max(abs(declared), 1e-300)
+            wrong = other and better and bool((said == declared).all())
+            result = f"is {value:.4g} ± {float(spread[i]):.2g} by least squares"
         yield Finding(
             name="parameter",
             severity="error" if wrong else "note",
             value=value,
-            message=f"{one.label} by least squares: {value:.4g} ± {float(spread[i]):.2g}, declared {declared:.4g}; "
-            f"{percent(before)} of the change remain unexplained as declared, {percent(after)} as fitted{doubt}",
+            message=f"{one.label} {result}, declared {declared:.4g}; {percent(before)} remain unexplained as declared, "
+            f"{percent(after)} as fitted",
             remedy="declare what the data have, or get files of the declared parameter" if wrong else "",
         )
 
