@@ -76,7 +76,7 @@ def audit_splits(splits: Mapping[str, Trajectories], problem: Problem, most: int
     begun = {name: starts.labels(one) for name, one in splits.items()}
     told = list(starts.judge_repeats([one for name, t in splits.items() for one in starts.apart(begun[name], t)]))
     for name in ("validation", "test"):
-        told += starts.judge_split("split_leaks", begun["train"], begun[name], f"this experiment's {name} split")
+        told += starts.judge_split("split_leaks", begun["train"], begun[name], f"this experiment’s {name} split")
     trial = trivial.Trial(train.subset(_some(np.arange(len(train)), most)), test.subset(_some(np.arange(len(test)), 8)))
     scores, number = trivial.score(trial)
     told += trivial.judge(scores, number)

@@ -59,11 +59,11 @@ def render(name: str, files: Sequence[tuple[str, Audit]], together: Sequence[Fin
 def table(findings: Sequence[Finding]) -> Table:
     """Return findings as rows."""
     rows = tuple(
-        Row(one.name.replace("_", " "), (Cell(one.severity, chip=CHIPS[one.severity]), Cell(number(one.value)),
-            Cell(one.message, one.remedy and f"Remedy: {one.remedy}")))
+        Row(one.name.replace("_", " "), (Cell(one.severity, chip=CHIPS[one.severity]),
+            Cell(one.message, one.remedy and f"Remedy: {one.remedy}"), Cell(number(one.value))))
         for one in findings
     )  # fmt: skip
-    return Table("", ("Severity", "Number", "What it means"), rows, style="stack", corner="Finding")
+    return Table("", ("Severity", "What it means", "Number"), rows, style="stack", corner="Finding")
 
 
 def baselines(scores: Baselines) -> Table:
@@ -80,14 +80,14 @@ def baselines(scores: Baselines) -> Table:
 
 def picture(norms: Norms, name: str) -> Picture:
     """Draw how strong each channel is over time, with and without its mean over space."""
-    with canvas("What moves", TIME, "root mean square, of its largest") as (figure, axes):
+    with canvas("What moves (dashed: without the mean)", TIME, "root mean square, of its largest") as (figure, axes):
         for i, channel in enumerate(norms.channels):
             colour = COLOURS[i % len(COLOURS)]
-            for values, line, words in ((norms.norm, "-", ""), (norms.fluctuation, "--", " without its mean")):
+            for values, line, words in ((norms.norm, "-", channel), (norms.fluctuation, "--", None)):
                 size = max(float(norms.norm[:, i].max()), 1e-300)
                 shown = np.maximum(values[:, i] / size, 1e-9)
                 axes.plot(norms.times, shown, line, color=colour, marker="osD^v"[i % 5], markevery=(3 * i, 16), ms=3,
-                          label=f"{channel}{words}")  # fmt: skip
+                          label=words)  # fmt: skip
         axes.set_yscale("log")
         legend_above(axes)
     return Picture(f"{name}-norms", figure, "Size of every channel over time, with and without its mean over space")
