@@ -23,6 +23,8 @@ from universal_simulator.problems.problem import Problem, Rate
 
 TIMES = 12
 """Places in time that are looked at in each trajectory."""
+AT_ONCE = 2**22
+"""Numbers of such places that are held at once."""
 NOTHING = 1e-5
 """Change relative to the field, between two snapshots, below which it is rounding and says nothing."""
 CLOSE = 0.5
@@ -57,7 +59,8 @@ class Steps:
         last = len(some.times) - 1
         if last < 2:
             return None
-        middle = np.unique(np.linspace(1, last - 1, min(last - 1, TIMES)).round().astype(int))
+        fit = max(2, AT_ONCE // (3 * len(some) * len(some.facts.channels) * some.grid.size))
+        middle = np.unique(np.linspace(1, last - 1, min(last - 1, TIMES, fit)).round().astype(int))
         moments = (middle[:, None] + np.array([-1, 0, 1])).ravel()
         kept, rows = [], []
         for i in range(len(some)):

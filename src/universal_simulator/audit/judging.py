@@ -110,7 +110,9 @@ def _of_the_fields(some: Trajectories, problem: Problem, thorough: bool) -> tupl
     """Return how strong fields are over time, and what does not move and does not follow the equation."""
     measured = motion.measure(some.subset(_some(np.arange(len(some)), MOVED)))
     told = list(motion.judge(measured))
-    few = some.subset(_some(np.arange(len(some)), STEPS if thorough else STEPS // 2))
+    frame = len(some.facts.channels) * some.grid.size
+    most = max(1, min(STEPS if thorough else STEPS // 2, equation.AT_ONCE // (6 * frame)))
+    few = some.subset(_some(np.arange(len(some)), most))
     if len(few.times) > 1:
         told += equation.judge_kept(few, _stored(problem, few))
     close = False

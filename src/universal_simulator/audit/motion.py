@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from universal_simulator.audit.findings import Finding, Norms, percent
@@ -46,20 +47,18 @@ def measure(trajectories: Trajectories) -> Motion:
     last, grid = len(trajectories.times) - 1, trajectories.grid
     frames = np.unique(np.linspace(0, last, min(last + 1, FRAMES)).round().astype(int))
     before, after = np.maximum(frames - 1, 0), np.minimum(frames + 1, last)
-    rows: list[list[np.ndarray]] = []
+    table = np.empty(
+        (4, len(trajectories), len(frames), len(trajectories.facts.channels))
+    )  # at once: no scattered rest
     for i in range(len(trajectories)):
-        mine = []
-        for a, b, c in zip(before.tolist(), frames.tolist(), after.tolist(), strict=True):
+        for k, (a, b, c) in enumerate(zip(before.tolist(), frames.tolist(), after.tolist(), strict=True)):
             earlier, now, later = trajectories.read([i], [a, b, c])[0].double()
-            mean = grid.wide(grid.mean(now))
-            central, second = grid.rms(later - earlier), grid.rms(later - 2 * now + earlier)
-            usable = central > ROUNDING * 100 * grid.rms(now) if a < b < c else central < 0
-            bend = (second / central.clamp(min=1e-300)).where(usable, central.new_tensor(np.nan))
-            mine.append(
-                np.stack([x.numpy() for x in (grid.rms(now), grid.rms(now - mean), grid.rms(later - now), bend)])
-            )
-        rows.append(mine)
-    table = np.array(rows).transpose(2, 0, 1, 3)
+            size, central = grid.rms(now), grid.rms(later - earlier)
+            table[0, i, k], table[2, i, k] = size, grid.rms(later - now)
+            table[1, i, k] = grid.rms(now - grid.wide(grid.mean(now)))
+            usable = central > ROUNDING * 100 * size if a < b < c else torch.zeros_like(central, dtype=torch.bool)
+            second = grid.rms(later - 2 * now + earlier)
+            table[3, i, k] = (second / central.clamp(min=1e-300)).masked_fill(~usable, torch.nan)
     return Motion(trajectories.times[frames], trajectories.facts.names, *table)
 
 

@@ -14,7 +14,7 @@ from universal_simulator.audit.findings import Finding
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.support.progress import progress
 
-AT_ONCE = 2**24
+AT_ONCE = 2**23
 """Numbers that are held at once."""
 
 
@@ -87,8 +87,11 @@ def _unusable(
     infinite, invalid = ~np.isfinite(values), np.zeros(values.shape, bool)
     for i, one in enumerate(says):
         mine = values[:, :, i]
-        invalid[:, :, i] = np.isin(mine, np.asarray(one.missing).astype(values.dtype))
-        invalid[:, :, i] |= (mine < one.lowest) | (mine > one.highest)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for nothing in np.asarray(one.missing).astype(values.dtype):
+                invalid[:, :, i] |= mine == nothing
+            if np.isfinite(one.lowest) or np.isfinite(one.highest):
+                invalid[:, :, i] |= (mine < one.lowest) | (mine > one.highest)
     invalid &= ~infinite
     bad = infinite | invalid
     found.not_finite += int(infinite.sum())

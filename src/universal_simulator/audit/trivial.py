@@ -30,8 +30,8 @@ FRAMES = 16
 """Times that are looked at, evenly spread, the last among them."""
 POINTS = 4096
 """Most numbers by which first frames are told apart and compared."""
-TOGETHER = 128
-"""Training trajectories whose first frames are read at once."""
+DRAWN = 128
+"""Training trajectories by whose first frames the direction is found in which they differ most."""
 AT_ONCE = 2**22
 """Numbers that are read at once."""
 SOLVED, NEARLY = 5e-3, 5e-2
@@ -61,10 +61,13 @@ class Trial:
 
     def thin(self, of: Trajectories, rows: np.ndarray) -> Float[Tensor, "sample number"]:
         """Return what first frames are compared by."""
-        first = of.read(rows, [0])[:, 0]
-        for dim in of.grid.space:
-            first = first.index_select(dim, torch.arange(0, first.shape[dim], self.thinning))
-        return first.double().flatten(1)
+        parts = []
+        for row in rows:
+            first = of.read([row], [0])[:, 0]
+            for dim in of.grid.space:
+                first = first.index_select(dim, torch.arange(0, first.shape[dim], self.thinning))
+            parts.append(first.double().flatten(1))
+        return torch.cat(parts)
 
 
 def score(trial: Trial) -> tuple[Baselines, str]:
@@ -127,14 +130,15 @@ class _Known:
         train, test = trial.train, trial.test
         all_of = np.arange(len(test))
         goal = trial.thin(test, all_of)
-        some = np.unique(np.linspace(0, len(train) - 1, min(len(train), TOGETHER)).astype(int))
+        some = np.unique(np.linspace(0, len(train) - 1, min(len(train), DRAWN)).astype(int))
         sample = trial.thin(train, some)
         middle = sample.mean(0)
         *_, directions = torch.linalg.svd(sample - middle, full_matrices=False)
         size = (sample - middle).square().mean().sqrt().clamp(min=1e-300)
         distances, numbers = [], []
-        for first in range(0, len(train), TOGETHER):
-            rows = np.arange(first, min(first + TOGETHER, len(train)))
+        together = max(1, AT_ONCE // (len(train.facts.channels) * train.grid.size))
+        for first in range(0, len(train), together):
+            rows = np.arange(first, min(first + together, len(train)))
             thin = trial.thin(train, rows)
             distances.append(torch.cdist(goal / size, thin / size).numpy())
             numbers.append(_numbers(train, rows, (thin - middle) @ directions[0]))
