@@ -151,7 +151,7 @@ def sorption(faulty: Path, clean: Path) -> None:
 
 def gas(faulty: Path, clean: Path) -> None:
     """Write a gas so viscous that its velocities die within a few frames; beside it one of a fiftieth of that."""
-    problem, times = find("compressible"), np.arange(21) * 0.05
+    problem, times = find("compressible"), np.arange(13) * 0.05
     assert problem.grid is not None
     assert problem.initial_conditions is not None
     grid, sines = problem.grid.resized((64,)), problem.initial_conditions
@@ -162,7 +162,7 @@ def gas(faulty: Path, clean: Path) -> None:
 
     for folder, eta in ((faulty, 1.0), (clean, 0.02)):
         other = {"solver": VolumeSolver(partial(Gas, least=64)), "family": Family(at_rest, 1, "as a whole at rest")}
-        u = solved("compressible", (eta, eta), grid, times, **other)
+        u = solved("compressible", (eta, eta), grid, times, 16, **other)
         write(folder / "compressible.hdf5", "compressible", u, times, grid, (eta, eta))
 
 

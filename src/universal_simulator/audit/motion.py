@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from jaxtyping import Float
 from universal_simulator.audit.findings import Finding, Norms, percent
 from universal_simulator.fields.trajectories import Trajectories
 
+AT_ONCE = 2**20
+"""Numbers that are read at once."""
 FRAMES = 64
 """Most snapshots, each with the next one, that are looked at of a trajectory."""
 FADED = 0.05
@@ -50,9 +53,12 @@ def measure(trajectories: Trajectories) -> Motion:
     table = np.empty(
         (4, len(trajectories), len(frames), len(trajectories.facts.channels))
     )  # at once: no scattered rest
-    for i in range(len(trajectories)):
-        for k, (a, b, c) in enumerate(zip(before.tolist(), frames.tolist(), after.tolist(), strict=True)):
-            earlier, now, later = trajectories.read([i], [a, b, c])[0].double()
+    together = max(1, AT_ONCE // (3 * table.shape[-1] * grid.size))
+    for i, first in product(range(len(trajectories)), range(0, len(frames), together)):
+        part = slice(first, first + together)
+        moments = np.stack([before[part], frames[part], after[part]], 1)
+        read = trajectories.read([i], moments.ravel())[0].double().unflatten(0, moments.shape)
+        for k, ((a, b, c), (earlier, now, later)) in enumerate(zip(moments.tolist(), read, strict=True), first):
             size, central = grid.rms(now), grid.rms(later - earlier)
             table[0, i, k], table[2, i, k] = size, grid.rms(later - now)
             table[1, i, k] = grid.rms(now - grid.wide(grid.mean(now)))

@@ -61,9 +61,9 @@ class Trial:
 
     def thin(self, of: Trajectories, rows: np.ndarray) -> Float[Tensor, "sample number"]:
         """Return what first frames are compared by."""
-        parts = []
-        for row in rows:
-            first = of.read([row], [0])[:, 0]
+        parts, together = [], max(1, AT_ONCE // (len(of.facts.channels) * of.grid.size))
+        for begin in range(0, len(rows), together):
+            first = of.read(rows[begin : begin + together], [0])[:, 0]
             for dim in of.grid.space:
                 first = first.index_select(dim, torch.arange(0, first.shape[dim], self.thinning))
             parts.append(first.double().flatten(1))
