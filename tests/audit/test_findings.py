@@ -256,6 +256,19 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
         of_file(tmp_path / "a.h5")
 
 
+def test_the_page_lists_every_finding_there_is():
+    import re
+
+    root = Path(__file__).parents[2]
+    code = "".join(path.read_text() for path in (root / "src" / "universal_simulator" / "audit").glob("*.py"))
+    made = {*re.findall(r'name="(\w+)"', code), *(f"{one}_solves" for one in ("interpolation", "nearest", "mean"))}
+    made |= {"published_split_leaks", "split_leaks"}
+    listed = re.findall(
+        r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", (root / "docs" / "audit.md").read_text(), re.M))
+    )
+    assert made <= set(listed)
+
+
 @pytest.mark.parametrize(("value", "above", "severity"), [
     (0.3, True, "error"), (0.1, True, "warning"), (0.01, True, "note"), (float("nan"), True, "error"),
     (0.01, False, "error"), (0.1, False, "warning"), (0.3, False, "note"),

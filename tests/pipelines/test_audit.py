@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kedro.io import DatasetError
 
 from raw_files import two_channels, write_groups
 from universal_simulator.acquisition.dead import REPEATED
@@ -63,9 +64,9 @@ def test_errors_end_a_strict_audit_and_no_other(tmp_path):
 
 
 def test_nothing_to_audit_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"audit.input = null: must name a file of trajectories, or a folder; add"):
+    with pytest.raises(DatasetError, match=r"audit.input = null: must name a file of trajectories, or a folder; add"):
         AuditedFilesDataset(None).load()
-    with pytest.raises(InputError, match=r"must hold at least one file of trajectories \(.hdf5, .h5\); name one"):
+    with pytest.raises(DatasetError, match=r"must hold at least one file of trajectories \(.hdf5, .h5\); name one"):
         AuditedFilesDataset(str(tmp_path)).load()
 
 
@@ -84,7 +85,7 @@ def test_the_summary_counts_by_severity():
     assert audit_page.summary(["note", "error", "note"]) == "1 error, 0 warnings, 2 notes"
 
 
-def test_repeated_trajectories_stay_in_the_published_split_and_in_no_other(monkeypatch):
+def test_repeated_trajectories_stay_in_the_published_split_and_in_no_other(monkeypatch, unchecked):
     given = []
     monkeypatch.setattr(nodes, "split", lambda store, data, left_out: given.append(left_out) or dict.fromkeys(
         ("train", "validation", "test")))  # fmt: skip
