@@ -7,7 +7,7 @@ receives its section as one of these models, validated before any node runs.
 """
 
 from universal_simulator.configuration.data import BucketSource, Data, LocalSource, PublishedSource, SolveSource
-from universal_simulator.configuration.deciding import Gate, Gates, Predict, Promotion, Search, Sweep
+from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
     EnsembleCalibration,
@@ -68,6 +68,7 @@ __all__ = [
     "NON_SEMANTIC",
     "PUBLISHED",
     "Ablation",
+    "Audit",
     "Autoencoder",
     "BaselineRate",
     "Baselines",

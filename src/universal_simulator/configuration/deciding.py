@@ -44,6 +44,17 @@ class Predict(Section):
     """Whether the equation's balance corrects every step."""
 
 
+class Audit(Section):
+    """What ``--pipeline=audit`` looks at."""
+
+    input: str | None = None
+    """A file of trajectories in any layout, or a folder of such files."""
+    strict: bool = False
+    """Whether a finding of severity error ends the run with exit status 1, after everything has been saved."""
+    trajectories: Annotated[int, Field(ge=2, le=10**6)] = 1000
+    """Most training trajectories that trivial predictors look up in; everything else looks at all, or at a few."""
+
+
 class Gate(Section):
     """One thing that a finished experiment must reach."""
 
