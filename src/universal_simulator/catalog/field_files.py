@@ -5,8 +5,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.serving import files
+from universal_simulator.serving import files, stores
 from universal_simulator.serving.files import Forecasts, InitialFields
+from universal_simulator.serving.streams import Stream
 from universal_simulator.support.errors import InputError
 
 
@@ -34,23 +35,27 @@ class InitialFieldsDataset(AbstractDataset[None, InitialFields]):
         return {"file": self._file}
 
 
-class ForecastsDataset(AbstractDataset[Forecasts, None]):
+class ForecastsDataset(AbstractDataset[Forecasts | Stream, None]):
     """A file in the format that its name asks for; without a name, that of the initial fields in ``folder``."""
 
     def __init__(self, file: str | None, folder: str, like: str | None, metadata: dict[str, Any] | None = None) -> None:
         self._file = Path(file).expanduser() if file else Path(folder) / Path(like or "forecast.npz").name
         self.metadata = metadata
 
-    def save(self, data: Forecasts) -> None:
-        """Write it."""
-        files.write(self._file, data)
+    def save(self, data: Forecasts | Stream) -> None:
+        """Write it, or let it be computed and written part by part."""
+        if isinstance(data, Stream):
+            files.kind(self._file)
+            stores.save(self._file, data)
+        else:
+            files.write(self._file, data)
 
     def load(self) -> None:
         """Refuse: nothing of ours reads it."""
         raise InputError(f"{self._file} = is for others to read; open it with the library of its format")
 
     def _exists(self) -> bool:
-        return self._file.is_file()
+        return self._file.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"file": str(self._file)}

@@ -29,9 +29,10 @@ class Predict(Section):
     model: Annotated[str, Field(min_length=1)] = "models:/universal-simulator@champion"
     """Address: a version in MLflow's registry, ``shipped:<experiment>``, or a folder."""
     input: str | None = None
-    """File of initial fields: ``.h5``/``.hdf5``, ``.npy``, ``.npz`` or ``.csv``."""
+    """File of initial fields: ``.h5``/``.hdf5``, ``.zarr``, ``.nc``, ``.npy``, ``.npz`` or ``.csv``."""
     output: str | None = None
-    """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``."""
+    """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``. One that ends in ``.zarr``
+    or ``.nc`` is written part by part, however many fields there are."""
     parameters: dict[str, float] = Field(default_factory=dict)
     """Of all fields by name, where the file does not say them."""
     viscosity: Positive | None = None

@@ -29,7 +29,7 @@ from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
 from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Form, Model, Request, ask, told
+from universal_simulator.serving.request import Fields, Form, Model, Piece, Request, ask, told
 from universal_simulator.support.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -134,18 +134,16 @@ class Emulator:
         """Return the forecast.
 
         Small pieces without chance in them are forecast side by side, each on a core of its own, which waits for no
-        other. Large ones have all cores, and those that draw come one after the other, so that a seed stands for the
-        same draws.
+        other. Large ones have all cores, one after the other.
         """
         state = self.parts.codec.grid.size * len(self.card.facts.channels)
         few = request.at_once * (request.members or 1) * state <= SMALL
         if request.variant != "deterministic" or not few:
-            return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
+            return apart(lambda: torch.cat(self._in_turn(request)), threads=1 if few else None)
         hands = torch.get_num_threads() if self.parts.device.type == "cpu" else 1
-        generator = torch.Generator()  # of which nothing is drawn
 
-        def alone(piece: tuple[Tensor, Tensor]) -> Tensor:
-            return apart(lambda: self._forecast(*piece, request, generator).cpu(), threads=1)
+        def alone(piece: Piece) -> Tensor:
+            return apart(lambda: self._forecast(piece, request).cpu(), threads=1)
 
         with ThreadPoolExecutor(min(hands, len(request.u))) as pool:
             return torch.cat(list(pool.map(alone, request.pieces())))
@@ -180,18 +178,16 @@ class Emulator:
             said.insert(0, f"{line}: the error there is unknown")
         return said
 
-    def _drawn(self, request: Request) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(request.seed)
-        return [self._forecast(*piece, request, generator).cpu() for piece in request.pieces()]
+    def _in_turn(self, request: Request) -> list[Tensor]:
+        return [self._forecast(piece, request).cpu() for piece in request.pieces()]
 
     @torch.inference_mode()
-    def _forecast(
-        self, u: Tensor, parameters: Tensor, request: Request, generator: torch.Generator
-    ) -> Float[Tensor, "sample member time channel *space"]:
+    def _forecast(self, piece: Piece, request: Request) -> Float[Tensor, "sample member time channel *space"]:
+        u, parameters, streams = piece
         device, shape, steps = self.parts.device, tuple(u.shape[2:]), request.steps
         start = self.parts.start(u.to(device), parameters.to(device), self.statistics.time_step)
         rollout = Rollout(self.parts, request.variant, request.members or 1, self.card.conditioning)
-        path = rollout.states(start, max(steps), shape, generator)
+        path = rollout.states(start, max(steps), shape, streams)
         asked = torch.tensor(steps, device=path.device)
         elapsed = asked.to(start.mean) * start.time_step
         count = path.shape[1]
