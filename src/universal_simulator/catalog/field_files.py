@@ -5,9 +5,11 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from universal_simulator.problems import find
 from universal_simulator.serving import files, stores
 from universal_simulator.serving.files import Forecasts, InitialFields
 from universal_simulator.serving.streams import Stream
+from universal_simulator.serving.whole_fields import WholeFields, own_facts, read_whole
 from universal_simulator.support.errors import InputError
 
 
@@ -59,3 +61,44 @@ class ForecastsDataset(AbstractDataset[Forecasts | Stream, None]):
 
     def _describe(self) -> dict[str, Any]:
         return {"file": str(self._file)}
+
+
+class WholeFieldsDataset(AbstractDataset[None, WholeFields | None]):
+    """A file of trajectories or forecasts that somebody else has made; without a problem, ``facts_of`` says of what."""
+
+    def __init__(
+        self,
+        file: str | None,
+        name: str,
+        problem: str,
+        facts_of: str | None,
+        optional: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._file, self._name, self._problem, self._facts_of, self._optional = file, name, problem, facts_of, optional
+        self.metadata = metadata
+
+    def load(self) -> WholeFields | None:
+        """Read what its header says."""
+        if not self._file:
+            if self._optional:
+                return None
+            raise InputError(f"{self._name} = null: must name a file; add {self._name}=FILE")
+        try:
+            known = find(self._problem)
+            facts, grid = known.facts, known.grid
+            if grid is None:
+                facts, grid = own_facts(Path(self._facts_of or self._file).expanduser())
+            return read_whole(Path(self._file).expanduser(), facts, grid)
+        except InputError as error:
+            raise InputError(f"{self._name}: {error}") from error
+
+    def save(self, data: None) -> None:
+        """Refuse: it is the user's."""
+        raise InputError(f"{self._name} = {self._file}: must not be saved to")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"file": self._file}

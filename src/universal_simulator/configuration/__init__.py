@@ -7,7 +7,7 @@ receives its section as one of these models, validated before any node runs.
 """
 
 from universal_simulator.configuration.data import BucketSource, Data, LocalSource, PublishedSource, SolveSource
-from universal_simulator.configuration.deciding import Gate, Gates, Predict, Promotion, Search, Sweep
+from universal_simulator.configuration.deciding import Gate, Gates, Predict, Promotion, Score, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
     EnsembleCalibration,
@@ -108,6 +108,7 @@ __all__ = [
     "Protocol",
     "PublishedSource",
     "RewardWeights",
+    "Score",
     "Search",
     "Section",
     "Seed",

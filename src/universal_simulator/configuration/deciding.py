@@ -1,5 +1,7 @@
 """What follows from scores: gates, promotion, forecasts for others, a search for better parameters."""
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -43,6 +45,24 @@ class Predict(Section):
     """Members of an ensemble; by default one forecast."""
     guided: bool = False
     """Whether the equation's balance corrects every step."""
+
+
+class Score(Section):
+    """Forecasts of anybody's in a file, and the truth; ``--pipeline=score``."""
+
+    forecast: str | None = None
+    """File of the forecasts: ``.zarr``, ``.nc``, ``.h5``/``.hdf5`` or ``.npz``."""
+    truth: str | None = None
+    """File of true trajectories from time 0 on, of the same samples, points and times."""
+    training: str | None = None
+    """File of other trajectories: their mean and the nearest of them stand beside the forecast."""
+    name: Name | None = None
+    """What it is called; by default as the file of the forecast."""
+
+    @property
+    def title(self) -> str:
+        """Return what the forecast is called."""
+        return self.name or re.sub(r"[^A-Za-z0-9_.-]", "_", Path(self.forecast or "forecast").stem).lstrip(".-")
 
 
 class Gate(Section):

@@ -53,7 +53,7 @@ class Labels:
 
     def initial(self, facts: Facts | None = None, grid: Grid | None = None) -> Sliced:
         """Return the first snapshots, ``(sample, [channel,] *space)``, in the order of what they must fit."""
-        names, space = self._fitted(facts, grid)
+        names, space = self.fitted(facts, grid)
         if MEMBER in self.dimensions:
             raise InputError(f"{self.path}: dimension member = {self.sizes[MEMBER]}, must be left out; select a member")
         channels = (self.sizes[CHANNEL],) if CHANNEL in self.dimensions else (len(names),) if len(names) > 1 else ()
@@ -74,13 +74,12 @@ class Labels:
             return found[0]
         return np.stack(found, order.index(CHANNEL) - sum(d not in each[0].dims for d in order[: order.index(CHANNEL)]))
 
-    def _fitted(self, facts: Facts | None, grid: Grid | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def fitted(self, facts: Facts | None, grid: Grid | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return variables and dimensions of space in order; refuse others than those of the model."""
         if facts is None or grid is None:
             return self.names, self.space
         told = f"{self.path}: variables {', '.join(self.names)}"
-        wanted = facts.names
-        plain = self.names == (INITIAL,) or (len(self.names) == 1 and facts.single)
+        wanted, plain = facts.names, self.names == (INITIAL,)
         if not plain and sorted(self.names) != sorted(wanted):
             raise InputError(f"{told}, must be {', '.join(wanted)}; rename them, drop others")
         demand_space_of(self, grid)
