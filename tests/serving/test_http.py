@@ -86,16 +86,19 @@ def test_the_card_says_what_the_model_is(url, emulator):
 
 def test_requests_that_wait_are_computed_together_and_answered_apart(emulator, monkeypatch):
     """Twenty clients with seeds of their own; each hears what it would hear alone."""
-    batcher, go, made = Batcher(emulator), threading.Event(), Emulator.answer
+    batcher, began, go, made = Batcher(emulator), threading.Event(), threading.Event(), Emulator.answer
 
     def answer(self, request):
+        began.set()
         go.wait(SECONDS)
         return made(self, request)
 
     monkeypatch.setattr(Emulator, "answer", answer)
     asked = [ask(emulator.model, (1 + 0.01 * i) * WAVE[None], {"nu": 0.05}, [0.04], 3, False, i) for i in range(20)]
     other = ask(emulator.model, WAVE[None], {"nu": 0.05}, [0.02], None, False, 0)
-    first, *waiting = [batcher.submit(one) for one in (asked[0], other, *asked[1:])]
+    first = batcher.submit(asked[0])
+    began.wait(SECONDS)
+    waiting = [batcher.submit(one) for one in (other, *asked[1:])]
     while batcher._queue.qsize() + len(batcher._waiting) < 20:
         time.sleep(0.01)
     go.set()

@@ -26,7 +26,7 @@ class BusyError(InputError):
     """Too many requests wait already."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Waiting:
     request: Request
     answer: "Future[Tensor]" = field(default_factory=Future)
@@ -59,9 +59,11 @@ class Batcher:
         return one.answer
 
     def close(self) -> None:
-        """Finish what is being computed, and end."""
+        """Finish what is being computed, and end; who waits still is told so."""
         self._queue.put(None)
         self._thread.join()
+        for one in self._waiting:
+            one.answer.cancel()
 
     def _run(self) -> None:
         while True:

@@ -28,7 +28,7 @@ LARGEST = 256e6
 """Bytes of one request, unpacked."""
 WARNINGS = "x-warnings"
 
-Parts = tuple[Mapping[str, Any], Mapping[str, Any]]
+Parts = tuple[Any, Mapping[str, Any]]
 
 
 class TooLargeError(InputError):
