@@ -18,7 +18,10 @@ from universal_simulator.support.refusals import parameter_paths
 NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float("inf"), -(10**30), 10**30]
 """What no parameter takes; those that take any text are named below."""
 
-TEXTS = {"experiment.purpose", "weights", "predict.input", "predict.model", "predict.output"}
+TEXTS = {
+    "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
+    "score.training",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
