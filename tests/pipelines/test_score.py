@@ -2,9 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 import torch
 import xarray as xr
 
+from commands import run_command
 from universal_simulator.acquisition.writing import Description, save
 from universal_simulator.catalog.field_files import WholeFieldsDataset
 from universal_simulator.configuration import Score
@@ -24,7 +22,6 @@ from universal_simulator.problems import find
 from universal_simulator.serving.whole_fields import own_facts, read_whole
 from universal_simulator.support.errors import InputError
 
-PROJECT = Path(__file__).parents[2]
 SAMPLES, POINTS = 6, 32
 HEAT = find("heat")
 GRID = Grid.interval(POINTS)
@@ -207,9 +204,9 @@ def test_the_page_tells_the_error_beside_that_of_no_change(tmp_path, truth):
 
 
 def kedro(folder, pipeline, params):
-    command = [sys.executable, "-m", "kedro", "run", f"--pipeline={pipeline}", f"--params={params}"]
+    words = ["-m", "kedro", "run", f"--pipeline={pipeline}", f"--params={params}"]
     environment = {**os.environ, "UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=600)
+    done = run_command(words, environment, folder / "said" / pipeline)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

@@ -20,7 +20,7 @@ NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float
 
 TEXTS = {
     "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
-    "score.training",
+    "score.training", "propagate.initial",
 }  # fmt: skip
 
 

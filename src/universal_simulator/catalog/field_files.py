@@ -16,15 +16,15 @@ from universal_simulator.support.errors import InputError
 class InitialFieldsDataset(AbstractDataset[None, InitialFields]):
     """A file that somebody else has made."""
 
-    def __init__(self, file: str | None, metadata: dict[str, Any] | None = None) -> None:
-        self._file = file
+    def __init__(self, file: str | None, name: str = "predict.input", metadata: dict[str, Any] | None = None) -> None:
+        self._file, self._name = file, name
         self.metadata = metadata
 
     def load(self) -> InitialFields:
         """Read it."""
         if not self._file:
-            raise InputError("predict.input = null: must name a file of initial fields; add predict.input=FILE")
-        return files.read(Path(self._file).expanduser())
+            raise InputError(f"{self._name} = null: must name a file of initial fields; add {self._name}=FILE")
+        return files.read(Path(self._file).expanduser(), self._name)
 
     def save(self, data: None) -> None:
         """Refuse: it is the user's."""

@@ -47,6 +47,7 @@ from universal_simulator.configuration.others import (
     FourierBaseline,
     UNetBaseline,
 )
+from universal_simulator.configuration.propagating import Propagate, Uncertain
 from universal_simulator.configuration.section import (
     CREDENTIALS,
     NON_SEMANTIC,
@@ -105,6 +106,7 @@ __all__ = [
     "Predict",
     "Probability",
     "Promotion",
+    "Propagate",
     "Protocol",
     "PublishedSource",
     "RewardWeights",
@@ -122,6 +124,7 @@ __all__ = [
     "Training",
     "UNetBaseline",
     "UTransformer",
+    "Uncertain",
     "Variant",
     "at_path",
     "semantic_only",

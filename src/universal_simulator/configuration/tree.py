@@ -18,6 +18,7 @@ from universal_simulator.configuration.learning import (
     Operator,
 )
 from universal_simulator.configuration.others import Ablation, Baselines
+from universal_simulator.configuration.propagating import Propagate
 from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
 from universal_simulator.support.errors import InputError
 
@@ -108,6 +109,7 @@ class Parameters(Section):
     """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
     predict: Predict = Predict()
     score: Score = Score()
+    propagate: Propagate = Propagate()
     gates: Gates = Gates()
     sweep: Sweep = Sweep()
     compute: Compute

@@ -45,6 +45,7 @@ SKIPPED = (
     "promotion.",
     "predict.",
     "score.",
+    "propagate.",
     "candidate",
     "weights",
     "force",

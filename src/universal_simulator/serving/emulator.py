@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.compute.apart import apart
+from universal_simulator.configuration import Propagate
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
@@ -31,6 +32,9 @@ from universal_simulator.serving.bundle import Bundle, Card
 from universal_simulator.serving.limits import LARGEST
 from universal_simulator.serving.request import Fields, Form, Model, Piece, Request, ask, told
 from universal_simulator.support.errors import InputError
+
+if TYPE_CHECKING:
+    from universal_simulator.serving import propagation
 
 Device = Literal["auto", "cpu", "cuda"]
 SMALL = 2**15
@@ -122,6 +126,12 @@ class Emulator:
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
+
+    def propagate(self, u0: Fields, asked: Propagate, seed: int = 0) -> "propagation.Propagation":
+        """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
+        from universal_simulator.serving import propagation  # which knows this module
+
+        return propagation.answer(self, u0, asked, seed)
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions

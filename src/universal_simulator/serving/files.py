@@ -92,11 +92,11 @@ def kind(path: Path) -> str:
     return path.suffix.lower()
 
 
-def read(path: Path) -> InitialFields:
+def read(path: Path, name: str = "predict.input") -> InitialFields:
     """Return the initial fields in a file, after the checks that data sets go through."""
     ending = kind(path)
     if not path.is_file() and not (path.is_dir() and ending == ".zarr"):
-        raise InputError(f"predict.input = {path}: must be a file; check its name")
+        raise InputError(f"{name} = {path}: must be a file; check its name")
     try:
         match ending:
             case ".csv":
@@ -112,12 +112,10 @@ def read(path: Path) -> InitialFields:
                 fields, parameters = read_initial(path)
                 return InitialFields(_checked(fields), parameters)
     except InputError as error:
-        raise InputError(f"predict.input = {error}") from error
+        raise InputError(f"{name} = {error}") from error
     except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"predict.input = {path}: must hold initial fields as docs/using.md says ({reason})"
-        ) from error
+        raise InputError(f"{name} = {path}: must hold initial fields as docs/using.md says ({reason})") from error
 
 
 def _checked(fields: Sliced) -> Sliced:
