@@ -24,6 +24,7 @@ def propagation_page(card: Any, asked: Propagate, made: Any, result: Mapping[str
             f"{name} {where} at t = {made.times[last]:g} is {result[f'{of}/mean']:.4g} ± {result[f'{of}/sd']:.2g}; "
             f"{share:.2g} % of that variance is the model's own error."
         )
+    sentences += [f"{str(one)[0].upper()}{str(one)[1:]}." for one in made.warnings]
     sentences.append(f"Cost: {made.cost.told}.")
     pictures = []
     for channel, one in enumerate(facts.channels):

@@ -131,7 +131,10 @@ class Emulator:
         """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
         from universal_simulator.serving import propagation  # which knows this module
 
-        return propagation.answer(self, u0, asked, seed)
+        made = propagation.answer(self, u0, asked, seed)
+        for warning in made.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return made
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions

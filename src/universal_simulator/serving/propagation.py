@@ -51,6 +51,8 @@ class Propagation:
     solved: Float[np.ndarray, "input member time channel *space"] | None
     """The solver's of some of them."""
     cost: break_even.Cost
+    warnings: tuple[Warning, ...] = ()
+    """Which inputs lie where the model's error is unknown."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ def answer(model: "Emulator", u0: Fields, asked: Propagate, seed: int) -> Propag
     known = inputs(model, u0, asked, seed)
     times = asked.times or (model.card.horizon,)
     grid = model.card.grid.resized(tuple(known.mean.shape[2:]))
-    where = _point(grid, asked.at)
+    where, told = (
+        _point(grid, asked.at),
+        model.unknown(_request(model, times, asked.members, seed, known.draw(known.plan.rows()))),
+    )
     begun = time.process_time()
     fields, numbers = propagate(known, _by_model(model, times, asked.members, seed), asked, where)
     seconds = time.process_time() - begun
@@ -157,15 +162,16 @@ def answer(model: "Emulator", u0: Fields, asked: Propagate, seed: int) -> Propag
     solver = _by_solver(model, times, asked.solver)
     trained = break_even.training_seconds(model.card.timings)
     if solver is None or not asked.solver_samples:
-        return Propagation(times, fields, named, None, break_even.Cost(trained, seconds, None))
+        return Propagation(times, fields, named, None, break_even.Cost(trained, seconds, None), tuple(told))
     rows = known.plan.rows()
     chosen = rows[known.plan.independent()[: asked.solver_samples]]
     solved = solver(*known.draw(chosen)).numpy()
     named |= beside(fields[: len(solved)], solved, asked, where, (model.card.facts.names, times))
     held = min(HELD, len(solved))
     equal, each = _equal(model, times, known.draw(chosen[:held]), (fields[:held], solved[:held]))
-    told = {**named, "solver/equal_points": float(equal)}
-    return Propagation(times, fields, told, solved, break_even.Cost(trained, seconds, each * len(rows)))
+    named["solver/equal_points"] = float(equal)
+    cost = break_even.Cost(trained, seconds, each * len(rows))
+    return Propagation(times, fields, named, solved, cost, tuple(told))
 
 
 def beside(
@@ -183,12 +189,19 @@ def beside(
 
 def _by_model(model: "Emulator", times: tuple[float, ...], members: int | None, seed: int) -> Forward:
     def forward(u: Tensor, parameters: Tensor) -> Tensor:
-        told = {one.name: parameters[:, i] for i, one in enumerate(model.card.facts.parameters)}
-        request: Request = ask(model.model, u, told, list(times), members, False, seed)
-        request.refuse_beyond(LARGEST)
-        return model.answer(request)
+        return model.answer(_request(model, times, members, seed, (u, parameters)))
 
     return forward
+
+
+def _request(
+    model: "Emulator", times: tuple[float, ...], members: int | None, seed: int, drawn: tuple[Tensor, Tensor]
+) -> Request:
+    u, parameters = drawn
+    told = {one.name: parameters[:, i] for i, one in enumerate(model.card.facts.parameters)}
+    request = ask(model.model, u, told, list(times), members, False, seed)
+    request.refuse_beyond(LARGEST)
+    return request
 
 
 def _by_solver(model: "Emulator", times: tuple[float, ...], setting: CoarseSolver) -> Forward | None:
