@@ -20,7 +20,7 @@ NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float
 
 TEXTS = {
     "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
-    "score.training", "propagate.initial",
+    "score.training", "propagate.initial", "propagate.model",
 }  # fmt: skip
 
 
@@ -77,7 +77,9 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 def test_no_misspelt_name_is_taken(refusal):
     for path in sorted(parameter_paths(Parameters)):
-        if path.startswith(("data.source", "gates", "ablation.changes.", "baselines.solvers.")):  # kinds and lists
+        if path.startswith(
+            ("data.source", "gates", "ablation.changes.", "baselines.solvers.", "propagate.parameters.")
+        ):  # names
             continue
         line = refusal({f"{path}x": 1})
         assert line is not None
