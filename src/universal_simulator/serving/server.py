@@ -83,15 +83,6 @@ def _add_forecasts(app: FastAPI, batcher: Batcher) -> None:
 def _add_um_bridge(app: FastAPI, batcher: Batcher) -> None:
     emulator = batcher.emulator
 
-    def question(path: str, work: Callable[[dict[str, Any]], Awaitable[Any]]) -> None:
-        async def reply(asked: Request) -> Response:
-            try:
-                return JSONResponse(await work(_object(await _body(asked))))
-            except InputError as error:
-                return JSONResponse({"error": {"type": "InvalidInput", "message": str(error)}}, _code(error)[0])
-
-        app.post(path)(reply)
-
     async def sizes_in(content: dict[str, Any]) -> Any:
         return {"inputSizes": um_bridge.input_sizes(emulator, um_bridge.demand_model(content))}
 
@@ -113,8 +104,20 @@ def _add_um_bridge(app: FastAPI, batcher: Batcher) -> None:
         return um_bridge.INFO
 
     for path, work in (("InputSizes", sizes_in), ("OutputSizes", sizes_out), ("ModelInfo", about)):
-        question(f"/{path}", work)
-    question("/Evaluate", evaluate)
+        app.post(f"/{path}")(_replying(work))
+    app.post("/Evaluate")(_replying(evaluate))
+
+
+def _replying(work: Callable[[dict[str, Any]], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a question of UM-Bridge's, refusals as it knows them."""
+
+    async def reply(asked: Request) -> Response:
+        try:
+            return JSONResponse(await work(_object(await _body(asked))))
+        except InputError as error:
+            return JSONResponse({"error": {"type": "InvalidInput", "message": str(error)}}, _code(error)[0])
+
+    return reply
 
 
 async def _answer(batcher: Batcher, request: Asked) -> Tensor:
