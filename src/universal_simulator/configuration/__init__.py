@@ -7,7 +7,7 @@ receives its section as one of these models, validated before any node runs.
 """
 
 from universal_simulator.configuration.data import BucketSource, Data, LocalSource, PublishedSource, SolveSource
-from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Search, Sweep
+from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Score, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
     EnsembleCalibration,
@@ -47,6 +47,7 @@ from universal_simulator.configuration.others import (
     FourierBaseline,
     UNetBaseline,
 )
+from universal_simulator.configuration.propagating import Propagate, Uncertain
 from universal_simulator.configuration.section import (
     CREDENTIALS,
     NON_SEMANTIC,
@@ -106,9 +107,11 @@ __all__ = [
     "Predict",
     "Probability",
     "Promotion",
+    "Propagate",
     "Protocol",
     "PublishedSource",
     "RewardWeights",
+    "Score",
     "Search",
     "Section",
     "Seed",
@@ -122,6 +125,7 @@ __all__ = [
     "Training",
     "UNetBaseline",
     "UTransformer",
+    "Uncertain",
     "Variant",
     "at_path",
     "semantic_only",

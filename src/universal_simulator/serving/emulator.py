@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.compute.apart import apart
+from universal_simulator.configuration import Propagate
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
@@ -29,8 +30,11 @@ from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
 from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Form, Model, Request, ask, told
+from universal_simulator.serving.request import Fields, Form, Model, Piece, Request, ask, told
 from universal_simulator.support.errors import InputError
+
+if TYPE_CHECKING:
+    from universal_simulator.serving import propagation
 
 Device = Literal["auto", "cpu", "cuda"]
 SMALL = 2**15
@@ -123,6 +127,15 @@ class Emulator:
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
 
+    def propagate(self, u0: Fields, asked: Propagate, seed: int = 0) -> "propagation.Propagation":
+        """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
+        from universal_simulator.serving import propagation  # which knows this module
+
+        made = propagation.answer(self, u0, asked, seed)
+        for warning in made.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return made
+
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions
         if isinstance(u0, Mapping):
@@ -134,18 +147,16 @@ class Emulator:
         """Return the forecast.
 
         Small pieces without chance in them are forecast side by side, each on a core of its own, which waits for no
-        other. Large ones have all cores, and those that draw come one after the other, so that a seed stands for the
-        same draws.
+        other. Large ones have all cores, one after the other.
         """
         state = self.parts.codec.grid.size * len(self.card.facts.channels)
         few = request.at_once * (request.members or 1) * state <= SMALL
         if request.variant != "deterministic" or not few:
-            return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
+            return apart(lambda: torch.cat(self._in_turn(request)), threads=1 if few else None)
         hands = torch.get_num_threads() if self.parts.device.type == "cpu" else 1
-        generator = torch.Generator()  # of which nothing is drawn
 
-        def alone(piece: tuple[Tensor, Tensor]) -> Tensor:
-            return apart(lambda: self._forecast(*piece, request, generator).cpu(), threads=1)
+        def alone(piece: Piece) -> Tensor:
+            return apart(lambda: self._forecast(piece, request).cpu(), threads=1)
 
         with ThreadPoolExecutor(min(hands, len(request.u))) as pool:
             return torch.cat(list(pool.map(alone, request.pieces())))
@@ -180,18 +191,16 @@ class Emulator:
             said.insert(0, f"{line}: the error there is unknown")
         return said
 
-    def _drawn(self, request: Request) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(request.seed)
-        return [self._forecast(*piece, request, generator).cpu() for piece in request.pieces()]
+    def _in_turn(self, request: Request) -> list[Tensor]:
+        return [self._forecast(piece, request).cpu() for piece in request.pieces()]
 
     @torch.inference_mode()
-    def _forecast(
-        self, u: Tensor, parameters: Tensor, request: Request, generator: torch.Generator
-    ) -> Float[Tensor, "sample member time channel *space"]:
+    def _forecast(self, piece: Piece, request: Request) -> Float[Tensor, "sample member time channel *space"]:
+        u, parameters, streams = piece
         device, shape, steps = self.parts.device, tuple(u.shape[2:]), request.steps
         start = self.parts.start(u.to(device), parameters.to(device), self.statistics.time_step)
         rollout = Rollout(self.parts, request.variant, request.members or 1, self.card.conditioning)
-        path = rollout.states(start, max(steps), shape, generator)
+        path = rollout.states(start, max(steps), shape, streams)
         asked = torch.tensor(steps, device=path.device)
         elapsed = asked.to(start.mean) * start.time_step
         count = path.shape[1]

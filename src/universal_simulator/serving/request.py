@@ -1,14 +1,16 @@
 """What a forecast is asked for with: checked once, for every entrance, before anything is computed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.compute.seeding import derive
 from universal_simulator.configuration import Variant
+from universal_simulator.diffusion.noise import Streams
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.arrays import Array, numbers, truth, whole
@@ -16,6 +18,8 @@ from universal_simulator.serving.limits import refuse_beyond
 from universal_simulator.support.errors import InputError
 
 Fields = Array | Mapping[str, Array]
+Piece = tuple[Tensor, Tensor, Streams]
+"""Fields that are forecast together, their parameters, and where their noise comes from."""
 FEWEST_POINTS = 8
 MOST_MEMBERS = 10**4
 MOST_STEPS = 2**53
@@ -61,7 +65,8 @@ class Request:
     steps: list[int]
     members: int | None
     guided: bool
-    seed: int
+    keys: tuple[tuple[int, int], ...]
+    """Of each field a seed and a number, which its members' noise depends on, and on nothing else."""
     form: Form
 
     @property
@@ -76,9 +81,16 @@ class Request:
         """Return how many fields are forecast together."""
         return max(1, min(AT_ONCE, len(self.u), STATES_AT_ONCE // (self.members or 1)))
 
-    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the fields that are forecast together, and their parameters."""
-        yield from zip(self.u.split(self.at_once), self.parameters.split(self.at_once), strict=True)
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the parts of it that are forecast together."""
+        size = self.at_once
+        for first in range(0, len(self.u), size):
+            rows = slice(first, first + size)
+            yield self.u[rows], self.parameters[rows], Streams([_seed(*key) for key in self.keys[rows]])
+
+    def numbered(self, first: int) -> "Request":
+        """Return the same, its fields counted from another number than 0: they are a part of a longer row."""
+        return replace(self, keys=tuple((seed, first + number) for seed, number in self.keys))
 
     def refuse_beyond(self, largest: float) -> None:
         """Refuse it if it costs more than that, or than what the environment allows."""
@@ -92,6 +104,7 @@ def ask(
 ) -> Request:
     """Return what a model is asked for, or refuse it in one line."""
     u, form = _fields(u0, model)
+    known = whole("seed", seed, 0, 2**63 - 1)
     return Request(
         u=u,
         form=form,
@@ -99,7 +112,7 @@ def ask(
         steps=_steps(times, model.time_step),
         members=None if members is None else _members(members),
         guided=truth("guided", guided),
-        seed=whole("seed", seed, 0, 2**63 - 1),
+        keys=tuple((known, number) for number in range(len(u))),
     )
 
 
@@ -142,6 +155,11 @@ def _fields(u0: Fields, model: Model) -> tuple[Float[Tensor, "sample channel *sp
     sampled = axes == 2 or (axes == 1 and not channelled)
     u = u if channelled else u.unsqueeze(-model.grid.dimensions - 1)
     return (u if sampled else u[None]), Form(sampled, channelled)
+
+
+def _seed(seed: int, number: int) -> int:
+    """Return the seed of a field's own noise; that of the first is the one that was asked for."""
+    return derive(seed, "field", number) if number else seed
 
 
 def _counted(names: tuple[str, ...]) -> str:

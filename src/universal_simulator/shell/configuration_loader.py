@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from universal_simulator.configuration import Parameters, semantic_only
+from universal_simulator.configuration import Parameters, Score, semantic_only
 from universal_simulator.configuration.layers import Tree, nest, overlay
 from universal_simulator.support import places
 from universal_simulator.support.errors import InputError
@@ -37,7 +37,7 @@ from universal_simulator.support.refusals import explain, parameter_paths, sugge
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
 """Of configuration files, in capitals too."""
-RESERVED, BORROWED = ("compare", "promote", "predictions", "audit"), "-shipped"
+RESERVED, BORROWED = ("compare", "promote", "predictions", "audit", "score", "propagate"), "-shipped"
 """Folders beside those of the experiments, and what the folder of an experiment with weights of others ends with."""
 
 _reading = threading.RLock()
@@ -227,6 +227,7 @@ class ExperimentLoader(OmegaConfigLoader):
             "experiment": self.folder,
             "resume": self._resume,
             "audited": self._audited,
+            "scored": lambda: Score.model_validate(self["parameters"]["score"]).title,
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():
