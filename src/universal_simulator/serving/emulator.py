@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -23,13 +23,16 @@ from torch import Tensor
 
 from universal_simulator.compute.apart import apart
 from universal_simulator.emulation import emulator as emulation
+from universal_simulator.emulation.differentiable import FieldStepper
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.serving import gradients
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
+from universal_simulator.serving.gradients import as_tensor
 from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Form, Model, Request, ask, told
+from universal_simulator.serving.request import Fields, Form, Model, Request, ask, named_parameters, substeps, told
 from universal_simulator.support.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -83,7 +86,38 @@ class Emulator:
     @property
     def model(self) -> Model:
         """Return what requests must fit."""
-        return Model(self.card.facts, self.card.grid, self.statistics.time_step)
+        return Model(self.card.facts, self.card.grid, self.statistics.time_step, self.parts.dtype)
+
+    @property
+    def time_steps(self) -> tuple[float, ...]:
+        """Return the time steps that it was trained on, in time units, in ascending order."""
+        own, told = self.statistics.time_step, self.card.parameters
+        strides = told.get("operator", {}).get("time_strides", ())
+        return tuple(sorted({own, *(own * one / told["data"]["time_stride"] for one in strides)}))
+
+    def double(self) -> "Emulator":
+        """Return the model in double precision: slower, for gradients that are exact to rounding."""
+        return replace(self, parts=self.parts.double())
+
+    def stepper(self, parameters: Mapping[str, Any], dt: float | None = None) -> FieldStepper:
+        """Return a torch module from a field ``(sample, channel, *space)`` to the field ``dt`` later.
+
+        ``dt`` is in time units, a multiple of a time step that it was trained on; by default the model's own. Numbers
+        among ``parameters`` may be tensors that need a gradient. Raises ``InputError`` for any other ``dt``.
+
+        >>> import torch
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> step = emulator.stepper({"nu": 0.01}, dt=0.05)
+        >>> u = torch.sin(2 * torch.pi * (torch.arange(64) + 0.5) / 64)[None, None].requires_grad_()
+        >>> step(step(u)).square().mean().backward()
+        >>> u.grad.shape
+        torch.Size([1, 1, 64])
+        """
+        dt = self.statistics.time_step if dt is None else dt
+        count = substeps(dt, self.time_steps)
+        samples = max([torch.as_tensor(one).numel() for one in parameters.values()], default=1)
+        named_parameters(parameters, samples, self.card.facts)
+        return FieldStepper(self.parts, {name: as_tensor(one) for name, one in parameters.items()}, dt, count)
 
     def rollout(
         self,
@@ -117,7 +151,10 @@ class Emulator:
         request.refuse_beyond(LARGEST)
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
-        answer = self.answer(request)
+        if gradients.needed(u0, named):
+            answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
+        else:
+            answer = self.answer(request)
         if lost := diverged(answer):
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
