@@ -40,4 +40,3 @@ def statistics_of_exact(name: str):
     found = normal(facts, Grid.interval(POINTS), rms=1.0, minimum=-4.0, maximum=4.0)
     ranged = [one.model_copy(update={"minimum": 0.05, "maximum": 0.5}) for one in found.parameters]
     return found.model_copy(update={"parameters": tuple(ranged), "time_step": 0.1})
-

@@ -22,7 +22,9 @@ VALUE = {"heat": 0.05, "advection": 0.3}
 
 def prior(facts):
     (x,), generator = GRID.centres(), torch.Generator().manual_seed(5)
-    amplitudes = torch.randn(400, 9, generator=generator, dtype=torch.float64) * torch.tensor([0.5] + [1.0, 0.8, 0.5, 0.3] * 2)
+    amplitudes = torch.randn(400, 9, generator=generator, dtype=torch.float64) * torch.tensor(
+        [0.5] + [1.0, 0.8, 0.5, 0.3] * 2
+    )
     k = torch.arange(1, 5)[:, None]
     waves = torch.cat((torch.ones(1, POINTS), torch.cos(2 * math.pi * k * x), torch.sin(2 * math.pi * k * x)))
     return GaussianPrior.of((amplitudes @ waves)[:, None], GRID, facts, WAVES)

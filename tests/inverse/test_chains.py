@@ -35,7 +35,7 @@ def test_with_a_given_state_chains_have_the_grid_s_mean_and_width(problem):
     error = exact.sd / chains.effective.item() ** 0.5
     assert chains.mean.item() == pytest.approx(exact.mean, abs=4 * error)
     assert chains.sd.item() == pytest.approx(exact.sd, rel=0.3)
-    assert chains.whitened.shape == (2, 150, 0)
+    assert chains.whitened.shape == (2, 120, 0)
 
 
 @pytest.mark.long

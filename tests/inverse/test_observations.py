@@ -65,7 +65,9 @@ def test_a_window_between_walls_is_the_mean_of_many_points_in_it():
     line = centre + width * ((torch.arange(60).double() + 0.5) / 60 - 0.5)
     places = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).flatten(0, 1)
     points = Observations.sensors(places, [0.1], torch.zeros(1, 3600), 1.0, "v", axes=grid.names)
-    assert sensed(window, WALLED, grid, u).item() == pytest.approx(sensed(points, WALLED, grid, u).mean().item(), rel=1e-3)
+    assert sensed(window, WALLED, grid, u).item() == pytest.approx(
+        sensed(points, WALLED, grid, u).mean().item(), rel=1e-3
+    )
 
 
 def test_each_is_read_at_its_own_time_and_channel_in_the_order_given():
@@ -127,7 +129,7 @@ def test_what_cannot_have_been_observed_is_refused_in_one_line(change, line):
 
 def test_several_channels_must_be_named():
     given = Observations.means([0.0], [0.1], 1.0, axes=WALLED.grid.names)
-    with pytest.raises(InputError, match="observations.channel = missing: must be one of u, v; name it"):
+    with pytest.raises(InputError, match=r"observations.channel = missing: must be one of u, v; name it"):
         Sensing.of(given, WALLED.facts, WALLED.grid.resized((8, 8)), 0.1)
 
 
@@ -135,7 +137,7 @@ def test_a_window_over_a_wall_and_other_axes_are_refused():
     axes = WALLED.grid.names
     edge = WALLED.grid.axes[0].lower
     over = Observations.sensors([[edge, 0.0]], [0.1], [[0.0]], 1.0, "u", 0.1, axes)
-    with pytest.raises(InputError, match="observations.width = 0.1 about .* must lie within the domain"):
+    with pytest.raises(InputError, match=r"observations.width = 0.1 about .* must lie within the domain"):
         Sensing.of(over, WALLED.facts, WALLED.grid.resized((8, 8)), 0.1)
     with pytest.raises(InputError, match="must be alike; name them alike"):
         _ = over + Observations.means([0.0], [0.1], 1.0)

@@ -8,7 +8,15 @@ import torch
 from inverse_cases import SD, VALUE, VALUES, matrix, posed, prior
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.inverse.noise import Noise
-from universal_simulator.inverse.posterior import Calibration, GivenState, Range, calibrate, marginal, on_grid, seen_from
+from universal_simulator.inverse.posterior import (
+    Calibration,
+    GivenState,
+    Range,
+    calibrate,
+    marginal,
+    on_grid,
+    seen_from,
+)
 from universal_simulator.problems import find
 
 BOUNDS = {"heat": (0.01, 1.0), "advection": (0.1, 0.6)}
@@ -88,17 +96,17 @@ def test_a_narrow_posterior_between_wide_bounds_is_found():
 
 
 def test_an_unbiased_likelihood_is_calibrated_and_a_biased_one_is_not_unless_its_error_is_known():
-    """The model sees everything a noise's deviation too high: ignored it ruins the intervals, as an error it does not."""
+    """The model sees everything two deviations of the noise too high: ignored it ruins the intervals, as an error it does not."""
     problem, truth = given_state("solver", "heat", 1e-4)
     low_noise = Noise(torch.full((10,), 0.02, dtype=torch.float64))
-    shift = torch.full((10,), 0.02, dtype=torch.float64)
+    shift = torch.full((10,), 0.04, dtype=torch.float64)
     biased = GivenState.of(
         lambda values: seen_from(problem, prior(find("heat").facts).field(STATE[None]), rows)(values) + shift,
         sought("heat"), torch.tensor(1e-4),
     )  # fmt: skip
     told = Noise.of(low_noise.sd, shift[None])
     right, ignored, known = (
-        calibrate(truth, model, lambda _: noise, low_noise, 200, 3)
+        calibrate(truth, model, lambda _, noise=noise: noise, low_noise, 200, 3)
         for model, noise in ((truth, low_noise), (biased, low_noise), (biased, told))
     )
     assert right.p_value > 0.01

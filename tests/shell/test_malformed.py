@@ -19,6 +19,8 @@ NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float
 """What no parameter takes; those that take any text are named below."""
 
 TEXTS = {"experiment.purpose", "weights", "predict.input", "predict.model", "predict.output"}
+TEXTS |= {f"{task}.{name}" for task in ("assimilate", "infer") for name in ("model", "observations", "prior")}
+TEXTS |= {"assimilate.truth", "infer.initial"}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from universal_simulator.configuration.forecasting import (
     TestTimeConditioning,
     Variant,
 )
+from universal_simulator.configuration.inverse import Assimilate, Infer, Inverse, Sampling, Variational
 from universal_simulator.configuration.learning import (
     Autoencoder,
     BetaDistribution,
@@ -68,6 +69,7 @@ __all__ = [
     "NON_SEMANTIC",
     "PUBLISHED",
     "Ablation",
+    "Assimilate",
     "Autoencoder",
     "BaselineRate",
     "Baselines",
@@ -94,6 +96,8 @@ __all__ = [
     "Gate",
     "Gates",
     "Guidance",
+    "Infer",
+    "Inverse",
     "Latent",
     "LocalSource",
     "Name",
@@ -108,6 +112,7 @@ __all__ = [
     "Protocol",
     "PublishedSource",
     "RewardWeights",
+    "Sampling",
     "Search",
     "Section",
     "Seed",
@@ -122,6 +127,7 @@ __all__ = [
     "UNetBaseline",
     "UTransformer",
     "Variant",
+    "Variational",
     "at_path",
     "semantic_only",
     "with_values",

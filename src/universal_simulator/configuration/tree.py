@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from universal_simulator.configuration.data import Data
 from universal_simulator.configuration.deciding import Gates, Predict, Promotion, Sweep
 from universal_simulator.configuration.forecasting import EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.configuration.inverse import Assimilate, Infer
 from universal_simulator.configuration.learning import (
     Autoencoder,
     ConsistencyDistillation,
@@ -107,6 +108,8 @@ class Parameters(Section):
     candidate: Name | None = None
     """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
     predict: Predict = Predict()
+    assimilate: Assimilate = Assimilate()
+    infer: Infer = Infer()
     gates: Gates = Gates()
     sweep: Sweep = Sweep()
     compute: Compute

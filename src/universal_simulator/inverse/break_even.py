@@ -32,13 +32,17 @@ class Cost:
     def told(self) -> str:
         """Return it in words."""
         if self.solver_seconds_per_query is None:
-            return f"training took {self.training_seconds:.0f} s, a query {self.seconds_per_query:.3g} s; no solver beside it"
+            return f"{self._training}, a query {self.seconds_per_query:.3g} s; there is no solver beside it"
         words = (
-            f"training took {self.training_seconds:.0f} s; a query takes {self.seconds_per_query:.3g} s, by the solver at "
-            f"no larger error {self.solver_seconds_per_query:.3g} s"
+            f"{self._training}; a query takes {self.seconds_per_query:.3g} s, by the solver at no larger error "
+            f"{self.solver_seconds_per_query:.3g} s"
         )
         count = self.break_even_queries
         return f"{words}: training never pays" if count is None else f"{words}: training has paid after {count} queries"
+
+    @property
+    def _training(self) -> str:
+        return f"training took {self.training_seconds:.0f} s"
 
 
 def training_seconds(timings: Mapping[str, Any]) -> float:

@@ -4,7 +4,7 @@ The No-U-Turn sampler (Hoffman & Gelman, JMLR 15 (2014) 1593) on coordinates wit
 lies between its bounds, and whitened amplitudes. Gradients are those of the rollout. Needs the extra ``inference``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,9 @@ from universal_simulator.inverse.posterior import Range
 from universal_simulator.inverse.variational import Posed
 from universal_simulator.support.errors import InputError
 
-CONVERGED = 1.05
-"""Split R-hat below which chains agree (Vehtari et al., Bayesian Analysis 16 (2021) 667, demand 1.01 of long ones)."""
+CONVERGED, FEWEST = 1.05, 50
+"""Split R-hat below which chains agree, and effective draws below which they say nothing (Vehtari et al., Bayesian
+Analysis 16 (2021) 667, demand 1.01 and 400 of long ones)."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Chains:
 
     @property
     def converged(self) -> bool:
-        """Return whether chains agree on every parameter."""
-        return bool((self.r_hat < CONVERGED).all())
+        """Return whether chains agree on every parameter, and are long enough to tell."""
+        return bool((self.r_hat < CONVERGED).all() and (self.effective > FEWEST).all())
 
     @property
     def mean(self) -> Float[Tensor, " parameter"]:
@@ -55,6 +56,8 @@ class Sampled:
     sought: Sequence[Range]
     given: Float[Tensor, "1 channel *space"] | None
     """The initial field, or none where it is sought, too."""
+    rows: Callable[[Tensor], Tensor] = lambda values: values
+    """From ``(value, sought)`` to whole rows of the equation's parameters."""
 
     @property
     def size(self) -> int:
@@ -73,7 +76,7 @@ class Sampled:
         z = coordinates["z"].double()
         count, state = len(self.sought), z[len(self.sought) :]
         u = self.given if self.given is not None else self.posed.prior.field(state[None])
-        seen = self.posed.sensing(self.posed.forward(u, self.parameters(z)[None])).double()[0]
+        seen = self.posed.sensing(self.posed.forward(u, self.rows(self.parameters(z)[None]))).double()[0]
         misfit = self.posed.noise.quadratic(seen - self.posed.sensing.observations.values) / 2
         flat = torch.nn.functional.logsigmoid(z[:count]) + torch.nn.functional.logsigmoid(-z[:count])
         return misfit + state.square().sum() / 2 - flat.sum()

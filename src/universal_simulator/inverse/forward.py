@@ -29,8 +29,8 @@ class ThroughEmulator:
 
     def __call__(self, u: Tensor, parameters: Tensor) -> Tensor:
         """Return the fields after the steps, in the model's precision."""
-        told = (value.to(self.parts.device, self.parts.dtype) for value in (u, parameters))
-        return differentiable.forecast(self.parts, *told, self.time_step, self.steps).to(u.device)
+        start, told = (value.to(self.parts.device, self.parts.dtype) for value in (u, parameters))
+        return differentiable.forecast(self.parts, start, told, self.time_step, self.steps).to(u.device)
 
     @torch.no_grad()
     def errors(
@@ -73,4 +73,3 @@ class ThroughSolver:
             marched = self.solver.forecast(u, parameters, clock, self.grid, self.setting)
             fields.append(marched[:, torch.tensor(later) - 1])
         return torch.cat(fields, 1)
-

@@ -1,7 +1,7 @@
 """What was measured: where, when, of which channel, and how well."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,9 @@ class Observations:
         """Return both; raises ``InputError`` where their axes differ."""
         if self.axes != other.axes:
             raise InputError(f"observations = axes {self.axes} and {other.axes}: must be alike; name them alike")
-        joined = (torch.cat((getattr(self, n), getattr(other, n))) for n in ("times", "where", "width"))
-        rest = (torch.cat((getattr(self, n), getattr(other, n))) for n in ("values", "sd"))
-        return Observations(*joined, self.channels + other.channels, *rest, self.axes)
+        numbers = ("times", "where", "width", "values", "sd")
+        joined: dict[str, Any] = {name: torch.cat((getattr(self, name), getattr(other, name))) for name in numbers}
+        return replace(self, channels=self.channels + other.channels, **joined)
 
     @classmethod
     def sensors(

@@ -1,7 +1,8 @@
 """The posterior of one parameter, exactly: its density on a grid that closes in on where the mass is.
 
-The initial field is given, or only its prior is known: it is then integrated out by Laplace's method about its analysis
-for each value of the parameter (``-J - ½ log det`` of the cost's Hessian; exact where the model is linear in the state).
+The initial field is given, or only its prior is known: it is then integrated out by Laplace's method about its
+analysis for each value of the parameter (``-J - ½ log det`` of the cost's Hessian; exact where the model is linear in
+the state).
 """
 
 from collections.abc import Callable
@@ -147,7 +148,9 @@ class GivenState:
         return torch.from_numpy(self.spline(place.numpy()))
 
 
-def seen_from(posed: Posed, u: Float[Tensor, "1 channel *space"], parameters: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def seen_from(
+    posed: Posed, u: Float[Tensor, "1 channel *space"], parameters: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
     """Return what sees a given field under values of the sought parameter; ``parameters`` makes whole rows of them."""
 
     @torch.no_grad()

@@ -30,7 +30,9 @@ class GaussianPrior:
     sd: Float[Tensor, "channel *wave"]
 
     @classmethod
-    def of(cls, fields: Float[Tensor, "sample channel *space"], grid: Grid, facts: Facts, waves: int) -> "GaussianPrior":
+    def of(
+        cls, fields: Float[Tensor, "sample channel *space"], grid: Grid, facts: Facts, waves: int
+    ) -> "GaussianPrior":
         """Return that of given fields: at most ``waves`` waves per domain along each axis.
 
         Along an axis with a translation symmetry sine and cosine of a wave are equally strong and have no mean. Raises
@@ -115,4 +117,3 @@ def _pairs_alike(square: Tensor, dim: int) -> Tensor:
     first, rest = square.narrow(dim, 0, 1), square.narrow(dim, 1, square.shape[dim] - 1)
     both = rest.movedim(dim, -1).unflatten(-1, (-1, 2)).mean(-1).movedim(-1, dim)
     return torch.cat((first, both.repeat_interleave(2, dim)), dim)
-

@@ -1,8 +1,8 @@
-"""What observations would be of a given field: values at points and means over windows, of its band-limited interpolant.
+"""What observations would be of a given field: values at points and means over windows of its interpolant.
 
-The interpolant is the grid's own (``fields/spectral.py``): waves round a periodic axis, mirrored ones between walls. A
-window's mean is that of every wave, ``sinc(k width)`` of its value at the window's centre. Linear, hence two small
-matrices an axis, differentiable.
+The band-limited interpolant is the grid's own (``fields/spectral.py``): waves round a periodic axis, mirrored ones
+between walls. A window's mean is that of every wave, ``sinc(k width)`` of its value at the window's centre. Linear,
+hence a small matrix for each axis, and differentiable.
 """
 
 from collections.abc import Sequence

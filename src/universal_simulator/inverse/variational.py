@@ -1,9 +1,9 @@
-"""The initial state from observations over a window: strong-constraint 4D-Var, and an ensemble of it for its uncertainty.
+"""The initial state from observations over a window: strong-constraint 4D-Var, and an ensemble of it to say how sure.
 
-The cost of whitened amplitudes c is ``½ |c - c_b|² + ½ (H M u(c) - y)ᵀ R⁻¹ (H M u(c) - y)`` (Le Dimet & Talagrand, Tellus
-38A (1986) 97): M is the forward model, H what observations show of a field, R their noise and the model's error. Members
-start from backgrounds drawn from the prior and observations drawn about those given (ensemble of data assimilations,
-Žagar et al. 2005; randomised maximum likelihood): where M is linear they are draws of the posterior.
+The cost of whitened amplitudes c is ``½ |c - c_b|² + ½ (H M u(c) - y)ᵀ R⁻¹ (H M u(c) - y)`` (Le Dimet & Talagrand,
+Tellus 38A (1986) 97): M is the forward model, H what observations show of a field, R the covariance of their noise and
+the model's error. Members have backgrounds drawn from the prior and observations drawn about those given (randomised
+maximum likelihood, an ensemble of 4D-Vars): where M is linear they are draws of the posterior.
 """
 
 import time
@@ -57,7 +57,9 @@ class Posed:
     ) -> Float[Tensor, "amplitude amplitude"]:
         """Return the posterior covariance of whitened amplitudes, linearised about them (Laplace)."""
         slope = self.jacobian(whitened, parameters)
-        return torch.linalg.inv(torch.eye(len(whitened), dtype=slope.dtype) + slope.mT @ self.noise.precise(slope.mT).mT)
+        return torch.linalg.inv(
+            torch.eye(len(whitened), dtype=slope.dtype) + slope.mT @ self.noise.precise(slope.mT).mT
+        )
 
     def with_noise(self, noise: Noise) -> "Posed":
         """Return the same with other noise."""

@@ -22,15 +22,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.compute.apart import apart
+from universal_simulator.configuration import Infer, Variational
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.differentiable import FieldStepper
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.inverse.observations import Observations
 from universal_simulator.serving import gradients
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
 from universal_simulator.serving.gradients import as_tensor
+from universal_simulator.serving.inference import Inference, Question, infer, ranges
+from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
 from universal_simulator.serving.limits import LARGEST
 from universal_simulator.serving.request import Fields, Form, Model, Request, ask, named_parameters, substeps, told
 from universal_simulator.support.errors import InputError
@@ -159,6 +163,46 @@ class Emulator:
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
+
+    def assimilate(
+        self,
+        observations: Observations,
+        parameters: Mapping[str, Any] | None = None,
+        prior: Fields | None = None,
+        settings: Variational | None = None,
+        with_solver: bool = False,
+        seed: int = 0,
+    ) -> Assimilation:
+        """Return the initial field that explains observations best, and members that say how sure it is (4D-Var).
+
+        ``parameters`` are the equation's, by name. ``prior`` are fields like the one that is sought; by default those
+        of the family that the model was trained on. ``with_solver`` does the same through the problem's solver. Raises
+        ``InputError`` for observations that cannot be.
+        """
+        told = {} if parameters is None else parameters
+        named_parameters(told, 1, self.card.facts)
+        task = pose(self, observations, prior, settings or Variational())
+        return apart(lambda: assimilate(task, told, with_solver, seed))
+
+    def infer(
+        self,
+        observations: Observations,
+        settings: Infer | None = None,
+        initial: Fields | None = None,
+        prior: Fields | None = None,
+        seed: int = 0,
+    ) -> Inference:
+        """Return the posterior of one to three parameters: what is sought, and between which bounds, say the settings.
+
+        ``initial`` is the initial field; without it that is unknown, too, with ``prior`` as of ``assimilate``: one
+        parameter's posterior then has it integrated out, several are sought together with it. Raises ``InputError``.
+        """
+        settings = settings or Infer()
+        sought = ranges(self, settings)
+        task = pose(self, observations, prior, settings.variational)
+        u = None if initial is None else initial_field(self, initial)
+        question = Question(task, sought, settings.parameters, u, settings, seed)
+        return apart(lambda: infer(question))
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions

@@ -37,7 +37,7 @@ from universal_simulator.support.refusals import explain, parameter_paths, sugge
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
 """Of configuration files, in capitals too."""
-RESERVED, BORROWED = ("compare", "promote", "predictions"), "-shipped"
+RESERVED, BORROWED = ("compare", "promote", "predictions", "assimilate", "infer"), "-shipped"
 """Folders beside those of the experiments, and what the folder of an experiment with weights of others ends with."""
 
 _reading = threading.RLock()

@@ -38,7 +38,7 @@ class ParameterHooks:
         parameters = Parameters.model_validate(self._parameters)
         if "sweep" in (run_params.get("pipeline_names") or ()):
             parameters.refuse_impossible_space()
-        if not {"compare", "promote", "predict"} & set(run_params.get("pipeline_names") or ()):
+        if not {"compare", "promote", "predict", "assimilate", "infer"} & set(run_params.get("pipeline_names") or ()):
             refuse_misfit(parameters)
 
 
