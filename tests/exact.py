@@ -6,11 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from together import normal
+from universal_simulator.configuration import Latent
 from universal_simulator.emulation.emulator import Emulator as Parts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.operator import LatentOperator
+from universal_simulator.networks.trained import Recipe
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.problems import find
+from universal_simulator.serving.bundle import Card
+from universal_simulator.serving.emulator import Emulator
+from untrained import SMALL
 
 POINTS = 32
 
@@ -35,8 +40,18 @@ def exact_parts(name: str) -> Parts:
     return Parts(Truncation(facts, grid), ExactStep(name), None, facts, grid)
 
 
-def statistics_of_exact(name: str):
-    facts = find(name).facts
-    found = normal(facts, Grid.interval(POINTS), rms=1.0, minimum=-4.0, maximum=4.0)
+def exact_model(name: str) -> Emulator:
+    """Return it with a card, as if it had been trained for an hour on parameters from 0.05 to 0.5."""
+    facts, grid = find(name).facts, Grid.interval(POINTS)
+    found = normal(facts, grid, rms=1.0, minimum=-4.0, maximum=4.0)
     ranged = [one.model_copy(update={"minimum": 0.05, "maximum": 0.5}) for one in found.parameters]
-    return found.model_copy(update={"parameters": tuple(ranged), "time_step": 0.1})
+    statistics = found.model_copy(update={"parameters": tuple(ranged), "time_step": 0.1})
+    recipe = Recipe(
+        stage="operator", settings=SMALL, latent=Latent(tokens=2, dim=16), facts=facts, grid=grid,
+        statistics=statistics,
+    )  # fmt: skip
+    card = Card(
+        experiment="exact", facts=facts, grid=grid, recipes={"operator": recipe}, scores={}, horizon=2.0,
+        parameters={"data": {"source": {"seed": 0}}}, timings={"seconds": {"operator": 60.0}}, provenance={},
+    )  # fmt: skip
+    return Emulator(card, exact_parts(name))
