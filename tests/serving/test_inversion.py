@@ -7,8 +7,13 @@ import torch
 from exact import POINTS, exact_model
 from universal_simulator.configuration import CoarseSolver, Infer, Variational
 from universal_simulator.inverse import break_even
-from universal_simulator.reporting.inverse_page import assimilation_page, inference_page
-from universal_simulator.serving import Emulator, Observations
+from universal_simulator.reporting.inverse_page import (
+    assimilation_page,
+    assimilation_pictures,
+    inference_page,
+    inference_pictures,
+)
+from universal_simulator.serving import Emulator, Observations, OutsideTrainingWarning
 from universal_simulator.support.errors import InputError
 
 SETTINGS = Variational(
@@ -162,6 +167,15 @@ def test_bounds_that_training_does_not_give_must_be_given():
         model.infer(Observations.sensors([0.5], [0.1], [[0.0]], 0.1))
 
 
+def test_parameters_outside_of_the_training_are_warned_of(model):
+    """It was trained on 0.05 to 0.5."""
+    quick = SETTINGS.model_copy(update={"iterations": 1, "members": 0})
+    with pytest.warns(OutsideTrainingWarning, match=r"nu = 2 is outside the training data's 0.05 … 0.5"):
+        model.assimilate(seen(NU), {"nu": 2.0}, None, quick)
+    with pytest.warns(OutsideTrainingWarning, match=r"nu = 0.02 is outside the training data's 0.05 … 0.5"):
+        model.infer(seen(NU), Infer(sought={"nu": (0.02, 0.5)}, variational=quick, with_solver=False), TRUTH)
+
+
 def test_two_initial_fields_are_one_too_many(model):
     with pytest.raises(InputError, match="initial = 2 fields: must be one"):
         model.infer(seen(NU), Infer(sought={"nu": (0.1, 0.2)}), np.stack([TRUTH, TRUTH]))
@@ -174,12 +188,15 @@ def test_the_pages_say_what_was_found(model, found, inferred):
 
     truth = torch.from_numpy(TRUTH)[None]
     numbers = state_numbers(found, truth)
-    page = assimilation_page(model.card, Assimilate(), found, truth, numbers)
+    drawn = assimilation_pictures(model.card, found, truth)
+    page = assimilation_page(model.card, Assimilate(), found, numbers, drawn)
     assert f"errs by {numbers['analysis/error']:.3g}, the solver" in page
     assert "Initial u over space" in page
     numbers = parameter_numbers(inferred)
     assert {"posterior/mean", "posterior/sd", "exact/mean", "exact/sd", "calibration/ks"} <= numbers.keys()
     assert {"cost/seconds_per_query", "cost/break_even_queries"} <= numbers.keys()
-    page = inference_page(model.card, Infer(calibration=60), inferred, numbers)
+    drawn = inference_pictures(inferred)
+    page = inference_page(model.card, Infer(calibration=60), inferred, numbers, drawn, ["nu = 9 is outside"])
+    assert "nu = 9 is outside" in page
     assert f"nu = {inferred.posterior.mean:.4g}" in page
     assert "Of 60 synthetic truths" in page

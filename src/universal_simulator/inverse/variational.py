@@ -21,6 +21,8 @@ from universal_simulator.inverse.sensing import Sensing
 
 STEP = 1e-2
 """Of central differences along whitened amplitudes: far above float32's rounding, far below one standard deviation."""
+LARGEST_HESSIAN = 512
+"""Amplitudes beyond which no Hessian is made of them."""
 AT_ONCE = 64
 """States that are run forward together without a gradient."""
 
@@ -130,11 +132,39 @@ def analyse(
     generator: torch.Generator,
     start: Float[Tensor, " amplitude"] | None = None,
 ) -> Analysis:
-    """Minimise the costs of the analysis and its members side by side, from the prior's mean or from ``start``."""
+    """Minimise the cost of the analysis, from the prior's mean or ``start``, then from there those of its members."""
     begun, values = time.process_time(), posed.sensing.observations.values
-    background = torch.cat((torch.zeros(1, posed.prior.size).double(), posed.prior.draw(members, generator)))
-    read = torch.cat((values[None], values + posed.noise.draw(members, generator).to(values)))
-    cost = Cost(posed, read, background, parameters.expand(members + 1, -1))
-    begin = background if start is None else background + start
-    found = minimise(cost, begin, iterations)
+    first = torch.zeros(1, posed.prior.size, dtype=torch.float64) if start is None else start[None]
+    found = minimise(Cost(posed, values[None], torch.zeros_like(first), parameters[None]), first, iterations)
+    if members:
+        background = posed.prior.draw(members, generator)
+        read = values + posed.noise.draw(members, generator).to(values)
+        cost = Cost(posed, read, background, parameters.expand(members, -1))
+        found = found.joined(_members(cost, found.point[0], iterations))
     return Analysis(posed, parameters, found.point, found, time.process_time() - begun)
+
+
+def _members(cost: Cost, analysis: Float[Tensor, " amplitude"], iterations: int) -> Minimum:
+    """Return the minima of the members' costs, begun from those of the cost linearised about the analysis.
+
+    In coordinates in which that has a unit Hessian, few iterations are left. Where there are too many amplitudes for a
+    Hessian, members begin at their backgrounds moved by the analysis.
+    """
+    if len(analysis) > LARGEST_HESSIAN:
+        return minimise(cost, cost.background + analysis, iterations)
+    posed = cost.posed
+    told = cost.parameters[0]
+    slope = posed.jacobian(analysis, told)
+    hessian = torch.eye(len(analysis), dtype=slope.dtype) + slope.mT @ posed.noise.precise(slope.mT).mT
+    factor = torch.linalg.cholesky(torch.linalg.inv(hessian))
+    with torch.no_grad():
+        missed = cost.values - posed.observed(analysis[None], told[None]) + analysis @ slope.mT
+    begin = (cost.background + posed.noise.precise(missed) @ slope) @ torch.linalg.inv(hessian)
+
+    def turned(point: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = cost(analysis + point @ factor.mT, rows)
+        return value, gradient @ factor
+
+    away = torch.linalg.solve_triangular(factor, (begin - analysis).mT, upper=False).mT
+    found = minimise(turned, away, iterations)
+    return replace(found, point=analysis + found.point @ factor.mT)

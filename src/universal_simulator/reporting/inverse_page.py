@@ -17,28 +17,44 @@ SURE = 1.645
 FOOTER = "Seconds are CPU seconds of this machine; intervals hold 90 %."
 
 
+def assimilation_pictures(card: Any, found: Any, truth: Float[Tensor, "channel *space"] | None) -> list[Picture]:
+    """Return the initial field of each channel where space is a line, and how well observations are met."""
+    line = card.grid.dimensions == 1
+    fields = [_field(card, found, truth, i) for i in range(len(card.facts.channels))] if line else []
+    return [*fields, _misfits(found)]
+
+
 def assimilation_page(
-    card: Any, asked: Assimilate, found: Any, truth: Float[Tensor, "channel *space"] | None, result: Mapping[str, Any]
+    card: Any,
+    asked: Assimilate,
+    found: Any,
+    result: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    warned: Sequence[str] = (),
 ) -> str:
     """Return the page of an initial state; ``found`` is what ``Emulator.assimilate`` returned."""
-    sentences = [_misfit(result), f"Cost: {found.cost.told}."]
-    if truth is not None:
+    sentences = [_misfit(result), f"Cost: {found.cost.told}.", *warned]
+    if "analysis/error" in result:
         beside = f", the solver's by {result['solver/error']:.3g}" if "solver/error" in result else ""
         sentences.insert(0, f"The model's initial field errs by {result['analysis/error']:.3g}{beside}.")
-    pictures = (
-        [_field(card, found, truth, i) for i in range(len(card.facts.channels))] if card.grid.dimensions == 1 else []
-    )
-    sections = [
-        Section("state", "Initial state", "", (Group("", (*pictures, _misfits(found))),)),
-        Section("numbers", "Numbers", "", (pairs(_told(result)),)),
-    ]
-    title = f"Assimilation with {card.experiment}"
-    return render(Page("Assimilation", title, sentences, sections, FOOTER, f"{asked.name}: {card.facts.name}"))
+    return _page("Assimilation", card, asked.name, sentences, result, pictures)
 
 
-def inference_page(card: Any, asked: Infer, found: Any, result: Mapping[str, Any]) -> str:
+def inference_pictures(found: Any) -> Sequence[Picture]:
+    """Return the density of one parameter, or draws of several."""
+    return _density(found) if len(found.sought) == 1 else _draws(found)
+
+
+def inference_page(
+    card: Any,
+    asked: Infer,
+    found: Any,
+    result: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    warned: Sequence[str] = (),
+) -> str:
     """Return the page of parameters; ``found`` is what ``Emulator.infer`` returned."""
-    sentences = [f"Cost: {found.cost.told}."]
+    sentences = [f"Cost: {found.cost.told}.", *warned]
     if found.calibration is not None:
         share = f"{100 * result['calibration/coverage_90']:.0f}"
         sentences.append(f"Of {asked.calibration} synthetic truths {share} % lie in the 90 % interval.")
@@ -49,13 +65,19 @@ def inference_page(card: Any, asked: Infer, found: Any, result: Mapping[str, Any
     else:
         agree = "agree" if found.posterior.converged else "do NOT agree: these numbers must not be believed"
         sentences.insert(0, f"Chains {agree}.")
-    draw = _density if len(found.sought) == 1 else _draws
+    return _page("Inference", card, asked.name, sentences, result, pictures)
+
+
+def _page(
+    kind: str, card: Any, name: str, sentences: Sequence[str], result: Mapping[str, Any], pictures: Sequence[Picture]
+) -> str:
     sections = [
-        Section("posterior", "Posterior", "", (Group("", tuple(draw(found)), "large"),)),
+        Section("pictures", "What was found", "", (Group("", tuple(pictures), "large"),)),
         Section("numbers", "Numbers", "", (pairs(_told(result)),)),
     ]
-    title = f"Inference with {card.experiment}"
-    return render(Page("Inference", title, sentences, sections, FOOTER, f"{asked.name}: {card.facts.name}"))
+    return render(
+        Page(kind, f"{kind} with {card.experiment}", sentences, sections, FOOTER, f"{name}: {card.facts.name}")
+    )
 
 
 def _misfit(result: Mapping[str, Any]) -> str:

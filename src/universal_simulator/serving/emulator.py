@@ -32,6 +32,7 @@ from universal_simulator.serving import gradients
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
+from universal_simulator.serving.cautions import DivergedWarning, GuidanceWarning, OutsideTrainingWarning, warn_outside
 from universal_simulator.serving.gradients import as_tensor
 from universal_simulator.serving.inference import Inference, Question, infer, ranges
 from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
@@ -44,18 +45,6 @@ SMALL = 2**15
 """Numbers in latent states up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
-
-
-class OutsideTrainingWarning(UserWarning):
-    """Something was asked for that the model was not trained on: its error there is unknown."""
-
-
-class GuidanceWarning(UserWarning):
-    """Guidance made this model's forecasts worse where they were scored."""
-
-
-class DivergedWarning(UserWarning):
-    """Some forecasts hold values that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +169,7 @@ class Emulator:
         ``InputError`` for observations that cannot be.
         """
         told = {} if parameters is None else parameters
-        named_parameters(told, 1, self.card.facts)
+        warn_outside(self.statistics, named_parameters(told, 1, self.card.facts)[0].tolist())
         task = pose(self, observations, prior, settings or Variational())
         return apart(lambda: assimilate(task, told, with_solver, seed))
 
@@ -198,10 +187,14 @@ class Emulator:
         parameter's posterior then has it integrated out, several are sought together with it. Raises ``InputError``.
         """
         settings = settings or Infer()
-        sought = ranges(self, settings)
+        sought, known = ranges(self, settings), settings.parameters
+        bounds = {one.parameter.name: (one.low, one.high) for one in sought}
+        for end in (0, 1):
+            at = [bounds[p.name][end] if p.name in bounds else known[p.name] for p in self.card.facts.parameters]
+            warn_outside(self.statistics, at)
         task = pose(self, observations, prior, settings.variational)
         u = None if initial is None else initial_field(self, initial)
-        question = Question(task, sought, settings.parameters, u, settings, seed)
+        question = Question(task, sought, known, u, settings, seed)
         return apart(lambda: infer(question))
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:

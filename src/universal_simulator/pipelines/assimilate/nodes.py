@@ -1,8 +1,11 @@
 """Find the initial field that explains observations."""
 
 import logging
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -11,13 +14,14 @@ from torch import Tensor
 from universal_simulator.configuration import Assimilate
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.inverse.variational import Analysis
-from universal_simulator.reporting.inverse_page import assimilation_page
+from universal_simulator.reporting.inverse_page import assimilation_page, assimilation_pictures
 from universal_simulator.serving import files
-from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.emulator import Emulator, OutsideTrainingWarning
 from universal_simulator.serving.inversion import Assimilation, initial_field
 from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def observed(path: str | None, section: str) -> Observations:
@@ -32,20 +36,33 @@ def fields(path: str | None) -> Any:
     return files.read(Path(path).expanduser()).u0 if path else None
 
 
+def with_warnings(work: Callable[[], T]) -> tuple[T, list[str]]:
+    """Return what some work returns and what it warned of, which is logged, too."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = work()
+    lines = [str(one.message) for one in told if issubclass(one.category, OutsideTrainingWarning)]
+    for line in lines:
+        log.warning("%s", line)
+    return found, lines
+
+
 def assimilate_observations(
     model: Emulator, asked: Assimilate, seed: int
-) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """Return numbers, fields and the page."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, bytes], str]:
+    """Return numbers, fields, figures and the page."""
     observations, given = observed(asked.observations, "assimilate"), fields(asked.truth)
     truth = None if given is None else initial_field(model, given)[0]
     prior, solver = fields(asked.prior), asked.with_solver
-    found = model.assimilate(observations, asked.parameters, prior, asked.variational, solver, seed)
-    result = _result(found, truth)
+    told = (observations, asked.parameters, prior, asked.variational, solver, seed)
+    found, warned = with_warnings(partial(model.assimilate, *told))
+    result, pictures = _result(found, truth), assimilation_pictures(model.card, found, truth)
     log.info("%s", found.cost.told)
     state = {"analysis": found.analysis.field.numpy(), "members": found.analysis.members.numpy()}
     if found.solver is not None:
         state["solver"] = found.solver.field.numpy()
-    return result, state, assimilation_page(model.card, asked, found, truth, result)
+    page = assimilation_page(model.card, asked, found, result, pictures, warned)
+    return result, state, {one.name: one.data for one in pictures}, page
 
 
 def _result(found: Assimilation, truth: Float[Tensor, "channel *space"] | None) -> dict[str, Any]:

@@ -8,5 +8,5 @@ from universal_simulator.pipelines.assimilate.nodes import assimilate_observatio
 def create_pipeline() -> Pipeline:
     """Return the stage ``assimilate``."""
     inputs = ["assimilated_model", "params:assimilate", "params:seed"]
-    outputs = ["assimilation_result", "assimilation_state", "assimilation_report"]
+    outputs = ["assimilation_result", "assimilation_state", "assimilation_figures", "assimilation_report"]
     return Pipeline([node(assimilate_observations, inputs, outputs, name="assimilate_observations")])

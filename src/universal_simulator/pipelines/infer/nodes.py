@@ -1,25 +1,27 @@
 """Find which parameters explain observations."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from universal_simulator.configuration import Infer
 from universal_simulator.inverse.chains import Chains
-from universal_simulator.pipelines.assimilate.nodes import fields, observed
-from universal_simulator.reporting.inverse_page import inference_page
+from universal_simulator.pipelines.assimilate.nodes import fields, observed, with_warnings
+from universal_simulator.reporting.inverse_page import inference_page, inference_pictures
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.inference import Found, Inference
 
 log = logging.getLogger(__name__)
 
 
-def infer_parameters(model: Emulator, asked: Infer, seed: int) -> tuple[dict[str, Any], str]:
-    """Return numbers and the page."""
-    observations = observed(asked.observations, "infer")
-    found = model.infer(observations, asked, fields(asked.initial), fields(asked.prior), seed)
-    result = _result(found)
+def infer_parameters(model: Emulator, asked: Infer, seed: int) -> tuple[dict[str, Any], dict[str, bytes], str]:
+    """Return numbers, figures and the page."""
+    told = (observed(asked.observations, "infer"), asked, fields(asked.initial), fields(asked.prior), seed)
+    found, warned = with_warnings(partial(model.infer, *told))
+    result, pictures = _result(found), inference_pictures(found)
     log.info("%s", found.cost.told)
-    return result, inference_page(model.card, asked, found, result)
+    page = inference_page(model.card, asked, found, result, pictures, warned)
+    return result, {one.name: one.data for one in pictures}, page
 
 
 def _result(found: Inference) -> dict[str, Any]:

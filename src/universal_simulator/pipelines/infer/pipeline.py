@@ -8,4 +8,5 @@ from universal_simulator.pipelines.infer.nodes import infer_parameters
 def create_pipeline() -> Pipeline:
     """Return the stage ``infer``."""
     inputs = ["inferring_model", "params:infer", "params:seed"]
-    return Pipeline([node(infer_parameters, inputs, ["inference_result", "inference_report"], name="infer_parameters")])
+    outputs = ["inference_result", "inference_figures", "inference_report"]
+    return Pipeline([node(infer_parameters, inputs, outputs, name="infer_parameters")])
