@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from exact import POINTS, ExactStep, exact_parts
@@ -67,4 +68,11 @@ def told(name):
     return torch.tensor([VALUE[name]], dtype=torch.float64)
 
 
+BOTH = [
+    ("emulator", "heat"),
+    ("solver", "advection"),
+    pytest.param("solver", "heat", marks=pytest.mark.long),
+    pytest.param("emulator", "advection", marks=pytest.mark.long),
+]
+"""Forward models and equations, each once among the fast tests."""
 VALUES = torch.randn(2, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from inverse_cases import SD, VALUE, VALUES, matrix, posed, prior
+from inverse_cases import BOTH, SD, VALUE, VALUES, matrix, posed, prior
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.posterior import (
@@ -20,8 +20,6 @@ from universal_simulator.inverse.posterior import (
 from universal_simulator.problems import find
 
 BOUNDS = {"heat": (0.01, 1.0), "advection": (0.1, 0.6)}
-MODELS = pytest.mark.parametrize("model", ["emulator", "solver"])
-NAMES = pytest.mark.parametrize("name", ["heat", "advection"])
 STATE = torch.randn(9, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
 
 
@@ -54,8 +52,7 @@ def given_state(model, name, near=1e-3):
     return problem, GivenState.of(seen_from(problem, u, rows), sought(name), torch.tensor(near))
 
 
-@MODELS
-@NAMES
+@pytest.mark.parametrize(("model", "name"), BOTH)
 def test_with_a_given_state_the_posterior_is_the_one_computed_by_hand(model, name):
     problem, given = given_state(model, name)
     read = seen_by_hand(name, VALUE[name]) + problem.noise.draw(1, torch.Generator().manual_seed(9))[0]
@@ -71,7 +68,7 @@ def test_with_a_given_state_the_posterior_is_the_one_computed_by_hand(model, nam
     assert found.level(high) == pytest.approx(0.95, abs=1e-6)
 
 
-@pytest.mark.parametrize("model", ["emulator", pytest.param("solver", marks=pytest.mark.long)])
+@pytest.mark.parametrize("model", ["solver", pytest.param("emulator", marks=pytest.mark.long)])
 def test_with_an_unknown_state_it_is_that_of_the_marginal_gaussian(model):
     """Observations are then normal with the covariance ``H Hᵀ + σ²`` of state and noise together."""
     name, problem = "heat", posed(model, "heat", VALUES)

@@ -5,13 +5,10 @@ import math
 import pytest
 import torch
 
-from inverse_cases import SD, VALUES, matrix, posed, told
+from inverse_cases import BOTH, SD, VALUES, matrix, posed, told
 from universal_simulator.inverse.minimise import minimise
 from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.variational import Cost, analyse
-
-MODELS = pytest.mark.parametrize("model", ["emulator", "solver"])
-NAMES = pytest.mark.parametrize("name", ["heat", "advection"])
 
 
 def closed(name, covariance):
@@ -21,8 +18,7 @@ def closed(name, covariance):
     return post @ h.mT @ precise @ (VALUES.flatten() - offset), post
 
 
-@MODELS
-@NAMES
+@pytest.mark.parametrize(("model", "name"), BOTH)
 def test_the_analysis_and_its_covariance_are_the_closed_form(model, name):
     problem = posed(model, name, VALUES)
     mean, covariance = closed(name, SD**2 * torch.eye(10).double())
@@ -31,7 +27,7 @@ def test_the_analysis_and_its_covariance_are_the_closed_form(model, name):
     torch.testing.assert_close(problem.covariance(found.whitened[0], told(name)), covariance, rtol=1e-6, atol=1e-8)
 
 
-@MODELS
+@pytest.mark.parametrize("model", ["solver", pytest.param("emulator", marks=pytest.mark.long)])
 def test_with_a_model_error_the_covariance_of_the_residual_is_noise_and_error_together(model):
     errors = torch.randn(7, 10, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     noise = Noise.of(torch.full((10,), SD, dtype=torch.float64), errors)
@@ -44,7 +40,7 @@ def test_with_a_model_error_the_covariance_of_the_residual_is_noise_and_error_to
 
 def test_members_are_draws_of_the_posterior():
     """Mean and variance of 400 within four standard errors, whitened by the closed form's covariance."""
-    problem = posed("emulator", "heat", VALUES)
+    problem = posed("closed form", "heat", VALUES)
     mean, covariance = closed("heat", SD**2 * torch.eye(10).double())
     found = analyse(problem, told("heat"), 400, 200, torch.Generator().manual_seed(1))
     factor = torch.linalg.cholesky(covariance)
@@ -56,7 +52,7 @@ def test_members_are_draws_of_the_posterior():
 
 def test_intervals_of_the_closed_form_s_width_hold_the_truth_as_often_as_they_say():
     """200 truths drawn from the prior: 90 % intervals of each point hold it in 90 % ± 3 standard errors of 200 · 9."""
-    problem, generator = posed("emulator", "heat", VALUES), torch.Generator().manual_seed(2)
+    problem, generator = posed("closed form", "heat", VALUES), torch.Generator().manual_seed(2)
     truth = problem.prior.draw(200, generator)
     h, offset = matrix("heat")
     read = truth @ h.mT + offset + problem.noise.draw(200, generator)

@@ -30,11 +30,6 @@ class Minimum:
     gradients: Float[Tensor, " sample"]
     """Evaluations of value and gradient, for each sample."""
 
-    def joined(self, other: "Minimum") -> "Minimum":
-        """Return the samples of both."""
-        names = ("point", "value", "first", "gradients")
-        return Minimum(*(torch.cat((getattr(self, name), getattr(other, name))) for name in names))
-
 
 def minimise(
     function: Function, start: Float[Tensor, "sample entry"], iterations: int, tolerance: float = 1e-7

@@ -132,34 +132,43 @@ def analyse(
     generator: torch.Generator,
     start: Float[Tensor, " amplitude"] | None = None,
 ) -> Analysis:
-    """Minimise the cost of the analysis, from the prior's mean or ``start``, then from there those of its members."""
+    """Return the analysis and its members.
+
+    The cost of the analysis is minimised from the prior's mean, or ``start``; then all are in coordinates in which the
+    cost linearised about it has a unit Hessian: few iterations are left there, along its flat valleys, too.
+    """
     begun, values = time.process_time(), posed.sensing.observations.values
-    first = torch.zeros(1, posed.prior.size, dtype=torch.float64) if start is None else start[None]
-    found = minimise(Cost(posed, values[None], torch.zeros_like(first), parameters[None]), first, iterations)
-    if members:
-        background = posed.prior.draw(members, generator)
-        read = values + posed.noise.draw(members, generator).to(values)
-        cost = Cost(posed, read, background, parameters.expand(members, -1))
-        found = found.joined(_members(cost, found.point[0], iterations))
+    first, count = torch.zeros(1, posed.prior.size, dtype=torch.float64) if start is None else start[None], 0.0
+    before = None
+    if start is None:
+        found = minimise(Cost(posed, values[None], torch.zeros_like(first), parameters[None]), first, iterations)
+        first, before, count = found.point, found.first, float(found.gradients)
+    background = torch.cat((torch.zeros_like(first), posed.prior.draw(members, generator)))
+    read = torch.cat((values[None], values + posed.noise.draw(members, generator).to(values)))
+    cost = Cost(posed, read, background, parameters.expand(members + 1, -1))
+    found = _refined(cost, first[0], iterations)
+    found.gradients[0] += count
+    if before is not None:
+        found.first[0] = before[0]
     return Analysis(posed, parameters, found.point, found, time.process_time() - begun)
 
 
-def _members(cost: Cost, analysis: Float[Tensor, " amplitude"], iterations: int) -> Minimum:
-    """Return the minima of the members' costs, begun from those of the cost linearised about the analysis.
+def _refined(cost: Cost, analysis: Float[Tensor, " amplitude"], iterations: int) -> Minimum:
+    """Return the minima of the costs of the analysis and its members, these begun from their linearised costs' minima.
 
-    In coordinates in which that has a unit Hessian, few iterations are left. Where there are too many amplitudes for a
-    Hessian, members begin at their backgrounds moved by the analysis.
+    Where there are too many amplitudes for a Hessian, members begin at their backgrounds moved by the analysis.
     """
     if len(analysis) > LARGEST_HESSIAN:
         return minimise(cost, cost.background + analysis, iterations)
-    posed = cost.posed
-    told = cost.parameters[0]
+    posed, told = cost.posed, cost.parameters[0]
     slope = posed.jacobian(analysis, told)
     hessian = torch.eye(len(analysis), dtype=slope.dtype) + slope.mT @ posed.noise.precise(slope.mT).mT
-    factor = torch.linalg.cholesky(torch.linalg.inv(hessian))
+    covariance = torch.linalg.inv(hessian)
+    factor = torch.linalg.cholesky(covariance)
     with torch.no_grad():
         missed = cost.values - posed.observed(analysis[None], told[None]) + analysis @ slope.mT
-    begin = (cost.background + posed.noise.precise(missed) @ slope) @ torch.linalg.inv(hessian)
+    begin = (cost.background + posed.noise.precise(missed) @ slope) @ covariance
+    begin[0] = analysis
 
     def turned(point: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         value, gradient = cost(analysis + point @ factor.mT, rows)

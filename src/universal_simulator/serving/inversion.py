@@ -19,7 +19,7 @@ from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.inverse.prior import GaussianPrior, most_waves
 from universal_simulator.inverse.sensing import Sensing
-from universal_simulator.inverse.variational import Analysis, Cost, Posed, analyse
+from universal_simulator.inverse.variational import Analysis, Posed, analyse
 from universal_simulator.physics.numerics import Coarse
 from universal_simulator.problems import find
 from universal_simulator.serving.request import Fields, ask, named_parameters
@@ -167,15 +167,12 @@ def assimilate(task: Task, parameters: Mapping[str, Any], with_solver: bool, see
 
 def _cost(task: Task, perfect: Analysis, told: Tensor, equal: CoarseSolver | None) -> break_even.Cost:
     """Return what an analysis without members costs, by the model and by the solver of equal error."""
-    count, zero = float(perfect.minimum.gradients[0]), torch.zeros(1, task.posed.prior.size, dtype=torch.float64)
-
-    def seconds(posed: Posed) -> float:
-        cost = Cost(posed, posed.sensing.observations.values[None], zero, told[None])
-        return count * break_even.cpu_seconds(lambda: cost(perfect.whitened, torch.zeros(1, dtype=torch.long)))
-
-    other = task.by_solver(equal) if equal is not None else None
     trained = break_even.training_seconds(task.model.card.timings)
-    return break_even.Cost(trained, seconds(task.posed), seconds(other) if other is not None else None)
+    other = task.by_solver(equal) if equal is not None else None
+    if other is None:
+        return break_even.Cost(trained, perfect.seconds, None)
+    solved = analyse(other, told, 0, task.settings.iterations, torch.Generator())
+    return break_even.Cost(trained, perfect.seconds, solved.seconds)
 
 
 def initial_field(model: "Emulator", given: Fields) -> Float[Tensor, "1 channel *space"]:
