@@ -113,7 +113,7 @@ def _field(card: Any, found: Any, truth: Tensor | None, channel: int) -> Picture
         if found.solver is not None:
             axes.plot(x, found.solver.field[channel], "--", color=COLOURS["ensemble"], label="solver")
         _sensors(axes, mine, channel)
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=4)
     return Picture(
         f"initial_{one.name}", _figure, f"Initial {one.name} over space: model with 90 % band, solver, truth"
     )
