@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from universal_simulator.configuration import Assimilate, Infer
+from universal_simulator.reporting.curves import legend_above
 from universal_simulator.reporting.page import Group, Page, Section, pairs, render
 from universal_simulator.reporting.style import COLOURS, Picture, canvas
 
@@ -113,7 +114,7 @@ def _field(card: Any, found: Any, truth: Tensor | None, channel: int) -> Picture
         if found.solver is not None:
             axes.plot(x, found.solver.field[channel], "--", color=COLOURS["ensemble"], label="solver")
         _sensors(axes, mine, channel)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=4)
+        legend_above(axes)
     return Picture(
         f"initial_{one.name}", _figure, f"Initial {one.name} over space: model with 90 % band, solver, truth"
     )
