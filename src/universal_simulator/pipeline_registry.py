@@ -20,7 +20,7 @@ STAGES = (
 )
 """Packages under ``pipelines/``, in the order of work. Each tags its nodes with its name, which times them too."""
 
-OF_NO_EXPERIMENT = ("compare", "promote", "predict", "audit", "score", "propagate")
+OF_NO_EXPERIMENT = ("compare", "promote", "predict", "audit", "score", "propagate", "assimilate", "infer")
 """Packages under ``pipelines/`` that work on files and finished models, not on an experiment's own data."""
 
 APART = ("baselines", "ablation", "sweep", *OF_NO_EXPERIMENT)

@@ -22,6 +22,8 @@ TEXTS = {
     "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
     "score.training", "propagate.initial", "propagate.model",
 }  # fmt: skip
+TEXTS |= {f"{task}.{name}" for task in ("assimilate", "infer") for name in ("model", "observations", "prior")}
+TEXTS |= {"assimilate.truth", "infer.initial"}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from universal_simulator.configuration.forecasting import (
     TestTimeConditioning,
     Variant,
 )
+from universal_simulator.configuration.inverse import Assimilate, Infer, Inverse, Sampling, Variational
 from universal_simulator.configuration.learning import (
     Autoencoder,
     BetaDistribution,
@@ -69,6 +70,7 @@ __all__ = [
     "NON_SEMANTIC",
     "PUBLISHED",
     "Ablation",
+    "Assimilate",
     "Audit",
     "Autoencoder",
     "BaselineRate",
@@ -96,6 +98,8 @@ __all__ = [
     "Gate",
     "Gates",
     "Guidance",
+    "Infer",
+    "Inverse",
     "Latent",
     "LocalSource",
     "Name",
@@ -111,6 +115,7 @@ __all__ = [
     "Protocol",
     "PublishedSource",
     "RewardWeights",
+    "Sampling",
     "Score",
     "Search",
     "Section",
@@ -127,6 +132,7 @@ __all__ = [
     "UTransformer",
     "Uncertain",
     "Variant",
+    "Variational",
     "at_path",
     "semantic_only",
     "with_values",

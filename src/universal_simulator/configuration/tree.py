@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from universal_simulator.configuration.data import Data
 from universal_simulator.configuration.deciding import Audit, Gates, Predict, Promotion, Score, Sweep
 from universal_simulator.configuration.forecasting import EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.configuration.inverse import Assimilate, Infer
 from universal_simulator.configuration.learning import (
     Autoencoder,
     ConsistencyDistillation,
@@ -111,6 +112,8 @@ class Parameters(Section):
     audit: Audit = Audit()
     score: Score = Score()
     propagate: Propagate = Propagate()
+    assimilate: Assimilate = Assimilate()
+    infer: Infer = Infer()
     gates: Gates = Gates()
     sweep: Sweep = Sweep()
     compute: Compute

@@ -46,6 +46,8 @@ SKIPPED = (
     "predict.",
     "score.",
     "propagate.",
+    "assimilate.",
+    "infer.",
     "candidate",
     "weights",
     "force",

@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -22,15 +22,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.compute.apart import apart
-from universal_simulator.configuration import Propagate
+from universal_simulator.configuration import Infer, Propagate, Variational
 from universal_simulator.emulation import emulator as emulation
+from universal_simulator.emulation.differentiable import FieldStepper
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.inverse.observations import Observations
+from universal_simulator.serving import gradients
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
+from universal_simulator.serving.cautions import DivergedWarning, GuidanceWarning, OutsideTrainingWarning, warn_outside
+from universal_simulator.serving.gradients import as_tensor
+from universal_simulator.serving.inference import Inference, Question, infer, ranges
+from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
 from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Form, Model, Piece, Request, ask, told
+from universal_simulator.serving.request import (
+    Fields,
+    Form,
+    Model,
+    Piece,
+    Request,
+    ask,
+    named_parameters,
+    substeps,
+    told,
+)
 from universal_simulator.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,18 +58,6 @@ SMALL = 2**15
 """Numbers in latent states up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
-
-
-class OutsideTrainingWarning(UserWarning):
-    """Something was asked for that the model was not trained on: its error there is unknown."""
-
-
-class GuidanceWarning(UserWarning):
-    """Guidance made this model's forecasts worse where they were scored."""
-
-
-class DivergedWarning(UserWarning):
-    """Some forecasts hold values that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,38 @@ class Emulator:
     @property
     def model(self) -> Model:
         """Return what requests must fit."""
-        return Model(self.card.facts, self.card.grid, self.statistics.time_step)
+        return Model(self.card.facts, self.card.grid, self.statistics.time_step, self.parts.dtype)
+
+    @property
+    def time_steps(self) -> tuple[float, ...]:
+        """Return the time steps that it was trained on, in time units, in ascending order."""
+        own, told = self.statistics.time_step, self.card.parameters
+        strides = told.get("operator", {}).get("time_strides", ())
+        return tuple(sorted({own, *(own * one / told["data"]["time_stride"] for one in strides)}))
+
+    def double(self) -> "Emulator":
+        """Return the model in double precision: slower, for gradients that are exact to rounding."""
+        return replace(self, parts=self.parts.double())
+
+    def stepper(self, parameters: Mapping[str, Any], dt: float | None = None) -> FieldStepper:
+        """Return a torch module from a field ``(sample, channel, *space)`` to the field ``dt`` later.
+
+        ``dt`` is in time units, a multiple of a time step that it was trained on; by default the model's own. Numbers
+        among ``parameters`` may be tensors that need a gradient. Raises ``InputError`` for any other ``dt``.
+
+        >>> import torch
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> step = emulator.stepper({"nu": 0.01}, dt=0.05)
+        >>> u = torch.sin(2 * torch.pi * (torch.arange(64) + 0.5) / 64)[None, None].requires_grad_()
+        >>> step(step(u)).square().mean().backward()
+        >>> u.grad.shape
+        torch.Size([1, 1, 64])
+        """
+        dt = self.statistics.time_step if dt is None else dt
+        count = substeps(dt, self.time_steps)
+        samples = max([torch.as_tensor(one).numel() for one in parameters.values()], default=1)
+        named_parameters(parameters, samples, self.card.facts)
+        return FieldStepper(self.parts, {name: as_tensor(one) for name, one in parameters.items()}, dt, count)
 
     def rollout(
         self,
@@ -121,7 +157,10 @@ class Emulator:
         request.refuse_beyond(LARGEST)
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
-        answer = self.answer(request)
+        if gradients.needed(u0, named):
+            answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
+        else:
+            answer = self.answer(request)
         if lost := diverged(answer):
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
@@ -135,6 +174,50 @@ class Emulator:
         for warning in made.warnings:
             warnings.warn(warning, stacklevel=2)
         return made
+
+    def assimilate(
+        self,
+        observations: Observations,
+        parameters: Mapping[str, Any] | None = None,
+        prior: Fields | None = None,
+        settings: Variational | None = None,
+        with_solver: bool = False,
+        seed: int = 0,
+    ) -> Assimilation:
+        """Return the initial field that explains observations best, and members that say how sure it is (4D-Var).
+
+        ``parameters`` are the equation's, by name. ``prior`` are fields like the one that is sought; by default those
+        of the family that the model was trained on. ``with_solver`` does the same through the problem's solver. Raises
+        ``InputError`` for observations that cannot be.
+        """
+        told = {} if parameters is None else parameters
+        warn_outside(self.statistics, named_parameters(told, 1, self.card.facts)[0].tolist())
+        task = pose(self, observations, prior, settings or Variational())
+        return apart(lambda: assimilate(task, told, with_solver, seed))
+
+    def infer(
+        self,
+        observations: Observations,
+        settings: Infer | None = None,
+        initial: Fields | None = None,
+        prior: Fields | None = None,
+        seed: int = 0,
+    ) -> Inference:
+        """Return the posterior of one to three parameters: what is sought, and between which bounds, say the settings.
+
+        ``initial`` is the initial field; without it that is unknown, too, with ``prior`` as of ``assimilate``: one
+        parameter's posterior then has it integrated out, several are sought together with it. Raises ``InputError``.
+        """
+        settings = settings or Infer()
+        sought, known = ranges(self, settings), settings.parameters
+        bounds = {one.parameter.name: (one.low, one.high) for one in sought}
+        for end in (0, 1):
+            at = [bounds[p.name][end] if p.name in bounds else known[p.name] for p in self.card.facts.parameters]
+            warn_outside(self.statistics, at)
+        task = pose(self, observations, prior, settings.variational)
+        u = None if initial is None else initial_field(self, initial)
+        question = Question(task, sought, known, u, settings, seed)
+        return apart(lambda: infer(question))
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions

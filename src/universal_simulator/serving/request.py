@@ -1,6 +1,6 @@
 """What a forecast is asked for with: checked once, for every entrance, before anything is computed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,8 @@ class Model:
     facts: Facts
     grid: Grid
     time_step: float
+    dtype: torch.dtype = torch.float32
+    """In what it computes."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def ask(
     return Request(
         u=u,
         form=form,
-        parameters=_parameters(parameters, len(u), model.facts),
+        parameters=named_parameters(parameters, len(u), model.facts).to(model.dtype),
         steps=_steps(times, model.time_step),
         members=None if members is None else _members(members),
         guided=truth("guided", guided),
@@ -178,30 +180,31 @@ def _checked(name: str, values: Array, model: Model, extra: tuple[int, ...]) -> 
             f"{name} = an array of shape {tuple(u.shape)}: must be {wanted} with at least "
             f"{FEWEST_POINTS} points; give one snapshot of each trajectory"
         )
-    return u.to(torch.float32)
+    return u.to(model.dtype)
 
 
-def _parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "sample parameter"]:
+def named_parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "sample parameter"]:
+    """Return them in the order of the facts, in double precision, or say what is wrong with them."""
     if not isinstance(given, Mapping):
         raise InputError(f"parameters = {type(given).__name__}: must be a mapping by name; write {{'nu': 0.01}}")
     known = [one.name for one in facts.parameters]
     if strange := sorted(set(map(str, given)) - set(known)):
         raise InputError(f"parameters.{strange[0]} = unknown: must be {', '.join(known) or 'left out'}; drop it")
     columns = [_per_sample(one, given, samples) for one in facts.parameters]
-    return torch.stack(columns, -1) if columns else torch.zeros(samples, 0)
+    return torch.stack(columns, -1) if columns else torch.zeros(samples, 0, dtype=torch.float64)
 
 
 def _per_sample(of: Parameter, given: Mapping[str, Any], samples: int) -> Float[Tensor, " sample"]:
     if of.name not in given:
         raise InputError(f"parameters.{of.name} = missing: must be given, one number or one per sample; add it")
-    values = numbers(of.name, given[of.name], truths=False).to(torch.float32)
+    values = numbers(of.name, given[of.name], truths=False)
     if values.ndim > 1 or values.numel() not in (1, samples):
         raise InputError(
             f"{of.name} = {tuple(values.shape)} numbers: must be one, or one for each of the {samples} fields; "
             "repeat it"
         )
-    if of.scale == "log" and (values < NORMAL).any():
-        raise InputError(f"{of.name} = {values.min().item():g}: must be positive; the model takes its logarithm")
+    if of.scale == "log" and ((single := values.to(torch.float32)) < NORMAL).any():
+        raise InputError(f"{of.name} = {single.min().item():g}: must be positive; the model takes its logarithm")
     return values.flatten().expand(samples)
 
 
@@ -221,6 +224,18 @@ def _steps(times: float | Array, step: float) -> list[int]:
             f"times = {wrong[0]:g}: must be a positive multiple of the model's step {step:g}; take {near:g}"
         )
     return [int(count) for count in found.tolist()]
+
+
+def substeps(dt: Any, trained: Sequence[float]) -> int:
+    """Return how many steps of a trained length make ``dt``, as few as can be; raise ``InputError`` where none do."""
+    wanted = float(numbers("dt", dt, truths=False)) if dt is not None else trained[0]
+    for step in sorted(trained, reverse=True):
+        count = round(wanted / step)
+        if count >= 1 and abs(count * step - wanted) <= 1e-4 * step:
+            return count
+    known = ", ".join(f"{step:g}" for step in trained)
+    near = max(1, round(wanted / trained[0])) * trained[0]
+    raise InputError(f"dt = {wanted:g}: must be a positive multiple of a trained time step ({known}); take {near:g}")
 
 
 def _members(members: Any) -> int:

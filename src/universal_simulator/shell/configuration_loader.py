@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from universal_simulator.configuration import Parameters, Score, semantic_only
 from universal_simulator.configuration.layers import Tree, nest, overlay
+from universal_simulator.pipeline_registry import OF_NO_EXPERIMENT
 from universal_simulator.support import places
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.reading import read_mapping
@@ -37,7 +38,8 @@ from universal_simulator.support.refusals import explain, parameter_paths, sugge
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
 """Of configuration files, in capitals too."""
-RESERVED, BORROWED = ("compare", "promote", "predictions", "audit", "score", "propagate"), "-shipped"
+RESERVED = (*OF_NO_EXPERIMENT, "predictions")
+BORROWED = "-shipped"
 """Folders beside those of the experiments, and what the folder of an experiment with weights of others ends with."""
 
 _reading = threading.RLock()
