@@ -141,7 +141,8 @@ class Emulator:
         channel; the axis of samples may be missing, and that of channels where there is one. ``parameters`` are by
         name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
         ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
-        equation's balance correct every step, of every member, which takes longer.
+        equation's balance correct every step, of every member, which takes longer. Where u0 or a parameter is a tensor
+        that needs a gradient, so does the answer, which then has neither members nor guidance.
 
         >>> import numpy as np
         >>> emulator = Emulator.load("shipped:golden")
