@@ -23,7 +23,7 @@ from universal_simulator.acquisition.axes import uniform_axis, uniform_times
 from universal_simulator.acquisition.chunks import slowness
 from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import Asked, Layout, Stored
+from universal_simulator.acquisition.layout import Asked, Layout, Stored, demand_asked
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.support.errors import InputError
@@ -133,9 +133,7 @@ def _parameters(path: Path, file: h5py.File, names: list[str], facts: Facts, ask
     if not facts.parameters:
         return np.zeros((1, 0))
     rows = np.array([_said(path, file[name], facts) for name in names])
-    if asked.parameters is not None:
-        alike = np.allclose(rows, np.asarray(asked.parameters), rtol=1e-5)
-        demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {list(asked.parameters)}, as asked for")
+    demand_asked(path, rows, asked)
     return rows
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared
+from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Snapshots
@@ -36,7 +37,7 @@ class Asked:
     facts: Facts
     grid: Grid | None = None
     """The domain and its sides; how many points there are, the file says. None where it says all of it."""
-    parameters: tuple[float, ...] | None = None
+    parameters: tuple[Value, ...] | None = None
     open_facts: bool = False
     """Whether channels and parameters are the file's own."""
 
@@ -110,6 +111,18 @@ def reader_of(path: Path, file: h5py.File) -> ModuleType:
         f"{path}: holds {there}, must have one of the layouts that docs/data.md describes (a dataset tensor, groups "
         "0000, 0001, …, or The Well's groups); convert it"
     )
+
+
+def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> None:
+    """Refuse parameters ``(sample, parameter)`` that are not those asked for, or not in the range asked for."""
+    for column, wanted in zip(rows.T, asked.parameters or (), strict=False):
+        if isinstance(wanted, Span):
+            beyond = [value for value in column.tolist() if not wanted.holds(value)]
+            told = f"parameters = {beyond[0] if beyond else 0.0:g}"
+            demand(path, not beyond, told, f"lie in {wanted.low:g} … {wanted.high:g}, as asked for")
+        else:
+            alike = np.allclose(column, wanted, rtol=1e-5)
+            demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {wanted:g}, as asked for")
 
 
 def checksums_of(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:

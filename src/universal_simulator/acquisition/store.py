@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.layout import Asked, Layout, read_layout
-from universal_simulator.configuration import Data
+from universal_simulator.configuration import Data, Value
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Source, Trajectories
@@ -26,7 +26,7 @@ class RawFile:
     """A file of the store, and the parameters of its trajectories; None where the file says them."""
 
     path: Path
-    parameters: tuple[float, ...] | None
+    parameters: tuple[Value, ...] | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
-    parameters: tuple[float, ...] | None
+    parameters: tuple[Value, ...] | None
     rows: tuple[int, ...]
 
 

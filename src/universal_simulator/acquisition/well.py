@@ -26,7 +26,7 @@ from universal_simulator.acquisition.axes import uniform_axis, uniform_times
 from universal_simulator.acquisition.chunks import slowness
 from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of
+from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of, demand_asked
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Continuation, Grid, Side
 from universal_simulator.support.errors import InputError
@@ -233,9 +233,7 @@ def _parameters(path: Path, file: h5py.File, facts: Facts, samples: int, asked: 
         demand(path, bool(good), f"{place} = {column.min():g}", "be finite" + (" and positive" * (one.scale == "log")))
         columns.append(column)
     rows = np.stack(columns, 1) if columns else np.zeros((1, 0))
-    if asked.parameters is not None and columns:
-        alike = np.allclose(rows, np.asarray(asked.parameters), rtol=1e-5)
-        demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {list(asked.parameters)}, as asked for")
+    demand_asked(path, rows, asked)
     return rows
 
 

@@ -6,7 +6,15 @@ receives its section as one of these models, validated before any node runs.
 ``tree.py`` has the whole; each other file has some of its sections. Whoever needs a section imports it from here.
 """
 
-from universal_simulator.configuration.data import BucketSource, Data, LocalSource, PublishedSource, SolveSource
+from universal_simulator.configuration.data import (
+    BucketSource,
+    Data,
+    LocalSource,
+    PublishedSource,
+    SolveSource,
+    Span,
+    Value,
+)
 from universal_simulator.configuration.deciding import Gate, Gates, Predict, Promotion, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
@@ -34,6 +42,7 @@ from universal_simulator.configuration.learning import (
     SpectralTruncation,
     Stepper,
     StepTraining,
+    TrainedDecoder,
     Training,
     UTransformer,
 )
@@ -113,14 +122,17 @@ __all__ = [
     "Seed",
     "Size",
     "SolveSource",
+    "Span",
     "SpectralTruncation",
     "StepTraining",
     "Stepper",
     "Sweep",
     "TestTimeConditioning",
+    "TrainedDecoder",
     "Training",
     "UNetBaseline",
     "UTransformer",
+    "Value",
     "Variant",
     "at_path",
     "semantic_only",

@@ -20,7 +20,9 @@ from universal_simulator.configuration import (
     Compute,
     ConsistencyDistillation,
     DiffusionResidual,
+    Span,
     TestTimeConditioning,
+    Value,
 )
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
@@ -80,9 +82,16 @@ class Card(BaseModel):
         return self.model_copy(update={"calibration": self.calibration | {"sources": sources}, "upgraded": False})
 
     @property
-    def sets(self) -> list[tuple[float, ...]]:
-        """Return the sets of parameters that it was trained and scored on."""
-        return self.facts.sets(self.parameters["data"].get("parameters") or {})
+    def sets(self) -> list[tuple[Value, ...]]:
+        """Return the sets of parameters that it was trained and scored on; a range stays one."""
+        given = self.parameters["data"].get("parameters") or {}
+        return self.facts.sets({k: Span.model_validate(v) if isinstance(v, dict) else v for k, v in given.items()})
+
+    @property
+    def typical(self) -> tuple[float, ...]:
+        """Return one set of parameters that it was trained on: the first, and the middle of a range."""
+        first = self.sets[0] if self.facts.parameters else ()
+        return tuple(one.at(0.5) if isinstance(one, Span) else one for one in first)
 
     @property
     def conditioning(self) -> TestTimeConditioning:

@@ -14,9 +14,11 @@ def refuse_misfit(p: Parameters) -> None:
 
     Of files of the user's own the size is known when they are read; then the data side refuses the same.
     """
-    from universal_simulator.problems import find  # with torch, which takes seconds
+    from universal_simulator.problems import find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
+    if p.operator.exponential:
+        linear_part(problem, problem.grid)
     if not problem.open_facts:
         problem.facts.sets(p.data.parameters)
         _refuse_unknown_family(problem, getattr(p.data.source, "family", None))

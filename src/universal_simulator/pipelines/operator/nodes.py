@@ -10,6 +10,7 @@ from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.symmetries import Symmetry, discrete
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.training_stage import Plan
+from universal_simulator.problems import find, linear_part
 from universal_simulator.training.holdout import fitted
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.stepping import step_stage
@@ -37,7 +38,8 @@ def plan_operator(
 
 def operator_recipe(known: Recipe, operator: Operator) -> Recipe:
     """Return what the network is built from."""
-    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form}
+    linear = linear_part(find(known.facts.name), known.grid) if operator.exponential else None
+    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form, "linear": linear}
     return known.model_copy(update=update)
 
 
