@@ -140,8 +140,8 @@ def _well(file: h5py.File, samples: int, of: Description) -> None:
         group = boundaries.create_group(f"{axis.name}_{axis.sides[0]}")
         told_of = {"bc_type": axis.sides[0].upper(), "associated_dims": [axis.name], "associated_fields": [""]}
         group.attrs.update({**told_of, "sample_varying": False, "time_varying": False})
-    for order, names in (("t0_fields", list(of.facts.names)), ("t1_fields", []), ("t2_fields", [])):
-        file.create_group(order).attrs["field_names"] = names
+    for order, fields in (("t0_fields", list(of.facts.names)), ("t1_fields", []), ("t2_fields", [])):
+        file.create_group(order).attrs["field_names"] = fields
     scalars = file.create_group("scalars")
     scalars.attrs["field_names"] = names if of.varied else []
     for i, name in enumerate(names if of.varied else ()):
