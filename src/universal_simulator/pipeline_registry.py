@@ -20,7 +20,7 @@ STAGES = (
 )
 """Packages under ``pipelines/``, in the order of work. Each tags its nodes with its name, which times them too."""
 
-APART = ("baselines", "ablation", "compare", "promote", "predict", "sweep")
+APART = ("baselines", "ablation", "fast", "compare", "promote", "predict", "sweep")
 """Packages under ``pipelines/`` that belong to no experiment's chain."""
 
 PIPELINES: dict[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from universal_simulator.fields.symmetries import Symmetry, group
 from universal_simulator.networks import build
 from universal_simulator.networks.low_pass import LowPass
 
-Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
+Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno", "fast"]
 
 PARTS: dict[Stage, str] = {
     "operator": "operator",
@@ -27,6 +27,10 @@ PARTS: dict[Stage, str] = {
     "consistency_distill": "residual",
 }
 """Module of each stage but the first, whose settings name theirs."""
+
+
+CODECS = ("autoencoder", "fast")
+"""Stages whose network goes between fields and latent states."""
 
 
 class Recipe(BaseModel):
@@ -63,9 +67,9 @@ class Recipe(BaseModel):
         return self._built().float()
 
     def _built(self) -> nn.Module:
-        if isinstance(self.settings, Codec) != (self.stage == "autoencoder"):
+        if isinstance(self.settings, Codec) != (self.stage in CODECS):
             raise ValueError(f"kind = {self.settings.kind}: does not describe a network of stage {self.stage}")
-        if self.stage == "autoencoder":
+        if self.stage in CODECS:
             return build(self.settings.kind, self.settings, self.facts, self.latent_grid, self.statistics)
         points = getattr(self.settings, "points_per_token", None)
         shape = self.latent.shape(self.grid.dimensions, points)

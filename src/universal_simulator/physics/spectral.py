@@ -15,7 +15,7 @@ from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import wave_numbers
 from universal_simulator.physics import solver
 from universal_simulator.physics.coarse import solve_coarsely
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Law, Paced, Solution, set_by_set
+from universal_simulator.physics.numerics import FEW_SETS, Clock, Coarse, Initial, Law, Paced, Solution, set_by_set
 
 PDEBENCH_TIMES = np.arange(201) * 0.01
 """Two time units, a snapshot every 0.01."""
@@ -87,12 +87,14 @@ class SpectralSolver:
         return replace(solution, values=solution.values.to(dtype))
 
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
-        """Return frames after ``u``, all of its samples of one set of parameters after the other."""
+        """Return frames after ``u``: of a few sets of parameters one set after the other, of more all together."""
 
-        def forecast(constants: Sequence[float], mine: Tensor) -> Tensor:
+        def forecast(constants: Sequence[float] | Sequence[Tensor], mine: Tensor) -> Tensor:
             start = mine[:, 0].to(self._precision(u.dtype))
             return solve_coarsely(self.law(*constants), start, clock, setting).to(u.dtype)[:, :, None]
 
+        if len(parameters.unique(dim=0)) > FEW_SETS:
+            return forecast(parameters.double().split(1, -1), u)
         return set_by_set(forecast, u, parameters)
 
     def _precision(self, dtype: torch.dtype) -> torch.dtype:

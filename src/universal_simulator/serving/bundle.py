@@ -5,6 +5,7 @@ is refused.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from universal_simulator.compute.apart import apart
 from universal_simulator.configuration import (
+    CoarseSolver,
     Compute,
     ConsistencyDistillation,
     DiffusionResidual,
@@ -26,6 +28,7 @@ from universal_simulator.configuration import (
 )
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.hybrid import Hybrid
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.trained import Recipe, Trained
@@ -114,6 +117,19 @@ class Bundle:
             "origins": {name: dict(part.provenance) for name, part in parts.items()},
         }
         return cls(card.model_copy(update=known), parts)
+
+    def with_fast(self, fast: Trained[Any], scores: Mapping[str, float]) -> "Bundle":
+        """Return the model with a decoder of the coarse solver, and that mode's scores beside its own."""
+        told = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
+        card = self.card.model_copy(update={"scores": {**self.card.scores, **told}})
+        return Bundle.of(card, {**self.parts, "fast": fast})
+
+    def hybrid(self) -> Hybrid | None:
+        """Return the fast mode; None for a model without one."""
+        if "fast" not in self.parts:
+            return None
+        setting = CoarseSolver.model_validate(self.card.parameters["fast"]["solver"])
+        return Hybrid(self.parts["fast"].network, setting)
 
     def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
         """Join the networks as the experiment's evaluation did."""

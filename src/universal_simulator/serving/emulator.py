@@ -24,6 +24,7 @@ from torch import Tensor
 from universal_simulator.compute.apart import apart
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.forecasters import Rollout
+from universal_simulator.emulation.hybrid import Hybrid
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
@@ -57,6 +58,8 @@ class Emulator:
 
     card: Card
     parts: emulation.Emulator
+    fast: Hybrid | None = None
+    """A coarse solver and its decoder; of models that have such a mode."""
 
     @classmethod
     def load(cls, address: str | os.PathLike[str], device: Device = "auto") -> "Emulator":
@@ -73,7 +76,7 @@ class Emulator:
     def of(cls, bundle: Bundle, device: Device = "auto") -> "Emulator":
         """Join the parts of a bundle."""
         _refuse_missing(device)
-        return cls(bundle.card, apart(lambda: bundle.emulator(device)))
+        return cls(bundle.card, apart(lambda: bundle.emulator(device)), bundle.hybrid())
 
     @property
     def statistics(self) -> Statistics:
@@ -94,6 +97,7 @@ class Emulator:
         guided: bool = False,
         seed: int = 0,
         parameters: Mapping[str, Any] | None = None,
+        mode: Literal["full", "fast"] = "full",
     ) -> Any:
         """Return the fields at ``times`` after ``u0``, as an array of u0's kind, of float32 at least.
 
@@ -101,7 +105,8 @@ class Emulator:
         channel; the axis of samples may be missing, and that of channels where there is one. ``parameters`` are by
         name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
         ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
-        equation's balance correct every step, of every member, which takes longer.
+        equation's balance correct every step, of every member, which takes longer. ``mode="fast"`` is the coarse solver
+        with its decoder, for models that have one; it draws no members and is not guided.
 
         >>> import numpy as np
         >>> emulator = Emulator.load("shipped:golden")
@@ -115,13 +120,33 @@ class Emulator:
         named = told(self.card.facts, viscosity, parameters)
         request = ask(self.model, u0, named, times, members, guided, seed)
         request.refuse_beyond(LARGEST)
+        self._refuse_mode(mode, request)
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
-        answer = self.answer(request)
+        answer = self.answer(request) if mode == "full" else self._quickly(request)
         if lost := diverged(answer):
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
+
+    def _refuse_mode(self, mode: str, request: Request) -> None:
+        if mode not in ("full", "fast"):
+            raise InputError(f"mode = {mode}: must be full or fast; choose one")
+        if mode == "fast" and self.fast is None:
+            raise InputError(f"mode = fast: {self.card.experiment} has no such mode; leave it out")
+        if mode == "fast" and (request.members is not None or request.guided):
+            raise InputError("mode = fast: must be without members and guided; leave them out")
+
+    def _quickly(self, request: Request) -> Float[Tensor, "sample 1 time channel *space"]:
+        """Return the forecast of the fast mode."""
+        assert self.fast is not None
+        hybrid, step, shape = self.fast, self.statistics.time_step, tuple(request.u.shape[2:])
+        pieces = request.pieces()
+
+        def forecast() -> Tensor:
+            return torch.cat([hybrid.fields(u, told, step, request.steps, shape) for u, told in pieces])
+
+        return apart(forecast, threads=1)[:, None]
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions

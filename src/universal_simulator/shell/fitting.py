@@ -17,6 +17,7 @@ def refuse_misfit(p: Parameters) -> None:
     from universal_simulator.problems import find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
+    _refuse_vanishing_viscosity(p, problem)
     if p.operator.exponential:
         linear_part(problem, problem.grid)
     if not problem.open_facts:
@@ -36,6 +37,17 @@ def refuse_misfit(p: Parameters) -> None:
     for name, reach in reaches.items():
         if reach >= snapshots:
             raise InputError(f"{name} = {reach} must be below the {snapshots} snapshots of a trajectory; lower either")
+
+
+def _refuse_vanishing_viscosity(p: Parameters, problem: "Problem") -> None:
+    from universal_simulator.physics.spectral import SpectralSolver
+
+    for one in p.baselines.solvers:
+        if one.vanishing and problem.solver is not None and not isinstance(problem.solver, SpectralSolver):
+            raise InputError(
+                f"baselines.solvers: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
+                "by its spectrum on a line; drop it"
+            )
 
 
 def _refuse_unknown_family(problem: "Problem", name: str | None) -> None:
