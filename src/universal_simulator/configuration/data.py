@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from universal_simulator.configuration.section import PUBLISHED, Count, Section, Seed, text
 
@@ -82,10 +82,17 @@ Value = float | Span
 """Of a parameter, in a set of them: one number for all trajectories, or a range that each draws from."""
 
 
+Values = Annotated[
+    Annotated[tuple[float, ...], Field(min_length=1), Tag("values")] | Annotated[Span, Tag("range")],
+    Discriminator(lambda given: "range" if isinstance(given, dict | Span) else "values"),
+]
+"""Of a parameter: several, or a range; the tags tell which is meant, so that a refusal is about that one."""
+
+
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
-    parameters: dict[str, Span | Annotated[tuple[float, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    parameters: dict[str, Values] = Field(default_factory=dict)
     """Values of the problem's parameters, or a range of them; every combination of values is one file, and within a
     file each trajectory draws from the ranges. Those not named here have the problem's own values."""
     source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")]

@@ -97,7 +97,7 @@ class Emulator:
         guided: bool = False,
         seed: int = 0,
         parameters: Mapping[str, Any] | None = None,
-        mode: Literal["full", "fast"] = "full",
+        mode: str = "full",
     ) -> Any:
         """Return the fields at ``times`` after ``u0``, as an array of u0's kind, of float32 at least.
 

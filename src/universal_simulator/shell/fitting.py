@@ -42,10 +42,10 @@ def refuse_misfit(p: Parameters) -> None:
 def _refuse_vanishing_viscosity(p: Parameters, problem: "Problem") -> None:
     from universal_simulator.physics.spectral import SpectralSolver
 
-    for one in p.baselines.solvers:
+    for one in (*p.baselines.solvers, *([p.fast.solver] if p.fast else [])):
         if one.vanishing and problem.solver is not None and not isinstance(problem.solver, SpectralSolver):
             raise InputError(
-                f"baselines.solvers: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
+                f"solver {one.name}: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
                 "by its spectrum on a line; drop it"
             )
 
