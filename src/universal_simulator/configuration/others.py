@@ -23,6 +23,8 @@ class BaselineRate(Section):
     learning_rate: Positive = 3.0e-3
     flux_form: bool | None = None
     """Whether its network gives a flux; by default as ``operator.flux_form``. A usual network gives the step itself."""
+    exponential: bool | None = None
+    """Whether the linear part is solved exactly; by default as ``operator.exponential``."""
 
 
 class UNetBaseline(BaselineRate):
