@@ -127,6 +127,19 @@ def test_with_the_equations_own_flux_it_is_of_second_order_in_one_step():
     assert all(1.8 < order < 2.2 for order in orders), orders
 
 
+def test_of_a_rest_that_does_not_change_the_step_is_the_exact_solution():
+    # w_t = -λ w + N has w(t) = e^{-λt} w(0) + (1 - e^{-λt})/λ N
+    grid, nu, length = Grid.interval(32), told(0.3), 0.7
+    network = operator(BURGERS, grid, LinearPart(terms=BURGERS.linear.terms, rest="other"))
+    wave = torch.sin(2 * math.pi * 3 * grid.axes[0].centres()).expand(1, 1, -1)
+    network.network = Given(lambda v: wave)
+    a = network.scale(wave).item()
+    rest = a * network.rate.item() * network.increment(wave)
+    rate = nu.item() / math.pi * (2 * math.pi * 3) ** 2
+    exact = math.exp(-rate * length) * wave + (1 - math.exp(-rate * length)) / rate * rest
+    torch.testing.assert_close(network(wave, nu, steps(1, length)), exact, rtol=1e-10, atol=1e-12)
+
+
 def test_a_quadratic_rest_counts_in_squares_of_the_amplitude_and_any_other_in_the_amplitude():
     grid, nu = Grid.interval(32), told(0.01)
     u = torch.randn(1, 1, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
