@@ -20,8 +20,8 @@ from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
-AT_ONCE = 2**18
-"""Points of fields that are decoded together."""
+AT_ONCE = 2**16
+"""Points of fields that are decoded together: with the decoder's channels they fit into a core's cache."""
 
 
 @dataclass(frozen=True)
