@@ -79,7 +79,7 @@ class Order:
 
     def describing(self, samples: int) -> Description:
         """Return what its file of so many trajectories is about."""
-        told = self.rows(range(samples)) if ranged(self.parameters) else self.rows([0])[0]
+        told = self.rows(range(samples)) if ranged(self.parameters) else self.rows([0])[0].tolist()
         return Description(self.problem.facts, self.grid, self.times, told)
 
     def rows(self, numbers: Iterable[int]) -> np.ndarray:
