@@ -115,14 +115,14 @@ def reader_of(path: Path, file: h5py.File) -> ModuleType:
 
 def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> None:
     """Refuse parameters ``(sample, parameter)`` that are not those asked for, or not in the range asked for."""
-    for column, wanted in zip(rows.T, asked.parameters or (), strict=False):
+    for i, wanted in enumerate(asked.parameters or () if rows.size else ()):
         if isinstance(wanted, Span):
-            beyond = [value for value in column.tolist() if not wanted.holds(value)]
+            beyond = [value for value in rows[:, i].tolist() if not wanted.holds(value)]
             told = f"parameters = {beyond[0] if beyond else 0.0:g}"
             demand(path, not beyond, told, f"lie in {wanted.low:g} … {wanted.high:g}, as asked for")
         else:
-            alike = np.allclose(column, wanted, rtol=1e-5)
-            demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {wanted:g}, as asked for")
+            alike, all_of = np.allclose(rows[:, i], wanted, rtol=1e-5), list(asked.parameters or ())
+            demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {all_of}, as asked for")
 
 
 def checksums_of(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:
