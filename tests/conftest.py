@@ -1,10 +1,12 @@
 """One thread for the numerical libraries, and annotations that are checked in the first calls of every test."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests' tensors are small, the machine may be shared
 
 import jaxtyping
+import jaxtyping._decorator
 import pytest
 
 MOST_CHECKED = 2_000
@@ -26,8 +28,15 @@ class FirstCalls(type(jaxtyping.config)):
         self.off = off
 
 
+gc.disable()  # nothing is garbage of what is imported until all tests are known; to look for some took a fifth of that
+jaxtyping._decorator._tb_flag = False  # else it imports jax, for shorter tracebacks
 jaxtyping.config.__dict__.pop("jaxtyping_disable")
 jaxtyping.config.__class__ = FirstCalls
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

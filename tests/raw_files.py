@@ -79,3 +79,26 @@ def write_well_by_hand(path: Path, fields: dict[str, np.ndarray], samples: int, 
             told = {"dim_varying": np.ones(grid.dimensions, bool), "sample_varying": True, "time_varying": True}
             file[name].attrs.update(told)
         file.create_group("scalars").attrs["field_names"] = []
+
+
+def write_gas(path: Path, values: np.ndarray, grid: Grid, **attributes: object) -> None:
+    """Write PDEBench's layout of a gas; channels are density, pressure and the velocity along x, y, z."""
+    with h5py.File(path, "w") as file:
+        for number, name in enumerate(("density", "pressure", "Vx", "Vy", "Vz")[: values.shape[2]]):
+            file[name] = values[:, :, number]
+        for axis in grid.axes:
+            file[f"{axis.name}-coordinate"] = axis.centres().numpy().astype(np.float32)
+        file["t-coordinate"] = (np.arange(values.shape[1] + 1) * 0.05).astype(np.float32)
+        file.attrs.update(attributes)
+
+
+def write_flow(path: Path, values: np.ndarray, force: np.ndarray, config: str = "NU: 0.01") -> None:
+    """Write PDEBench's layout of an incompressible flow; channels are two velocities and a tracer."""
+    last = np.moveaxis(values, 2, -1)
+    packed = {"compression": "lzf", "shuffle": True, "chunks": (1, 1, *last.shape[2:-1], 1)}
+    with h5py.File(path, "w") as file:
+        file.create_dataset("velocity", data=last[..., :2], **packed)
+        file.create_dataset("particles", data=last[..., 2:], **packed)
+        file["force"] = np.moveaxis(force, 1, -1)
+        file["t"] = np.tile((np.arange(values.shape[1]) * 0.005).astype(np.float32), (len(values), 1))
+        file.attrs.update({"config": config, "latestIndex": values.shape[1] - 1})

@@ -14,6 +14,7 @@ import torch
 import torch.distributed as processes
 from torch import Tensor
 
+from commands import SERVER
 from universal_simulator.acquisition import solve
 from universal_simulator.compute.seeding import fresh_weights, stream
 from universal_simulator.compute.sharing import Share
@@ -70,7 +71,8 @@ KINDS = ("operator", "diffusion_residual", "consistency_distill")
 
 def in_processes(count: int, function: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
     """Call the function in so many processes that know each other; return what each of them made."""
-    torch.multiprocessing.spawn(_enter, args=(count, function, str(folder), arguments), nprocs=count)
+    given = (count, function, str(folder), arguments)
+    torch.multiprocessing.start_processes(_enter, given, nprocs=count, start_method=SERVER.get_start_method())
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 

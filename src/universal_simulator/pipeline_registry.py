@@ -60,5 +60,5 @@ def plain_name(node: Node) -> str:
 @cache
 def _stage(name: str) -> Pipeline:
     """Return a stage's nodes in a namespace of its name, so that Kedro-Viz folds them up; datasets keep their names."""
-    module = import_module(f"universal_simulator.pipelines.{name}")
+    module = import_module(f"universal_simulator.pipelines.{name}.pipeline")
     return Pipeline(module.create_pipeline(), tags=name, namespace=name, prefix_datasets_with_namespace=False)

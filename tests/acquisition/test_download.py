@@ -158,7 +158,7 @@ def test_a_disk_that_others_fill_meanwhile_is_told_in_one_line(tmp_path, monkeyp
 
 def test_an_outdated_published_file_is_refused_with_the_reason(tmp_path, monkeypatch):
     """Its md5 is known; here a small file stands for it."""
-    monkeypatch.setattr(published, "OUTDATED", {MD5})
+    monkeypatch.setattr(published, "OUTDATED", {MD5: "outdated first release, made on x in (-1, 1)"})
     name = "1D_Burgers_Sols_Nu0.01.hdf5"
     with (
         web_server(Behaviour(CONTENT)) as address,

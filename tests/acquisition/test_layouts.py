@@ -18,7 +18,7 @@ from raw_files import (
 from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.layout import Asked, Layout, read_layout
 from universal_simulator.acquisition.splits import split
-from universal_simulator.acquisition.store import RawStore
+from universal_simulator.acquisition.store import RawStore, found_in, on_one_axis
 from universal_simulator.acquisition.writing import Description, save
 from universal_simulator.configuration import Data
 from universal_simulator.fields.grid import Axis, Grid
@@ -187,3 +187,150 @@ def test_a_split_notices_that_the_domain_has_changed(tmp_path):
     write_well(path, u, PLANE.model_copy(update={"axes": (PLANE.axes[0], Axis(name="x", points=8, upper=2))}))
     with pytest.raises(InputError, match=r"own\.hdf5: grid = \(6, 8\) points must be as when it was split"):
         chosen.open()
+
+
+def test_a_tensor_may_have_its_components_in_one_axis(tmp_path):
+    stress = np.random.default_rng(0).normal(size=(3, 5, 6, 8, 4)).astype(np.float32)
+    write_well_by_hand(path := tmp_path / "own.hdf5", {"t2_fields/stress": stress}, 3)
+    layout = read_layout(path, OPEN)
+    assert layout.facts.names == ("stress_yy", "stress_yx", "stress_xy", "stress_xx")
+    assert [one.vector for one in layout.facts.channels] == [None] * 4
+    np.testing.assert_array_equal(values_of(layout), np.moveaxis(stress, -1, 2))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_field_that_does_not_change_is_a_condition_and_no_channel(tmp_path, caplog, shared):
+    """A coefficient along y, one for all samples or one for each, and the components of a vector."""
+    u, random = two_channels(), np.random.default_rng(1)
+    speed, wind = random.normal(size=(4, 6)).astype(np.float32), random.normal(size=(4, 6, 8, 2)).astype(np.float32)
+    fields = {"t0_fields/u": u[:, :, 0], "t0_fields/v": u[:, :, 1]}
+    fields |= {"t0_fields/speed": speed[0] if shared else speed, "t1_fields/wind": wind}
+    write_well_by_hand(path := tmp_path / "own.hdf5", fields, 4)
+    with h5py.File(path, "r+") as file:
+        file["t0_fields/speed"].attrs.update(
+            {"time_varying": False, "sample_varying": not shared, "dim_varying": [True, False]}
+        )
+        file["t1_fields/wind"].attrs["time_varying"] = False
+    layout = read_layout(path, OPEN)
+    assert (layout.facts.names, layout.conditions.names) == (("u", "v"), ("speed", "wind_y", "wind_x"))
+    np.testing.assert_array_equal(values_of(layout), u)
+    got = layout.conditions[[3, 1]]
+    expected = np.broadcast_to(speed[[0, 0] if shared else [3, 1], :, None], (2, 6, 8))
+    np.testing.assert_array_equal(got[:, 0], expected)
+    np.testing.assert_array_equal(got[:, 1:], np.moveaxis(wind[[3, 1]], -1, 1))
+    check(layout)
+    assert "speed, wind_y, wind_x: not changing in time, checked, but no model is told of it" in caplog.text
+
+
+def test_numbers_that_one_file_has_are_parameters_and_those_that_change_are_told(tmp_path, caplog):
+    by_hand(path := tmp_path / "own.hdf5", two_channels())
+    with h5py.File(path, "r+") as file:
+        for name, value, told in (("Pr", np.float32(0.7), {}), ("light", np.arange(5.0), {"time_varying": True})):
+            file[f"scalars/{name}"] = value
+            file[f"scalars/{name}"].attrs.update({"sample_varying": False, "time_varying": False} | told)
+    layout = read_layout(path, OPEN)
+    assert [one.name for one in layout.facts.parameters] == ["k", "Pr"]
+    np.testing.assert_allclose(layout.rows([2]), [[0.5, 0.7]], rtol=1e-6)
+    check(layout)
+    assert "scalars light: changing in time, not read" in caplog.text
+
+
+def test_axes_that_are_stored_for_each_sample_are_read_where_they_are_alike(tmp_path):
+    u = two_channels()
+    by_hand(path := tmp_path / "own.hdf5", u)
+    with h5py.File(path, "r+") as file:
+        for name, start in (("time", 3.0), ("x", 0.0)):
+            values = np.tile(file[f"dimensions/{name}"][()] + np.float32(start), (4, 1))
+            del file[f"dimensions/{name}"]
+            file[f"dimensions/{name}"] = values
+            file[f"dimensions/{name}"].attrs["sample_varying"] = True
+    layout = read_layout(path, KNOWN)
+    np.testing.assert_array_equal(values_of(layout), u)
+    assert (layout.grid, layout.times.tolist()) == (PLANE, TIMES.tolist())
+    assert layout.remarks == ("times are counted from the first snapshot, which was taken at 3",)
+
+
+def bounds(path, **groups: tuple[str, list[str], object]) -> None:
+    """Replace what a file says of its sides: kind, axes, mask."""
+    with h5py.File(path, "r+") as file:
+        del file["boundary_conditions"]
+        for name, (kind, axes, mask) in groups.items():
+            group = file.create_group(f"boundary_conditions/{name}")
+            group.attrs.update({"bc_type": kind, "associated_dims": axes})
+            if mask is not None:
+                group["mask"] = mask
+
+
+def mask(*places: int, points: int = 6) -> np.ndarray:
+    out = np.zeros(points, bool)
+    out[list(places)] = True
+    return out
+
+
+FACE = np.zeros((6, 8), bool)
+FACE[0] = True
+HALF = FACE & (np.arange(8) < 4)
+INSIDE = np.zeros((6, 8), bool)
+INSIDE[2:4, 3:5] = True
+
+
+@pytest.mark.parametrize(
+    ("groups", "y"),
+    [
+        ({"y": ("wall", ["y"], mask(0, 5))}, ("wall", "wall")),
+        ({"y": ("Wall", ["y"], mask())}, ("wall", "wall")),
+        ({"y": ("WALL", ["y"], None)}, ("wall", "wall")),
+        ({"low": ("wall", ["y"], mask(0))}, ("wall", "open")),
+        ({"low": ("wall", ["y"], mask(0)), "high": ("OPEN", ["y"], mask(5))}, ("wall", "open")),
+        ({"low": ("open", ["y"], mask(0)), "high": ("wall", ["y"], mask(5))}, ("open", "wall")),
+        ({"y": ("periodic", ["y"], mask(0))}, ("periodic", "periodic")),
+        ({"both": ("wall", ["y", "x"], FACE)}, ("wall", "open")),
+        ({"both": ("wall", ["x", "y"], FACE.T)}, ("wall", "open")),
+        ({"both": ("wall", ["y", "x"], HALF)}, ("open", "open")),
+        ({"both": ("open", ["y", "x"], HALF), "rest": ("wall", ["y"], mask(0, 5))}, ("open", "wall")),
+        ({"obstacle": ("wall", ["y", "x"], INSIDE)}, ("open", "open")),
+        ({}, ("open", "open")),
+    ],
+)
+def test_each_side_is_what_its_masks_say(tmp_path, groups, y):
+    """A wall covers its whole side; a kind in small letters counts as well; what is not said is open."""
+    by_hand(path := tmp_path / "own.hdf5", two_channels())
+    bounds(path, **groups)
+    assert read_layout(path, OPEN).grid.axes[0].sides == y
+
+
+def test_files_of_different_lengths_are_used_as_far_as_all_of_them_reach(tmp_path):
+    """As The Well's viscoelastic flow; where a problem says how long trajectories are, they are refused as before."""
+    u = two_channels()
+    by_hand(tmp_path / "a.hdf5", u)
+    by_hand(tmp_path / "b.hdf5", v := two_channels(seed=1))
+    with h5py.File(tmp_path / "b.hdf5", "r+") as file:
+        for name in ("u", "v"):
+            attributes = dict(file[f"t0_fields/{name}"].attrs)
+            del file[f"t0_fields/{name}"]
+            file[f"t0_fields/{name}"] = v[:, :3, "uv".index(name)]
+            file[f"t0_fields/{name}"].attrs.update(attributes)
+        del file["dimensions/time"]
+        file["dimensions/time"] = TIMES[:3].astype(np.float32)
+    data = Data(source={"kind": "local"}, train=4, validation=2, test=2, time_stride=1)
+    found = split(RawStore(tmp_path, "data_only"), data)["train"]
+    got, (a, b) = found.open(), [list(part.rows) for part in found.parts]
+    assert got.times.tolist() == TIMES[:3].tolist()
+    np.testing.assert_array_equal(got.read(slice(None)).numpy(), np.concatenate([u[a][:, :3], v[b][:, :3]]))
+    known = [read_layout(path, KNOWN) for path in sorted(tmp_path.glob("*.hdf5"))]
+    with pytest.raises(InputError, match=r"b\.hdf5: 3 snapshots .* must be as in a\.hdf5: 5 snapshots"):
+        on_one_axis(known, open_facts=False)
+
+
+def test_a_folder_of_the_wells_is_read_where_its_training_files_lie(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in ("train", "valid"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        by_hand(tmp_path / "data" / name / "one.hdf5", two_channels())
+    (tmp_path / "data" / "train" / "two.hdf5.part").write_bytes(b"begun")
+    assert found_in(tmp_path) == [tmp_path / "data" / "train" / "one.hdf5"]
+    assert "train is read; valid stay beside it" in caplog.text
+    assert "two.hdf5.part: left out, as it is not complete; get the rest" in caplog.text
+    (tmp_path / "data" / "train" / "one.hdf5").unlink()
+    with pytest.raises(InputError, match=r"must hold at least one file of trajectories .* or The Well's data/train"):
+        found_in(tmp_path, "mine")

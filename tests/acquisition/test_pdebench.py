@@ -47,7 +47,7 @@ def test_a_published_file_is_read_without_its_last_time(raw_file):
         ({"t_coordinate": np.arange(6) ** 2 * 0.01}, "must be uniform and begin at 0"),
         ({"t_coordinate": 1 + np.arange(6) * 0.01}, "must be uniform and begin at 0"),
         ({"t_coordinate": -np.arange(6) * 0.01}, "must be uniform and begin at 0"),
-        ({"Nu": ...}, "attribute 'Nu' is missing"),
+        ({"Nu": ..., "name": "own_1D_Burgers_Sols_Nu0.01.hdf5.hdf5"}, "attribute 'Nu' is missing"),
         ({"Nu": "water"}, "must be one number"),
         ({"Nu": [0.01, 0.02]}, "must be one number"),
         ({"Nu": np.bytes_("water")}, "must be one number"),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from universal_simulator.catalog.latents import LatentsChunk, LatentsDataset
+from universal_simulator.catalog.latents import LatentsDataset
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, LatentsChunk
 
 VALUES = np.random.default_rng(0).normal(size=(5, 3, 2, 4, 6)).astype(np.float32)
 MEAN, PARAMETERS = np.arange(10, dtype=np.float32).reshape(5, 2), np.arange(5.0)[:, None]

@@ -113,3 +113,12 @@ def test_two_channels_in_two_dimensions_without_parameters_are_read_as_they_are(
     assert (whole.windows([3], np.array([[0, 4]])).numpy() == values[[3]][:, [0, 4]]).all()
     assert (whole.interleave_by_parameter().read(slice(None)).numpy() == values).all()
     assert len(whole.sets) == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    mark = of(numbered(5)).fingerprint
+    monkeypatch.setattr("universal_simulator.fields.trajectories.ENDS_AT_ONCE", at_once)
+    assert of(numbered(5)).fingerprint == mark

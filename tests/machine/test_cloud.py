@@ -12,10 +12,10 @@ import pytest
 import requests
 import s3fs
 
+from commands import PROJECT, run_command
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.support.errors import InputError
 
-PROJECT = Path(__file__).parents[2]
 CHANGES = (
     "dry_run,data.train=8,data.validation=2,data.test=2,autoencoder.training.windows_per_epoch=32,"
     "autoencoder.training.validation_windows=8,compute.hourly_rate_usd=0.37"
@@ -104,7 +104,9 @@ def run(folder: Path, environment: dict[str, str], *words: str) -> str:
 def test_data_come_from_a_bucket_and_the_record_and_artefacts_go_to_servers(tmp_path, cloud):
     from mlflow import MlflowClient
 
-    run(tmp_path / "owner", {}, "universal_simulator", "--pipelines=data_engineering", f"--params={CHANGES}")
+    owner = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path / "owner"), "OMP_NUM_THREADS": "1"}
+    solving = ["-m", "universal_simulator", "--pipelines=data_engineering", f"--params={CHANGES}"]
+    assert run_command(solving, owner, tmp_path / "said").returncode == 0
     bucket = files(cloud["B2_ENDPOINT"])
     for path in (tmp_path / "owner/01_raw").rglob("*.hdf5"):
         bucket.pipe_file(f"bucket/burgers/{path.name}", path.read_bytes())

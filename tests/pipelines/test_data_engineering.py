@@ -16,7 +16,7 @@ from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.solve import Order
 from universal_simulator.catalog.trajectories import RawStoreDataset, TrajectoriesDataset
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator
-from universal_simulator.pipelines.data_engineering import create_pipeline
+from universal_simulator.pipelines.data_engineering.pipeline import create_pipeline
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 

@@ -8,7 +8,8 @@ import pytest
 
 from universal_simulator.cli import parse_params
 from universal_simulator.configuration import Parameters, at_path, with_values
-from universal_simulator.pipelines.sweep import create_pipeline, nodes
+from universal_simulator.pipelines.sweep import nodes
+from universal_simulator.pipelines.sweep.pipeline import create_pipeline
 from universal_simulator.pipelines.sweep.study import open_study
 from universal_simulator.reporting import sweep_page
 from universal_simulator.shell.configuration_loader import ExperimentLoader

@@ -32,6 +32,24 @@ def test_without_sorption_the_front_is_an_error_function(left):
         assert np.abs(u - expected)[:400].max() < 3e-5
 
 
+def test_with_a_retardation_that_is_the_same_everywhere_the_front_is_held_back_by_it():
+    """n = 1: R = 1 + (1 - φ)/φ ρ_s k, and D/R takes the place of D."""
+    retardation = 1 + 0.71 / 0.29 * 2880 * 3.5e-4
+    got = solve((5e-4, 3.5e-4, 1.0, 1.0), uniform(0.1), (0, 30, 60))
+    x = PROBLEM.grid.axes[0].centres().numpy() + 0.5 / 1024
+    for t, u in zip((30, 60), got[1:], strict=True):
+        expected = 0.1 + 0.9 * erfc(x / (2 * np.sqrt(5e-4 / retardation * t)))
+        assert np.abs(u - expected)[:400].max() < 3e-5
+
+
+@pytest.mark.parametrize("k", [0.0, 3.5e-4])
+def test_in_the_end_u_falls_on_a_straight_line(k):
+    """``1 - x/(1 + D)``, from where u is 1 to where it is ``-D u_x``, both half a cell outside."""
+    end = solve((5e-4, k, 0.874, 1.0), uniform(0.1), np.arange(6) * 2e4)[-1]
+    x = (np.arange(1024) + 1) / 1024
+    np.testing.assert_allclose(end, 1 - x / (1025 / 1024 + 5e-4), atol=2e-5)
+
+
 def test_with_sorption_the_front_depends_on_x_over_the_root_of_time():
     """From a uniform start u(x, t) = f(x/√t): at four times the time it is twice as far."""
     one, four = solve(OURS, uniform(0.1), (0, 20, 40, 60, 80))[[1, 4]]

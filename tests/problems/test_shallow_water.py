@@ -122,6 +122,49 @@ def test_the_radial_dam_break_stays_fourfold_and_does_not_reach_the_sides():
     assert (last - dam).abs().max() > 0.3
 
 
+def radial(h: np.ndarray, edges: np.ndarray, end: float) -> np.ndarray:
+    """Solve ``(r h)_t + (r h u)_r = 0``, ``(r h u)_t + (r (h u² + h²/2))_r = h²/2`` by Rusanov's flux; return h."""
+    r, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
+    q, t = np.stack((h, 0 * h)), 0.0
+    while t < end:
+        u = q[1] / q[0]
+        fastest = (np.abs(u) + np.sqrt(q[0])).max()
+        step = min(0.9 * width / fastest, end - t)
+        flux = np.stack((q[1], q[1] * u + q[0] ** 2 / 2))
+        faces = (flux[:, 1:] + flux[:, :-1]) / 2 - fastest / 2 * np.diff(q)
+        axis = np.array([[0.0], [0.0]])  # of no area
+        faces = np.concatenate((axis, edges[1:-1] * faces, edges[-1] * flux[:, -1:]), 1)
+        q = q - step / width * np.diff(faces) / r
+        q[1] += step * q[0] ** 2 / 2 / r  # the pressure on a ring's sides
+        t += step
+    return q[0]
+
+
+def test_a_round_bump_spreads_as_on_a_fine_line_of_radii():
+    """A second scheme, in one dimension and polar coordinates, on far finer cells."""
+
+    def profile(r):
+        return 1 + 0.4 * (1 - np.tanh((r - 0.6) / 0.2))
+
+    def bump(grid: Grid) -> Tensor:
+        r = torch.hypot(*grid.centres()).numpy()
+        h = torch.from_numpy(profile(r))
+        return torch.stack((h, 0 * h, 0 * h))[None]
+
+    edges = np.linspace(0, 2.5, 4001)
+    line = radial(profile((edges[1:] + edges[:-1]) / 2), edges, 0.6)
+    errors = []
+    for points in (48, 96):
+        grid = PROBLEM.grid.resized((points, points))
+        h, r = solve(bump, (0, 0.6), grid)[0, -1, 0].numpy(), torch.hypot(*grid.centres()).numpy()
+        inside = r < 2
+        expected = np.interp(r, (edges[1:] + edges[:-1]) / 2, line)
+        errors.append(np.abs(h - expected)[inside].mean())
+        assert np.abs(expected - profile(r))[inside].max() > 0.3, "the bump has gone"
+    assert errors[1] < 2e-3, errors
+    assert errors[0] / errors[1] > 2.5, errors
+
+
 def test_every_radius_is_another_dam_and_bumps_depend_on_seed_and_number_alone():
     dams = PROBLEM.family("dam").batch(PROBLEM.grid, 0, range(200)).flatten(1)
     assert len(dams.unique(dim=0)) == 200

@@ -12,9 +12,9 @@ from kedro_datasets.text import TextDataset
 
 from finished_experiment import FRONTS, arrays, fronts, made_up, training_data
 from universal_simulator.configuration import Experiment, Gates
-from universal_simulator.pipelines.reporting import create_pipeline, nodes
+from universal_simulator.pipelines.reporting import nodes
 from universal_simulator.pipelines.reporting.nodes import check_gates, enforce_gates, left_out
-from universal_simulator.pipelines.reporting.pipeline import TRAINED
+from universal_simulator.pipelines.reporting.pipeline import TRAINED, create_pipeline
 from universal_simulator.problems.problem import Problem
 from universal_simulator.reporting.verdict import number
 from universal_simulator.support.errors import InputError

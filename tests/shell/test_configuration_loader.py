@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from universal_simulator.configuration import Parameters
+from universal_simulator.configuration.layers import nest, overlay
 from universal_simulator.problems import names
-from universal_simulator.shell.configuration_loader import fingerprint, nest, overlay
+from universal_simulator.shell.configuration_loader import fingerprint
 from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 
@@ -72,7 +73,7 @@ def test_an_experiment_file_that_is_no_mapping_is_refused_by_name(tmp_path, cont
 
 
 def test_another_kind_replaces_a_section_entirely(load):
-    assert load(**{"data.source.kind": "published"})["data"]["source"].keys() == {"kind", "address"}
+    assert load(**{"data.source.kind": "published"})["data"]["source"].keys() == {"kind", "files", "address"}
     assert overlay({"kind": "a", "x": 1}, {"kind": "a", "y": 2}) == {"kind": "a", "x": 1, "y": 2}
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from universal_simulator.cli import parse_params
+from universal_simulator.configuration.layers import nest
 from universal_simulator.machine.settings import Settings
-from universal_simulator.shell.configuration_loader import ExperimentLoader, nest, select
+from universal_simulator.shell.configuration_loader import ExperimentLoader, select
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.places import data_root, store_file, tracking_address
 

@@ -13,11 +13,10 @@ from click.testing import CliRunner
 from kedro.io import DataCatalog
 from kedro.pipeline import node
 
-from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.compute import device
 from universal_simulator.configuration import Compute, Data
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, LatentsChunk
 from universal_simulator.pipelines.data_engineering.nodes import solve
 from universal_simulator.problems import find
 from universal_simulator.processes import agent, team, worker

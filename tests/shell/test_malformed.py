@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from universal_simulator.configuration import Parameters
-from universal_simulator.shell.configuration_loader import ExperimentLoader, nest
+from universal_simulator.configuration.layers import nest
+from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.fitting import refuse_misfit
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.refusals import parameter_paths
@@ -80,6 +81,7 @@ def test_no_misspelt_name_is_taken(refusal):
         assert is_one_line(line, f"{path}x"), line
 
 
+PATTERNS = {"problem": "diffusion_reaction", "data.source.kind": "published"}
 GATE = {"name": "one", "experiments": ["golden"], "bound": 1.0}
 PAIRS = [
     ({"operator.network.heads": 3}, "heads = 3 must divide hidden_width = 64"),
@@ -142,6 +144,10 @@ PAIRS = [
     ({"evaluation.protocols": ["rollout", "rollout"]}, "protocols = rollout,rollout must differ"),
     ({"evaluation.variants": ["ttc", "ttc"]}, "variants = ttc,ttc must differ"),
     ({"evaluation.variants": ["oracle"]}, "variants[0] = oracle: "),
+    (PATTERNS, "= 2400 for each file must not exceed the 1000 samples of 2D_diff-react_NA_NA.h5"),
+    (PATTERNS | {"data.train": 500}, "latent.tokens × latent.dim = 512 must not exceed the 128 points"),
+    ({"data.source.kind": "published", "problem": "heat"}, "problem = heat: not published, must be one of advection, burgers"),
+    ({"data.source.kind": "published", "data.source.files": ["x.h5"]}, "data.source.files = x.h5: must be published for burgers"),
     ({"resume": "perhaps"}, "resume = perhaps: "),
     ({"force": 2}, "force = 2: "),
     ({"compute.processes": 3}, "compute.processes × compute.nodes = 3 must divide autoencoder.training.batch_size = 32"),

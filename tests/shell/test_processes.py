@@ -17,11 +17,11 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from commands import PROJECT, run_command
 from together import tensor
 from universal_simulator.catalog.digests import file_digest
 
 pytestmark = pytest.mark.slow
-PROJECT = Path(__file__).parents[2]
 LONG = 40
 """Epochs of the encoder, so that there is time to disturb them."""
 SMALL = (
@@ -45,12 +45,26 @@ class Machine:
     enter: tuple[str, ...] = ()
 
 
-def begin(folder: Path, pipelines: str, params: str = SMALL, on: Machine = Machine()) -> subprocess.Popen:
-    command = [*on.enter, sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={params}"]
+def command(folder: Path, pipelines: str, params: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words of a run, after ``python``, and its environment."""
     environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
+    return ["-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={params}"], environment
+
+
+def begin(folder: Path, pipelines: str, params: str = SMALL, on: Machine = Machine()) -> subprocess.Popen:
+    """Begin a run that somebody will disturb."""
+    words, environment = command(folder, pipelines, params)
     with (folder.parent / f"{folder.name}.log").open("a") as log:
-        return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [*on.enter, sys.executable, *words], cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+def left_alone(folder: Path, pipelines: str, params: str) -> None:
+    """Run until the end."""
+    done = run_command(*command(folder, pipelines, params), folder.with_name(f"{folder.name}.said"))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def ended(run: subprocess.Popen, folder: Path) -> int:
@@ -82,7 +96,7 @@ def workers(of: subprocess.Popen) -> list[psutil.Process]:
 def undisturbed(tmp_path_factory) -> Path:
     """Train the encoder and the operator in two processes that nobody disturbs."""
     folder = tmp_path_factory.mktemp("undisturbed") / "data"
-    assert ended(begin(folder, TRAININGS, f"{SMALL},compute.processes=2"), folder) == 0
+    left_alone(folder, TRAININGS, f"{SMALL},compute.processes=2")
     return folder
 
 
@@ -116,7 +130,7 @@ def test_told_to_end_two_processes_keep_where_they_stand_and_the_same_command_go
     assert len(left) == 2
     assert not any(one.is_running() for one in left)
     assert 0 < len(history(folder, "autoencoder")) < LONG
-    assert ended(begin(folder, TRAININGS, f"{SMALL},compute.processes=2"), folder) == 0
+    left_alone(folder, TRAININGS, f"{SMALL},compute.processes=2")
     assert_alike(undisturbed, folder)
 
 
@@ -166,7 +180,7 @@ def test_two_machines_make_the_same_and_outlive_a_process_of_the_other_one(machi
 @pytest.mark.long  # the same, to the report
 def test_two_machines_finish_a_whole_experiment_as_one_run_with_the_scores_of_two_processes(machines, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
-    assert ended(begin(alone, "full", f"{SMALL},compute.processes=2"), alone) == 0
+    left_alone(alone, "full", f"{SMALL},compute.processes=2")
     by_both(machines, both, "full")
     assert_alike(alone, both)
     for name in RESULTS:
@@ -179,11 +193,11 @@ def test_two_machines_finish_a_whole_experiment_as_one_run_with_the_scores_of_tw
 def test_data_latents_and_scores_of_two_processes_are_the_very_ones_of_one(undisturbed, tmp_path):
     stages = "data_engineering,operator,diffusion_residual,consistency_distillation,calibration,evaluation"
     folder, short = tmp_path / "data", f"{SMALL},autoencoder.training.epochs=1"
-    assert ended(begin(folder, stages, short), folder) == 0
+    left_alone(folder, stages, short)
     one, two = (next((of / "01_raw").glob("*.hdf5")) for of in (folder, undisturbed))
     assert np.array_equal(tensor(two), tensor(one))
     results = [folder / f"08_reporting/dry_run/{name}" for name in RESULTS]
     kept = {path: file_digest(path) for path in (*results, *folder.rglob("*_latents/values.npy"))}
     assert len(kept) == len(RESULTS) + 2
-    assert ended(begin(folder, "latents,evaluation", f"{short},compute.processes=2,force=true"), folder) == 0
+    left_alone(folder, "latents,evaluation", f"{short},compute.processes=2,force=true")
     assert {path: file_digest(path) for path in kept} == kept

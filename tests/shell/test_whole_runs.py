@@ -2,16 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from commands import PROJECT, run_command
+
 pytestmark = pytest.mark.slow
 
-PROJECT = Path(__file__).parents[2]
 TINY = (
     "dry_run,data.train=8,data.validation=2,data.test=2,"
     "autoencoder.training.windows_per_epoch=64,autoencoder.training.validation_windows=16,"
@@ -27,14 +26,19 @@ SCORED = "data_engineering,operator,diffusion_residual,consistency_distillation,
 """All but the report."""
 
 
-def run_pipeline(folder: Path, pipeline: str, params: str, store: Path | None = None) -> None:
-    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
+def done(folder: Path, *words: str, cwd: Path = PROJECT, store: Path | None = None) -> str:
+    """Run a command that works in a data folder; return what it said."""
+    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     if store:
         environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}/mlflow/mlflow.db"
-    command = [sys.executable, "-m", "universal_simulator", f"--pipelines={pipeline}", f"--params={params}"]
-    result = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    result = run_command(list(words), environment, folder.with_name(f"{folder.name}.said"), cwd)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+def run_pipeline(folder: Path, pipeline: str, params: str, store: Path | None = None) -> None:
+    done(folder, "-m", "universal_simulator", f"--pipelines={pipeline}", f"--params={params}", store=store)
 
 
 def scores(folder: Path) -> dict[str, float]:
@@ -56,10 +60,17 @@ def test_another_seed_gives_other_networks(folder, tmp_path):
         assert ours["validation_loss"].iloc[-1] != theirs["validation_loss"].iloc[-1]
 
 
-def test_two_viscosities_go_through_every_stage_and_are_scored_apart(tmp_path):
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> Path:
+    """Run once with two viscosities, to few scores."""
+    folder = tmp_path_factory.mktemp("two")
     short = "evaluation.protocols=[rollout],evaluation.variants=[deterministic],evaluation.outside.trajectories=0"
-    run_pipeline(tmp_path, SCORED, f"{TINY},data.viscosities=[0.01,0.02],{short}")
-    found = scores(tmp_path)
+    run_pipeline(folder, SCORED, f"{TINY},data.viscosities=[0.01,0.02],{short}")
+    return folder
+
+
+def test_two_viscosities_go_through_every_stage_and_are_scored_apart(two):
+    found = scores(two)
     apart = [found[f"rollout/deterministic/nrmse_at_{value}"] for value in ("0.01", "0.02")]
     assert sum(apart) / 2 == pytest.approx(found["rollout/deterministic/nrmse"], rel=1e-3)
     assert apart[0] != apart[1]
@@ -110,16 +121,8 @@ print(sorted(there["scores"].index.levels[0]), len(there["plt"].get_fignums()))
 def test_the_tour_opens_a_finished_experiment_and_changes_nothing(folder):
     changes = {"data.train": 8, "data.validation": 2, "data.test": 2}
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(folder), "MPLBACKEND": "Agg"}
-    result = subprocess.run(
-        [sys.executable, "-c", LOOK, str(changes)],
-        cwd=PROJECT / "notebooks",
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "['one_step', 'pdebench', 'reconstruction', 'rollout'] 5" in result.stdout
+    said = done(folder, "-c", LOOK, str(changes), cwd=PROJECT / "notebooks")
+    assert "['one_step', 'pdebench', 'reconstruction', 'rollout'] 5" in said
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -139,13 +142,9 @@ def test_the_tutorial_goes_from_one_trajectory_to_data_of_ones_own(tmp_path):
     small = {f"{stage}.training.{name}": 64 for stage in stages for name in ("windows_per_epoch", "validation_windows")}
     small |= {"data.train": 8, "data.validation": 2, "data.test": 2, "evaluation.ensemble.members": 2}
     small |= {"evaluation.examples": 1, "calibration.trajectories": 2, "calibration.memories": [0.0]}
-    environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-c", FOLLOW, str(small)]
-    result = subprocess.run(command, cwd=PROJECT / "notebooks", env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "['deterministic', 'ensemble', 'persistence'] (8, 40, 256) 4" in result.stdout
-    assert "16 of your trajectories are ready to train on" in result.stdout
+    said = done(tmp_path, "-c", FOLLOW, str(small), cwd=PROJECT / "notebooks")
+    assert "['deterministic', 'ensemble', 'persistence'] (8, 40, 256) 4" in said
+    assert "16 of your trajectories are ready to train on" in said
 
 
 @pytest.mark.parametrize("name", ["tour", "champion", "tutorial"])
@@ -155,10 +154,12 @@ def test_a_notebook_is_kept_without_its_outputs(name):
 
 
 def test_weights_from_elsewhere_reproduce_the_scores_from_nothing_but_the_bundle(folder, tmp_path):
-    params = f"{TINY},weights={folder}/06_models/dry_run"
-    run_pipeline(tmp_path, "evaluation", params)
+    short = "evaluation.protocols=[pdebench,rollout],evaluation.outside.trajectories=0"
+    run_pipeline(tmp_path, "evaluation", f"{TINY},{short},weights={folder}/06_models/dry_run")
     again = json.loads((tmp_path / "08_reporting/dry_run-shipped/scores.json").read_text())
-    assert again == pytest.approx(scores(folder), rel=1e-4, abs=1e-9, nan_ok=True)
+    assert {"pdebench/ttc/nrmse", "rollout/ensemble/ece"} <= again.keys()
+    before = {name: scores(folder)[name] for name in again}
+    assert again == pytest.approx(before, rel=1e-4, abs=1e-9, nan_ok=True)
 
 
 def test_a_sweep_tries_goes_on_and_records_each_trial_inside_its_own_run(folder):
@@ -180,10 +181,9 @@ def test_a_sweep_tries_goes_on_and_records_each_trial_inside_its_own_run(folder)
     assert {"operator.training.learning_rate"} <= runs[0].data.params.keys()
 
 
-def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(folder, tmp_path):
+def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(two, tmp_path):
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{folder}/mlflow/mlflow.db")
-    run, *_ = client.search_runs(["1"], order_by=["attributes.start_time"])  # later ones are other tests'
-    run_pipeline(tmp_path, SCORED, f"from_run={run.info.run_id}", store=folder)
-    assert scores(tmp_path) == scores(folder)
+    (run,) = MlflowClient(f"sqlite:///{two}/mlflow/mlflow.db").search_runs(["1"])
+    run_pipeline(tmp_path, SCORED, f"from_run={run.info.run_id}", store=two)
+    assert scores(tmp_path) == scores(two)

@@ -14,6 +14,13 @@ def double(x: int) -> int:
 """
 
 
+def forget() -> None:
+    """Have files read anew."""
+    for cached in vars(fingerprints).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()
+
+
 @pytest.fixture
 def named(tmp_path, monkeypatch):
     """Return the fingerprint of a module with this text."""
@@ -21,8 +28,7 @@ def named(tmp_path, monkeypatch):
     numbers = iter(range(100))
 
     def fingerprint(text: str) -> str:
-        for cached in (code_fingerprint, fingerprints._content, fingerprints._source):
-            cached.cache_clear()
+        forget()
         folder = tmp_path / str(next(numbers))
         folder.mkdir(exist_ok=True)
         (folder / "stage_of_a_test.py").write_text(text)
@@ -86,8 +92,7 @@ def test_what_a_stage_learns_by_holds_no_problem_and_no_baseline(stage):
 
 def test_another_problem_in_the_room_changes_no_earlier_stage_and_no_other_problem(tmp_path, monkeypatch):
     def keys() -> list[str]:
-        for cached in (code_fingerprint, fingerprints._content, fingerprints._source):
-            cached.cache_clear()
+        forget()
         stages = [code_behind(f"universal_simulator.pipelines.{stage}.nodes") for stage in STAGES]
         return [*stages, code_behind("universal_simulator.pipelines.evaluation.nodes", {"problem": "burgers"})]
 

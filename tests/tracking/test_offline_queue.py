@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,10 +9,10 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from toys import run_toy
 from universal_simulator.tracking import data_sets, offline_queue
 from universal_simulator.tracking.runs import Place, Run
 
-PROJECT = Path(__file__).parents[2]
 DATA = {
     "problem": "burgers",
     "data": {"parameters": {"nu": [0.01]}, "source": {"kind": "solve"}, "train": 48, "test": 8},
@@ -135,14 +132,12 @@ def test_a_server_that_hangs_or_fails_is_told_in_one_line_within_its_limit(tmp_p
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Silent,), {"fails": fails}))
     server.never = threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = os.environ | {
-        "UNIVERSAL_SIMULATOR_DATA": str(tmp_path),
+    environment = {
         "MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{server.server_port}",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     }
-    words = [sys.executable, str(PROJECT / "tests/shell/toy.py")]
-    result = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+    result = run_toy(tmp_path / "data", **environment)
     server.never.set()
     server.shutdown()
     assert result.returncode == 1

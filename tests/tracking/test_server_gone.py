@@ -8,13 +8,15 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import requests
 
+from commands import PROJECT, run_command
+
 pytestmark = pytest.mark.slow
-PROJECT = Path(__file__).parents[2]
 EPOCHS = 40
 PARAMS = (
     "dry_run,data.train=8,data.validation=2,data.test=2,autoencoder.training.windows_per_epoch=64,"
@@ -64,23 +66,27 @@ class Server:
             self.send(signal.SIGKILL)
 
 
-@pytest.fixture
-def server(tmp_path):
-    folder = tmp_path / "server"
-    folder.mkdir()
-    server = Server(folder)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One for all: whoever stops it starts it again, but for the last."""
+    server = Server(tmp_path_factory.mktemp("server"))
     yield server
     server.end()
 
 
-def start(folder: Path, server: Server, pipelines: str, patience_s: int = 2) -> subprocess.Popen:
+def command(folder: Path, server: Server, pipelines: str, patience_s: int = 2) -> tuple[list[str], dict[str, str]]:
+    """Return the words of a run, after ``python``, and its environment."""
     environment = os.environ | {
         "UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": server.address,
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(patience_s), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     }  # fmt: skip
-    words = [sys.executable, "-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={PARAMS}"]
+    return ["-m", "universal_simulator", f"--pipelines={pipelines}", f"--params={PARAMS}"], environment
+
+
+def start(folder: Path, *given: Any, **options: Any) -> subprocess.Popen:
+    words, environment = command(folder, *given, **options)
     with (folder.parent / "log").open("a") as log:
-        return subprocess.Popen(words, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen([sys.executable, *words], cwd=PROJECT, env=environment, stdout=log, stderr=log)
 
 
 def epochs(folder: Path) -> int:
@@ -111,7 +117,8 @@ def test_a_training_outlives_its_tracking_server_and_the_next_run_sends_its_reco
         server.wait()
     else:
         server.start()
-    assert start(data, server, "data_engineering").wait(timeout=240) == 0, log.read_text()[-3000:]
+    again = run_command(*command(data, server, "data_engineering"), tmp_path / "again")
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
     assert not left.exists()
     client = MlflowClient(server.address)
     record = client.get_run(left.stem)

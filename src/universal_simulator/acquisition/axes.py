@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 
-from universal_simulator.acquisition.container import demand
-from universal_simulator.fields.grid import Grid
+from universal_simulator.acquisition.container import dataset, demand
+from universal_simulator.acquisition.declared import declared
+from universal_simulator.fields.grid import Axis, Grid, Side
 from universal_simulator.support.errors import InputError
 
 TOLERANCE = 0.02
 """How far a coordinate may lie from where it should be, in grid intervals; an edge grid is off by 0.5."""
+
+SAME = 1e-4
+"""How far a coordinate of one sample may lie from that of another, in extents."""
+LONGEST = 1 << 22
+"""Most numbers that an axis may have, in all samples together."""
 
 
 def demand_cell_centres(path: Path, name: str, x: np.ndarray, n: int) -> None:
@@ -47,13 +54,42 @@ def uniform_axis(path: Path, name: str, x: np.ndarray, n: int) -> tuple[float, f
     return round(float(ends[0]), digits), round(float(ends[1]), digits)  # 1, not the sum of its nearest singles
 
 
-def uniform_times(path: Path, name: str, t: np.ndarray, count: int) -> np.ndarray:
-    """Return the times of ``count`` snapshots, uniform from 0; one surplus entry is dropped."""
+def coordinate(path: Path, file: h5py.File, name: str) -> np.ndarray:
+    """Return the values of an axis that all samples share, whether it is stored once or for each of them."""
+    data = dataset(path, file, name)
+    told = f"{data.name} has shape {data.shape}"
+    demand(path, data.ndim in (1, 2) and 0 < data.size < LONGEST, told, "be one axis for all")
+    demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
+    declared(path, data)
+    values = np.atleast_2d(data[()])
+    alike = len(values) == 1 or np.ptp(values, axis=0).max() <= SAME * np.ptp(values[0])  # false where NaN
+    demand(path, bool(alike), f"{data.name} differs between samples", "be one axis for all; resample")
+    return values[0]
+
+
+def axis_of(
+    path: Path, name: str, x: np.ndarray, known: Axis | None = None, sides: tuple[Side, Side] | None = None
+) -> Axis:
+    """Return the axis that uniform cell centres lie on; refuse other ends than those of the known one.
+
+    Raises ``InputError``. ``name`` is what the coordinate is called in the file; its last word names the axis.
+    """
+    lower, upper = uniform_axis(path, name, x, len(x))
+    if known is None:
+        axis = name.rpartition("/")[2].removesuffix("-coordinate")
+        return Axis(name=axis, points=len(x), lower=lower, upper=upper, sides=sides or ("open", "open"))
+    ends = np.allclose((lower, upper), (known.lower, known.upper), rtol=0, atol=0.02 * known.length / len(x))
+    demand(path, ends, f"{name} spans ({lower:g}, {upper:g})", f"span ({known.lower:g}, {known.upper:g})")
+    return known.model_copy(update={"points": len(x)})
+
+
+def uniform_times(path: Path, name: str, t: np.ndarray, count: int, *, surplus: bool = True) -> np.ndarray:
+    """Return the times of ``count`` snapshots, uniform from 0; where ``surplus``, one entry more is dropped."""
     demand(
         path,
-        t.shape in [(count,), (count + 1,)],
+        t.shape in [(count,), (count + surplus,)],
         f"{name} has shape {t.shape}",
-        f"have one entry for each of {count} snapshots (or one more)",
+        f"have one entry for each of {count} snapshots" + surplus * " (or one more)",
     )
     digits = 15 if t.dtype.itemsize >= 8 else 6
     t = t[:count].astype(np.float64)

@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from universal_simulator.acquisition.archive import FILES
 from universal_simulator.acquisition.dead import told
+from universal_simulator.acquisition.families import CITATION, SOURCE
 from universal_simulator.configuration import Data
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.problems.problem import Problem
@@ -40,6 +42,7 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         CHECKED,
         "",
         *(["## Initial conditions, and differences from published data", "", family.text, ""] if family else []),
+        *_published(files),
         "## Splits",
         "",
         _splits(data),
@@ -52,6 +55,24 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         "",
     ]
     return "\n".join(lines)
+
+
+def _published(files: dict[str, Any]) -> list[str]:
+    """Return what is known of files whose checksum is that of the archive's: contents, defects, licence, citation."""
+    known = {name: FILES[name] for name in files if name in FILES}
+    theirs = {name: one for name, one in known.items() if files[name]["origin"].get("md5") == one.md5}
+    if not theirs:
+        return []
+    families = dict.fromkeys(one.family for one in theirs.values())
+    return [
+        "## The published files",
+        "",
+        f"- {SOURCE}; to be cited as: {CITATION}",
+        *(f"- {one.holds}: {', '.join(name for name in theirs if theirs[name].family is one)}" for one in families),
+        *(f"- known of them: {defect}" for one in families for defect in one.defects),
+        "- not one of these lines was measured on this file; docs/pdebench.md says where each is from",
+        "",
+    ]
 
 
 def _splits(data: Data) -> str:
@@ -88,6 +109,7 @@ def _notes(files: dict[str, Any], ours: list[str]) -> list[str]:
         if entry["settings"]:
             made = "was made" if name in ours else "says of itself that it was made"
             notes.append(f"- {name} {made} with {entry['settings']}")
+        notes += [f"- {name}: {remark}" for remark in entry.get("remarks", ())]
         dead = told(entry["checks"].get("dead", {}), entry["checks"]["samples"])
         notes += [f"- {name}: {line}; they are in no split" for line in dead]
     return notes

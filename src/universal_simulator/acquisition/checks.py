@@ -1,6 +1,7 @@
 """Look at every number of a raw file once, and say what was found."""
 
 import logging
+import math
 import zlib
 
 import numpy as np
@@ -13,6 +14,8 @@ from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
 
 SAMPLES_AT_ONCE = 64
+BYTES_AT_ONCE = 1 << 28
+"""Of single-precision numbers that are looked at together, unless one trajectory alone is larger."""
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ def check(layout: Layout) -> Findings:
     places = ("point",) if layout.grid.dimensions == 1 else layout.grid.names
     axes = ("sample", "time", *places)
     with progress(f"check {layout.path.name}", layout.samples) as advance:
-        for start, values in blocks(layout, SAMPLES_AT_ONCE):
+        for start, values in blocks(layout, _at_once(layout.shape)):
             _refuse_altered(layout, start, values)
             for i, name in enumerate(layout.facts.names):
                 says = layout.declared[i] if layout.declared else None
@@ -78,6 +81,7 @@ def check(layout: Layout) -> Findings:
             content = zlib.crc32(np.ascontiguousarray(values).data, content)
             advance(len(values))
     _tell(layout, search)
+    _check_conditions(layout)
     some = 0 if layout.checksums is None else int((layout.checksums != 0).sum())
     return Findings(
         samples=layout.samples,
@@ -88,6 +92,25 @@ def check(layout: Layout) -> Findings:
         content=f"{content:08x}",
         dead={why: tuple(samples) for why, samples in search.found.items()},
     )
+
+
+def _at_once(shape: tuple[int, ...]) -> int:
+    """Return how many samples are looked at together."""
+    return max(1, min(SAMPLES_AT_ONCE, BYTES_AT_ONCE // (4 * math.prod(shape[1:]))))
+
+
+def _check_conditions(layout: Layout) -> None:
+    """Refuse what is not finite in fields that do not change; say what the file holds that is not used."""
+    for remark in layout.remarks:
+        log.warning("%s: %s", layout.path, remark)
+    if layout.conditions is None:
+        return
+    axes = ("sample", *layout.grid.names)
+    size = _at_once((layout.samples, len(layout.conditions.names), *layout.grid.shape))
+    for start in range(0, layout.samples, size):
+        values = layout.conditions[range(start, min(start + size, layout.samples))]
+        for i, name in enumerate(layout.conditions.names):
+            refuse_unusable(layout.path, values[:, i], axes, None, start, name)
 
 
 def _tell(layout: Layout, search: dead.Search) -> None:

@@ -14,14 +14,16 @@ WASTE = 4
 """Times that everything is unpacked; a layout that costs less than this is not to blame."""
 
 
-def slowness(data: h5py.Dataset, *, trajectories: bool = True) -> str | None:
+def slowness(data: h5py.Dataset, *, trajectories: bool = True, leading: int = 0) -> str | None:
     """Say, with its remedy, what the chunks of a tensor ``(sample, time, …)`` make slow; None where they are fine.
 
-    Without ``trajectories`` it is that of one sample, ``(time, …)``.
+    Without ``trajectories`` it is that of one sample, ``(time, …)``; ``leading`` axes of one entry stand before it.
     """
     if data.chunks is None:
         return None
-    shape, chunks = (data.shape, data.chunks) if trajectories else ((1, *data.shape), (1, *data.chunks))
+    shape, chunks = data.shape[leading:], data.chunks[leading:]
+    if not trajectories:
+        shape, chunks = (1, *shape), (1, *chunks)
     seconds, waste = cost(shape, chunks, data.dtype.itemsize)
     if seconds < LONG or waste < WASTE:
         return None

@@ -149,6 +149,13 @@ def attribute(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 
     return value.ravel()
 
 
+def listed(path: Path, of: h5py.Group | h5py.Dataset, name: str) -> list[str]:
+    """Return the names that an attribute lists; none where it is missing or empty."""
+    if name not in of.attrs or not np.size(of.attrs[name]):
+        return []
+    return [str(one) for one in attribute(path, of, name, most=256) if str(one)]
+
+
 def numbers(path: Path, of: h5py.Group | h5py.Dataset, name: str, most: int = 1) -> np.ndarray:
     """Read an attribute's numbers, also where they were written as text."""
     values = attribute(path, of, name, most)
@@ -191,10 +198,24 @@ def _refuse_unwritten(path: Path, data: h5py.Dataset) -> None:
     if data.chunks is None:
         there, all_of = int(data.id.get_storage_size() > 0), 1
     else:
-        there = data.id.get_num_chunks()
-        all_of = math.prod(-(-n // size) for n, size in zip(data.shape, data.chunks, strict=True))
+        places = _places(data)
+        there, all_of = int(places.sum()), places.size
     value = f"{data.name} was written in {there} of {all_of} pieces"
     demand(path, there >= all_of, value, "be written in full; write the rest, or make the file anew, smaller")
+
+
+def _places(data: h5py.Dataset) -> np.ndarray:
+    """Return for every chunk that there should be whether the file has it; a damaged index may name another place."""
+    counts = tuple(-(-n // size) for n, size in zip(data.shape, data.chunks, strict=True))
+    found = np.zeros(counts, bool)
+
+    def mark(info: h5py.h5d.StoreInfo) -> None:
+        steps = [divmod(at, size) for at, size in zip(info.chunk_offset, data.chunks, strict=True)]
+        if all(rest == 0 and at < n for (at, rest), n in zip(steps, counts, strict=True)):
+            found[tuple(at for at, _ in steps)] = True
+
+    data.id.chunk_iter(mark)
+    return found
 
 
 def _what(path: Path) -> str:

@@ -3,14 +3,17 @@
 | layout | told by | reader |
 |---|---|---|
 | PDEBench's of one scalar in one dimension | a dataset ``tensor`` | ``pdebench`` |
+| PDEBench's of a gas | datasets ``density``, ``pressure``, ``Vx``, … beside ``x-coordinate`` | ``gas`` |
 | PDEBench's with one group per sample | groups ``0000``, ``0001``, … with ``data`` and ``grid`` | ``groups`` |
+| PDEBench's of an incompressible flow | datasets ``velocity`` and ``particles`` | ``incompressible`` |
 | The Well's | groups ``dimensions`` and ``t0_fields``, ``t1_fields`` or ``t2_fields`` | ``well`` |
 
 A reader checks the header, reads no snapshot, and refuses every departure in one line.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,15 +21,16 @@ from types import ModuleType
 import h5py
 import numpy as np
 
+from universal_simulator.acquisition.archive import FILES, Published
 from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared
 from universal_simulator.configuration import Span, Value
-from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Snapshots
 from universal_simulator.support.errors import InputError
 
-READERS = ("pdebench", "groups", "well")
+READERS = ("pdebench", "gas", "groups", "incompressible", "well")
 SETTINGS, CHECKSUMS = "settings", "crc32"
 
 
@@ -62,6 +66,10 @@ class Layout:
     """What the file says of the values of each channel; empty: nothing."""
     slowness: str | None = None
     """Why reading it will take long, if it will, and what to do."""
+    conditions: "Conditions | None" = None
+    """Fields that do not change in time; no model here is told of them."""
+    remarks: tuple[str, ...] = ()
+    """What else the file holds, or says, that is not used."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,6 +79,12 @@ class Layout:
     def rows(self, numbers: Sequence[int]) -> np.ndarray:
         """Return the parameters of these samples."""
         return np.broadcast_to(self.parameters, (self.samples, self.parameters.shape[1]))[list(numbers)]
+
+    def begun(self, count: int) -> "Layout":
+        """Return the layout with its first ``count`` snapshots alone."""
+        if count == len(self.times):
+            return self
+        return replace(self, times=self.times[:count], values=Begun(self.values, count))
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,54 @@ class Stored:
         return out.reshape(*rows.shape, *self.shape[2:])
 
 
+@dataclass(frozen=True)
+class Begun:
+    """The first snapshots of trajectories that are longer."""
+
+    whole: Snapshots
+    count: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return ``(sample, time, channel, *space)``."""
+        samples, _, *rest = self.whole.shape
+        return samples, self.count, *rest
+
+    def __getitem__(self, key: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return the snapshots at these pairs (row, time)."""
+        return self.whole[key]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Fields of each sample that do not change in time: coefficients, masks, forces. Read when indexed."""
+
+    path: Path
+    names: tuple[str, ...]
+    read: Callable[[h5py.File, int], np.ndarray]
+    """From an open file and a sample to ``(condition, *space)``."""
+
+    def __getitem__(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return ``(row, condition, *space)``."""
+        with opened(self.path) as file:
+            return np.stack([np.asarray(self.read(file, int(row)), np.float32) for row in rows])
+
+
+def published(path: Path) -> Published | None:
+    """Return what is known of a file by its name, where that is one of the archive's."""
+    return FILES.get(path.name)
+
+
+def named(path: Path, parameter: Parameter) -> float | None:
+    """Return a parameter that a file's name says, as ``Nu0.01``, ``Eta1.e-8`` or one of the archive's; else None."""
+    if (known := published(path)) and parameter.name in known.parameters:
+        return known.parameters[parameter.name]
+    symbols = "|".join(re.escape(one) for one in {parameter.label, parameter.name})
+    number = r"-?(?:0|[1-9]\d*)(?:\.\d*)?(?:e[+-]?\d+)?"
+    found = re.search(rf"(?:^|_)(?:{symbols})({number})(?=_|$)", path.stem, re.IGNORECASE)
+    return float(found[1]) if found else None
+
+
 def read_layout(path: Path, asked: Asked) -> Layout:
     """Check a file's header, whatever layout it has."""
     with opened(path) as file:
@@ -108,13 +170,13 @@ def reader_of(path: Path, file: h5py.File) -> ModuleType:
             return module
     there = ", ".join(list(file)[:6]) or "nothing"
     raise InputError(
-        f"{path}: holds {there}, must have one of the layouts that docs/data.md describes (a dataset tensor, groups "
-        "0000, 0001, …, or The Well's groups); convert it"
+        f"{path}: holds {there}, must have one of the layouts that docs/data.md describes (a dataset tensor, datasets "
+        "density and Vx, groups 0000, 0001, …, or The Well's groups); convert it"
     )
 
 
-def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> None:
-    """Refuse parameters ``(sample, parameter)`` that are not those asked for, or not in the range asked for."""
+def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> np.ndarray:
+    """Return parameters ``(sample, parameter)``; refuse others than are asked for, and those out of the range asked."""
     for i, wanted in enumerate(asked.parameters or () if rows.size else ()):
         if isinstance(wanted, Span):
             beyond = [value for value in rows[:, i].tolist() if not wanted.holds(value)]
@@ -123,6 +185,7 @@ def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> None:
         else:
             alike, all_of = np.allclose(rows[:, i], wanted, rtol=1e-5), list(asked.parameters or ())
             demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {all_of}, as asked for")
+    return rows
 
 
 def checksums_of(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:

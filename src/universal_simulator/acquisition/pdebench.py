@@ -5,8 +5,12 @@
 | `tensor`       | sample, time, space | u, floating point                                                        |
 | `x-coordinate` | space               | cell centres (i + ½)/n of the unit interval                              |
 | `t-coordinate` | time, or time + 1   | uniform from 0; PDEBench writes one entry too many, which is dropped     |
-| attribute `Nu` | scalar              | the equation's parameter; on the file or on `tensor`, or a dataset       |
+| attribute `Nu` | scalar              | the equation's parameter; on the file or on `tensor`, or a dataset; where |
+|                |                     | the file does not say it, its name does (`Nu0.01`)                       |
 | `crc32`        | sample (optional)   | checksum of each trajectory's bytes; our solver writes it, and 0 is none |
+
+Files that PDEBench's own code makes today have one more axis of one entry in front of `tensor`, which is dropped. Its
+files of Darcy's flow, a `tensor` beside fields `nu`, are steady and refused.
 """
 
 from collections.abc import Collection
@@ -28,7 +32,7 @@ from universal_simulator.acquisition.container import (
     opened,
 )
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of
+from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of, named
 from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
@@ -68,29 +72,33 @@ def recognises(file: h5py.File) -> bool:
 
 def read(path: Path, file: h5py.File, asked: Asked) -> Layout:
     """Check the header."""
-    tensor, space, time = (dataset(path, file, name) for name in (TENSOR, SPACE, TIME))
-    if tensor.ndim != 3 or 0 in tensor.shape:
+    tensor = dataset(path, file, TENSOR)
+    _refuse_steady(path, file)
+    space, time = (dataset(path, file, name) for name in (SPACE, TIME))
+    stored = tensor.shape[1:] if tensor.ndim == 4 and tensor.shape[0] == 1 else tensor.shape
+    if len(stored) != 3 or 0 in stored:
         raise InputError(f"{path}: tensor has shape {tensor.shape}, must be (sample, time, space), none of them empty")
+    leading = tensor.ndim - 3
     says, *_ = [declared(path, data) for data in (tensor, space, time)]
     for data in (tensor, space, time):
         demand(path, data.dtype.kind == "f", f"{data.name} is of type {data.dtype}", "be floating point; convert it")
-    checksums = checksums_of(path, file, len(tensor))
+    checksums = checksums_of(path, file, stored[0])
     demand_in_one_piece(path, [tensor, space, time, *([] if checksums is None else [checksums])])
-    demand_cell_centres(path, SPACE, _entries(path, space, tensor.shape[2]), tensor.shape[2])
-    facts, offset = _facts(path, file, asked, tensor.shape[2]), as_mapped(tensor)
-    shape = (*tensor.shape[:2], 1, tensor.shape[2])
+    demand_cell_centres(path, SPACE, _entries(path, space, stored[2]), stored[2])
+    facts, offset = _facts(path, file, asked, stored[2]), as_mapped(tensor)
+    unpacked = Stored(path, (*stored[:2], 1, stored[2]), _Rows(leading))
     return Layout(
         path=path,
-        samples=tensor.shape[0],
-        times=uniform_times(path, TIME, _entries(path, time, tensor.shape[1]), tensor.shape[1]),
+        samples=stored[0],
+        times=uniform_times(path, TIME, _entries(path, time, stored[1]), stored[1]),
         facts=facts,
-        grid=Grid.interval(tensor.shape[2]),
-        parameters=np.array([_parameters(path, file, facts, asked)]).reshape(1, -1),
-        values=Stored(path, shape, _row) if offset is None else MappedTensor(path, tensor.shape, tensor.dtype, offset),
+        grid=Grid.interval(stored[2]),
+        parameters=parameters_of(path, file, facts, asked),
+        values=unpacked if offset is None else MappedTensor(path, stored, tensor.dtype, offset),
         settings=str(attribute(path, file, SETTINGS)[0]) if SETTINGS in file.attrs else None,
         checksums=None if checksums is None else checksums[()],
         declared=(says,),
-        slowness=slowness(tensor),
+        slowness=slowness(tensor, leading=leading),
     )
 
 
@@ -101,17 +109,27 @@ def read_layout(path: Path, symbol: str, parameter: float | None = None) -> Layo
         return read(path, file, Asked(facts, None, None if parameter is None else (parameter,)))
 
 
-def _row(file: h5py.File, row: int, times: list[int]) -> np.ndarray:
-    return file[TENSOR][row, times][:, None]
+@dataclass(frozen=True)
+class _Rows:
+    """Reads one sample."""
+
+    leading: int
+
+    def __call__(self, file: h5py.File, row: int, times: list[int]) -> np.ndarray:
+        return file[TENSOR][(*[0] * self.leading, row, times)][:, None]
+
+
+def _refuse_steady(path: Path, file: h5py.File) -> None:
+    """Refuse Darcy's flow: one field for each field of coefficients, and no time."""
+    fields = file.get("nu")
+    steady = isinstance(fields, h5py.Dataset) and fields.ndim > 1
+    demand(path, not steady, "a tensor beside fields nu, Darcy's steady flow", "change in time; there is no forecast")
 
 
 def _facts(path: Path, file: h5py.File, asked: Asked, points: int) -> Facts:
     """Return the problem's facts; refuse a problem that this layout cannot hold. Open ones take the file's numbers."""
     if asked.open_facts:
-        names = [name for name in file.attrs if name != SETTINGS and np.ravel(file.attrs[name]).dtype.kind in "fiu"]
-        channels = (Channel(name="u"),)
-        parameters = tuple(Parameter(name=name, scale="linear") for name in names)
-        return asked.facts.model_copy(update={"channels": channels, "parameters": parameters})
+        return asked.facts.model_copy(update={"channels": (Channel(name="u"),), "parameters": told_in(file)})
     unit = Grid.interval(points)
     periodic = asked.grid is None or (asked.grid.dimensions == 1 and asked.grid.resized((points,)) == unit)
     demand(
@@ -123,9 +141,17 @@ def _facts(path: Path, file: h5py.File, asked: Asked, points: int) -> Facts:
     return asked.facts
 
 
-def _parameters(path: Path, file: h5py.File, facts: Facts, asked: Asked) -> list[float]:
+def told_in(file: h5py.File) -> tuple[Parameter, ...]:
+    """Return the numbers among a file's attributes."""
+    names = [name for name in file.attrs if name != SETTINGS and np.ravel(file.attrs[name]).dtype.kind in "fiu"]
+    return tuple(Parameter(name=name, scale="linear") for name in names)
+
+
+def parameters_of(path: Path, file: h5py.File, facts: Facts, asked: Asked) -> np.ndarray:
+    """Return what the file, or else its name, says of the parameters ``(1, parameter)``, as asked for."""
     expected = asked.parameters or [None] * len(facts.parameters)
-    return [_parameter(path, file, one, value) for one, value in zip(facts.parameters, expected, strict=True)]
+    each = zip(facts.parameters, expected, strict=True)
+    return np.array([_parameter(path, file, one, value) for one, value in each]).reshape(1, -1)
 
 
 def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
@@ -137,6 +163,8 @@ def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
 def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: Value | None) -> float:
     symbol, positive = parameter.label, parameter.scale == "log"
     said = said_of(path, file, (symbol, parameter.name))
+    if not said and (number := named(path, parameter)) is not None:
+        said = {f"{symbol} in the name": np.array([number])}
     if not said:
         raise InputError(f"{path}: attribute {symbol!r} is missing, must give the parameter; set it on the file")
     first = next(iter(said.values()))

@@ -116,16 +116,12 @@ class Order:
         if not ranged(self.parameters):
             return self._solved(self.rows([first])[0], numbers)
         each = [self._solved(row, [i]) for i, row in zip(numbers, self.rows(numbers), strict=True)]
-        return Solution(
-            torch.cat([one.values for one in each]),
-            max(one.discarded for one in each),
-            max(one.grid for one in each),
-            max(one.steps for one in each),
-        )
+        most = {name: max(getattr(one, name) for one in each) for name in ("discarded", "grid", "steps")}
+        return Solution(torch.cat([one.values for one in each]), **most)
 
     def _solved(self, parameters: np.ndarray, numbers: Sequence[int]) -> Solution:
         def initial(grid: Grid) -> torch.Tensor:
-            return self.family.batch(grid, self.source.seed, numbers)
+            return self.family.batch(grid, self.source.seed, numbers, tuple(parameters.tolist()))
 
         dtype = getattr(torch, self.source.precision)
         return self.solver.solve(parameters.tolist(), initial, self.times, self.grid, dtype)

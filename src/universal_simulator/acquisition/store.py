@@ -1,6 +1,7 @@
 """The folder of raw files, and selections of trajectories from it."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from universal_simulator.acquisition.archive import FILES, chosen
 from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.layout import Asked, Layout, read_layout
-from universal_simulator.configuration import Data, Value
+from universal_simulator.configuration import Data, LocalSource, PublishedSource, Value
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Source, Trajectories
@@ -19,6 +21,10 @@ from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
 ENDINGS = (".hdf5", ".h5")
+UNFINISHED = (".part", ".crdownload", ".partial", ".aria2", ".tmp")
+"""What programs that fetch files call those that are not there yet."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,21 +53,69 @@ class RawStore:
     def files(self, data: Data) -> list[RawFile]:
         """Return the files of a data set: one for each set of parameters, or all there are where only files know."""
         problem = self.problem
+        if isinstance(data.source, PublishedSource):
+            return [RawFile(self.folder / one.name, one.vector(problem)) for one in chosen(problem, data)]
         if not problem.open_facts:
             sets = problem.facts.sets(data.parameters)
-            return [RawFile(self.folder / problem.file_name(one), one) for one in sets]
-        found = sorted(path for path in self.folder.glob("*") if path.suffix in ENDINGS)
-        if not found:
-            raise InputError(
-                f"data.folder = {data.folder!r}: {self.folder} must hold at least one file of trajectories "
-                f"({', '.join(ENDINGS)}); put yours there, with data.source.kind=local"
-            )
-        return [RawFile(path, None) for path in found]
+            local = isinstance(data.source, LocalSource)
+            return [
+                RawFile(self._own(problem, one) if local else self.folder / problem.file_name(one), one) for one in sets
+            ]
+        return [RawFile(path, None) for path in found_in(self.folder, data.folder)]
+
+    def _own(self, problem: Problem, parameters: tuple[Value, ...]) -> Path:
+        """Return the file that a user has put there, which may be called as PDEBench calls it."""
+        path = self.folder / problem.file_name(parameters)
+        names = [one.name for one in FILES.values() if one.vector(problem) == parameters]
+        there = [self.folder / name for name in names if (self.folder / name).exists()]
+        return there[0] if len(there) == 1 and not path.exists() else path
 
     def layout(self, one: RawFile) -> Layout:
         """Return the checked header of a file."""
         problem = self.problem
         return read_layout(one.path, Asked(problem.facts, problem.grid, one.parameters, problem.open_facts))
+
+
+def on_one_axis(layouts: Sequence[Layout], open_facts: bool) -> list[Layout]:
+    """Return the layouts of a data set on one time axis and one grid; refuse those that are not.
+
+    Where only files know what they hold, as The Well's, whose files may differ in length, all are cut to the shortest.
+    """
+    shortest = min(len(layout.times) for layout in layouts)
+    if open_facts:
+        for layout in layouts:
+            if len(layout.times) > shortest:
+                log.info("%s: the first %d of %d snapshots are used", layout.path, shortest, len(layout.times))
+        layouts = [layout.begun(shortest) for layout in layouts]
+    demand_alike([(layout.path, layout.times, layout.grid) for layout in layouts])
+    return list(layouts)
+
+
+def found_in(folder: Path, name: str = "") -> list[Path]:
+    """Return the files of trajectories in a folder, or in The Well's ``data/train`` below it; refuse none at all.
+
+    ``name`` is what the user calls the folder.
+    """
+    train = next((one for one in (folder / "data" / "train", folder / "train") if one.is_dir()), None)
+    found = _finished(folder)
+    if not found and train is not None:
+        found = _finished(train)
+        beside = [one.name for one in sorted(train.parent.iterdir()) if one.is_dir() and one != train]
+        log.info("%s: train is read; %s beside it", folder, f"{', '.join(beside)} stay" if beside else "nothing is")
+    if not found:
+        raise InputError(
+            f"data.folder = {name!r}: {folder} must hold at least one file of trajectories "
+            f"({', '.join(ENDINGS)}), or The Well's data/train; put yours there, with data.source.kind=local"
+        )
+    return found
+
+
+def _finished(folder: Path) -> list[Path]:
+    """Return the files that are complete; tell of others."""
+    for path in sorted(folder.glob("*")):
+        if path.suffix in UNFINISHED:
+            log.warning("%s: left out, as it is not complete; get the rest", path)
+    return sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and path.is_file())
 
 
 def demand_kind(layout: Layout, facts: Facts) -> None:
@@ -97,7 +151,7 @@ class Selection(BaseModel):
 
     def open(self) -> Trajectories:
         """Return the trajectories; refuse files that no longer hold what was selected."""
-        sources, axes = [], []
+        layouts = []
         for one in self.parts:
             layout = read_layout(Path(one.file), self._asked(one))
             demand_kind(layout, self.facts)
@@ -111,10 +165,11 @@ class Selection(BaseModel):
                     f"{one.file}: {layout.samples} samples, must hold number {max(one.rows)}, which a split refers "
                     "to; run the data_engineering pipeline again"
                 )
-            sources.append(Source(layout.values, np.asarray(one.rows), layout.rows(one.rows)))
-            axes.append((layout.path, layout.times, layout.grid))
-        demand_alike(axes)
-        found = Trajectories(sources, axes[0][1], self.facts, self.grid)
+            layouts.append(layout)
+        layouts = on_one_axis(layouts, find(self.facts.name).open_facts)
+        parts = zip(layouts, self.parts, strict=True)
+        sources = [Source(layout.values, np.asarray(one.rows), layout.rows(one.rows)) for layout, one in parts]
+        found = Trajectories(sources, layouts[0].times, self.facts, self.grid)
         if self.fingerprint not in ("", found.fingerprint):
             raise InputError(
                 f"{self.parts[0].file}: fingerprint = {found.fingerprint} must be {self.fingerprint}, as when it was "

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,10 @@ from kedro.io import AbstractDataset
 from universal_simulator.catalog.digests import file_digest
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, LatentsChunk
 from universal_simulator.support.errors import InputError
 
 VALUES, FRAME, STORE = "values.npy", "frame.npz", "store.json"
-
-
-@dataclass(frozen=True)
-class LatentsChunk:
-    """Some trajectories of a store that is being written, first to last."""
-
-    first: int
-    total: int
-    part: Latents
 
 
 class LatentsDataset(AbstractDataset[LatentsChunk, Latents]):

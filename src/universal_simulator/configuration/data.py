@@ -26,9 +26,12 @@ class SolveSource(Section):
 
 
 class PublishedSource(Section):
-    """Download PDEBench's files (8.2 GB each) and demand their published md5."""
+    """Download PDEBench's files (4 to 88 GB each) and demand their published md5."""
 
     kind: Literal["published"] = "published"
+    files: tuple[str, ...] = ()
+    """Names of files of the archive; by default those of the problem with ``data.parameters``. To be named where
+    several have the same parameters, and for ``problem=data_only``."""
     address: Annotated[str, text(r"https?://\S+\{id\}\S*", "be an http or https address with {id} in it")] = (
         "https://darus.uni-stuttgart.de/api/access/datafile/{id}"
     )
@@ -111,7 +114,9 @@ class Data(Section):
 
     @property
     def sets(self) -> int:
-        """Return how many sets of parameters there are."""
+        """Return how many sets of parameters, or named files, there are."""
+        if names := getattr(self.source, "files", ()):
+            return len(names)
         return math.prod(len(values) for values in self.parameters.values() if not isinstance(values, Span))
 
     @property
@@ -131,6 +136,10 @@ class Data(Section):
                 continue
             if len(set(values)) != len(values):
                 raise ValueError(f"parameters.{name} = {list(values)} must differ; drop the repeated one")
+        if len(set(names := getattr(self.source, "files", ()))) != len(names):
+            raise ValueError(f"source.files = {list(names)} must differ; drop the repeated one")
+        if self.parameters and (names := getattr(self.source, "files", ())):
+            raise ValueError(f"source.files = {list(names)} must stand without parameters; drop either")
         n = self.sets
         for split in ("train", "validation", "test"):
             count = getattr(self, split)

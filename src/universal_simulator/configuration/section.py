@@ -16,7 +16,7 @@ Size = Annotated[int, Field(ge=1, le=10**4)]
 """Of networks and searches: bounded, so that a slip of the finger does not fill the memory."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 PUBLISHED = 10_000
-"""Trajectories that are published for one viscosity."""
+"""Trajectories in the largest published files; how many the one in question has, ``acquisition.archive`` knows."""
 
 
 def text(pattern: str, rule: str) -> AfterValidator:

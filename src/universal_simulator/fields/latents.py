@@ -55,6 +55,15 @@ class Latents:
 
 
 @dataclass(frozen=True)
+class LatentsChunk:
+    """Some trajectories of many that are encoded one after the other, first to last."""
+
+    first: int
+    total: int
+    part: Latents
+
+
+@dataclass(frozen=True)
 class Window:
     """A few successive states of several trajectories."""
 

@@ -15,6 +15,9 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
+ENDS_AT_ONCE = 1 << 24
+"""Numbers of one snapshot each that are read together to name the content."""
+
 
 @runtime_checkable
 class Snapshots(Protocol):
@@ -137,8 +140,9 @@ class Trajectories:
         Reads two snapshots per trajectory, so it notices other data behind the same file name at little cost.
         """
         digest = hashlib.sha256(self.times.tobytes() + self.parameters.tobytes())
-        for start in range(0, len(self), 256):
-            ends = self.read(slice(start, start + 256), [0, len(self.times) - 1])
+        size = max(1, min(256, ENDS_AT_ONCE // (len(self.facts.channels) * self.grid.size)))
+        for start in range(0, len(self), size):
+            ends = self.read(slice(start, start + size), [0, len(self.times) - 1])
             digest.update(ends.numpy().tobytes())
         return digest.hexdigest()[:16]
 

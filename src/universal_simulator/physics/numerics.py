@@ -164,10 +164,15 @@ class Family:
     """Raised when the draws change: files of another version are not continued."""
     text: str
     """What is drawn, and where that departs from what is published, for the data card."""
+    adapt: Callable[[Tensor, Sequence[float]], Tensor] | None = None
+    """From what is drawn and the parameters to initial fields, where those depend on them (as on a Mach number)."""
 
-    def batch(self, grid: Grid, seed: int, indices: Sequence[int]) -> Float[Tensor, "sample channel *space"]:
-        """Return several fields."""
-        return torch.stack([self.draw(grid, seed, index) for index in indices])
+    def batch(
+        self, grid: Grid, seed: int, indices: Sequence[int], parameters: Sequence[float] = ()
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return several fields; as they are drawn, where no parameters are given."""
+        drawn = torch.stack([self.draw(grid, seed, index) for index in indices])
+        return self.adapt(drawn, parameters) if self.adapt and parameters else drawn
 
 
 def at_least(wanted: float, least: int) -> int:

@@ -1,25 +1,25 @@
-r"""Reaction and diffusion between walls, ``u_t = D Δu + R(u)`` for several channels: rate of change and solver.
+r"""Reaction and diffusion, ``u_t = D Δu + R(u)`` for several channels, periodic or between walls: rate and solver.
 
-Diffusion is diagonal in cosine waves (``walls.py``) and taken exactly; the reaction is taken point by point, and in
+Diffusion is diagonal in the waves of ``waves.py`` and taken exactly; the reaction is taken point by point, and in
 time by the exponential integrator of fourth order (``etdrk4.py``).
 
 How resolution and step are chosen. The reaction grows at a unit rate or so, hence fronts ``tanh(x/w)`` whose spectrum
-falls as ``exp(-π² j w/2L)`` with the number j of half waves on a domain of length L:
+falls as ``exp(-π² j w/2L)`` with the number j of half waves on a domain of length L; a law says how thin they are:
 
 * points along an axis ``≥ 2 L TAIL/(π² w)``, as many as waves;
-* time step ``h ≤ STEP/(largest slope of the reaction now)``, and ``h ≤ t/TRANSIENT`` at time ``t``, since diffusion
+* time step ``h ≤ pace/(largest slope of the reaction now)``, and ``h ≤ t/TRANSIENT`` at time ``t``, since diffusion
   first smooths the initial condition, the faster the younger it is; both anew at every snapshot.
 
-What the choice discards is checked: where the last eighth of the waves along an axis holds more than
-``DISCARDED_LIMIT`` of the root mean square, we refuse. For the patterns of FitzHugh-Nagumo the points leave a relative
-error of 3e-6, the step one of 2e-8 (2e-7 from white noise), single precision one of 1e-6.
+What the choice discards is checked: where the last eighth of the waves along an axis holds more than the law allows, of
+the root mean square, we refuse. For the patterns of FitzHugh-Nagumo, with the pace ``STEP`` and ``DISCARDED_LIMIT``,
+the points leave a relative error of 3e-6, the step one of 2e-8 (2e-7 from white noise), single precision one of 1e-6.
 
 Differences on given cells, instead of Δ, are a system of their own: it has as many points as cells, and only the step
 is chosen.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
@@ -31,15 +31,15 @@ from torch import Tensor
 
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
-from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least
-from universal_simulator.physics.walls import from_waves, laplacian, to_waves
+from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least, set_by_set
+from universal_simulator.physics.waves import from_waves, laplacian, to_waves
 from universal_simulator.support.errors import InputError
 
 TAIL = 9.0
 """Decades (natural) by which a front's spectrum has fallen at the last wave."""
 STEP = 0.2
 TRANSIENT = 8
-COARSEST = 32
+COARSEST, FINEST = 32, 1024
 DISCARDED_LIMIT = 1e-3
 VERSION = 1
 """Raised when the numbers that come out change: files of another version are not continued."""
@@ -47,7 +47,10 @@ VERSION = 1
 
 @runtime_checkable
 class Reaction(Equation, Protocol):
-    """``u_t = D Δu + R(u)`` with its constants; hashable, no flux through any wall."""
+    """``u_t = D Δu + R(u)`` with its constants; hashable, no flux through any wall.
+
+    One number each for all fields, or, of those that R depends on, one for each (``(sample, *ones)``).
+    """
 
     @property
     def diffusivities(self) -> tuple[float, ...]:
@@ -76,23 +79,40 @@ class Reaction(Equation, Protocol):
         """Return a bound of the slope of R at these states, per time unit."""
         ...
 
+    @property
+    def pace(self) -> float:
+        """Return how long a step may last, in units of one over that slope."""
+        ...
+
+    @property
+    def discards(self) -> float:
+        """Return which share of the root mean square may be in the last eighth of the waves."""
+        ...
+
 
 @dataclass(frozen=True)
 class ReactionRate:
     """The rate of change, and its derivative along a change (see ``problems.problem.Rate``)."""
 
-    law: Reaction
+    law: Callable[..., Reaction]
+    """From parameters to the law."""
 
     def __call__(self, u: Tensor, parameters: Tensor, grid: Grid) -> Tensor:
-        """Return ``D Δu + R(u)``; the constants are the law's."""
-        return self._diffused(u, grid) + self.law.reaction(u)
+        """Return ``D Δu + R(u)``."""
+        law = self._law(parameters, grid)
+        return self._diffused(law, u, grid) + law.reaction(u)
 
     def tangent(self, u: Tensor, change: Tensor, parameters: Tensor, grid: Grid) -> Tensor:
         """Return ``D Δδu + R'(u) δu``."""
-        return self._diffused(change, grid) + self.law.tangent(u, change)
+        law = self._law(parameters, grid)
+        return self._diffused(law, change, grid) + law.tangent(u, change)
 
-    def _diffused(self, u: Tensor, grid: Grid) -> Tensor:
-        return from_waves(_symbol(self.law, grid, grid.shape).to(u) * to_waves(u, grid.shape), grid.shape)
+    def _law(self, parameters: Tensor, grid: Grid) -> Reaction:
+        return self.law(*(grid.wide(one) for one in parameters.double().unbind(-1)))
+
+    def _diffused(self, law: Reaction, u: Tensor, grid: Grid) -> Tensor:
+        waves = _symbol(law, grid, grid.shape).to(u) * to_waves(u, grid, grid.shape)
+        return from_waves(waves, grid, grid.shape)
 
 
 @dataclass(frozen=True)
@@ -107,11 +127,12 @@ class Plan:
 class ReactionSolver:
     """The solver for a law (see ``problems.problem.Solver``)."""
 
-    law: Reaction
+    law: Callable[..., Reaction]
+    """From parameters to the law."""
 
     def identity(self, parameters: Sequence[float]) -> str:
         """Return the equation in one line."""
-        return self.law.identity
+        return self.law(*parameters).identity
 
     def settings(self) -> Mapping[str, Any]:
         """Return the version and the rule of the resolution."""
@@ -131,17 +152,18 @@ class ReactionSolver:
         Samples solved together share the steps that the worst of them needs. ``fixed`` sets the resolution by hand, to
         study convergence.
         """
-        _refuse_other_sides(grid)
-        interval, shape = float(times[1] - times[0]), fixed.shape if fixed else points(self.law, grid)
+        _refuse_open_sides(grid)
+        law, interval = self.law(*parameters), float(times[1] - times[0])
+        shape = fixed.shape if fixed else points(law, grid)
         u = initial(grid.resized(shape)).to(dtype)
-        spectrum = to_waves(u, shape)
-        snapshots, most, discarded = [from_waves(spectrum, grid.shape)], 0, self._checked(spectrum, grid, 0.0)
+        spectrum = to_waves(u, grid, shape)
+        snapshots, most, discarded = [from_waves(spectrum, grid, grid.shape)], 0, _checked(law, spectrum, grid, 0.0)
         for t in times[1:]:
-            now = fixed or Plan(shape, steps(self.law.steepest(u), interval, float(t)))
-            spectrum = advance(self.law, grid, spectrum, now, interval)
-            discarded = max(discarded, self._checked(spectrum, grid, float(t)))
-            u, most = from_waves(spectrum, shape), max(most, now.steps)
-            snapshots.append(from_waves(spectrum, grid.shape) if grid.shape != shape else u)
+            now = fixed or Plan(shape, steps(law.steepest(u), interval, float(t), law.pace))
+            spectrum = advance(law, grid, spectrum, now, interval)
+            discarded = max(discarded, _checked(law, spectrum, grid, float(t)))
+            u, most = from_waves(spectrum, grid, shape), max(most, now.steps)
+            snapshots.append(from_waves(spectrum, grid, grid.shape) if grid.shape != shape else u)
         return Solution(torch.stack(snapshots, 1), discarded, max(shape), most)
 
     @torch.no_grad()
@@ -153,34 +175,48 @@ class ReactionSolver:
         """
         shape = (setting.points,) * grid.dimensions
         by = Plan(shape, max(1, math.ceil(1 / setting.courant)))
-        spectrum, frames = to_waves(u, shape), []
-        for _ in range(clock.frames):
-            spectrum = advance(self.law, grid, spectrum, by, clock.interval)
-            frames.append(from_waves(spectrum, tuple(u.shape[-grid.dimensions :])))
-        return torch.stack(frames, 1)
 
-    def _checked(self, spectrum: Tensor, grid: Grid, t: float) -> float:
-        """Return the discarded share; refuse what is not resolved, or has blown up."""
-        tail, limit = _tail(spectrum, grid.dimensions), DISCARDED_LIMIT if self.law.cells is None else math.inf
-        if not tail <= limit:
-            raise InputError(
-                f"discarded spectrum = {tail:.1e} of {self.law.identity} at t = {t:g} on "
-                f"{'×'.join(map(str, spectrum.shape[-grid.dimensions :]))} points must be at most {limit:g}; the "
-                "solution is under-resolved or blew up: choose smoother or smaller initial conditions"
-            )
-        return tail if self.law.cells is None else 0.0
+        def forecast(constants: Sequence[float], mine: Tensor) -> Tensor:
+            law, spectrum, frames = self.law(*constants), to_waves(mine, grid, shape), []
+            for _ in range(clock.frames):
+                spectrum = advance(law, grid, spectrum, by, clock.interval)
+                frames.append(from_waves(spectrum, grid, tuple(u.shape[-grid.dimensions :])))
+            return torch.stack(frames, 1)
+
+        return set_by_set(forecast, u, parameters)
+
+
+def _checked(law: Reaction, spectrum: Tensor, grid: Grid, t: float) -> float:
+    """Return the discarded share; refuse what is not resolved, or has blown up."""
+    tail, limit = _tail(spectrum, grid.dimensions), law.discards if law.cells is None else math.inf
+    if not tail <= limit:
+        raise InputError(
+            f"discarded spectrum = {tail:.1e} of {law.identity} at t = {t:g} on "
+            f"{'×'.join(map(str, spectrum.shape[-grid.dimensions :]))} points must be at most {limit:g}; the "
+            "solution is under-resolved or blew up: choose smoother or smaller initial conditions"
+        )
+    return tail if law.cells is None else 0.0
 
 
 def points(law: Reaction, grid: Grid) -> tuple[int, ...]:
-    """Choose the points along each axis, by the rule; those of the differences where there are any."""
+    """Choose the points along each axis, by the rule; those of the differences where there are any.
+
+    Raises ``InputError`` where they are more than ``FINEST``.
+    """
     if law.cells is not None:
         return (law.cells,) * grid.dimensions
-    return tuple(at_least(2 * axis.length * TAIL / (math.pi**2 * law.front_width), COARSEST) for axis in grid.axes)
+    wanted = [2 * axis.length * TAIL / (math.pi**2 * law.front_width) for axis in grid.axes]
+    if max(wanted) > FINEST:
+        raise InputError(
+            f"points = {max(wanted):.0f} for {law.identity}: must be at most {FINEST} along an axis, with which its "
+            "thinnest fronts can be resolved; choose parameters that make them wider"
+        )
+    return tuple(at_least(each, COARSEST) for each in wanted)
 
 
-def steps(slope: float, interval: float, until: float) -> int:
+def steps(slope: float, interval: float, until: float, pace: float = STEP) -> int:
     """Choose the steps up to the time ``until`` for a reaction of this slope (per time unit), by the rule."""
-    step = min(STEP / slope, until / TRANSIENT) if math.isfinite(slope) else interval
+    step = min(pace / slope, until / TRANSIENT) if math.isfinite(slope) else interval
     return at_least(interval / step, 1)
 
 
@@ -189,7 +225,7 @@ def advance(law: Reaction, grid: Grid, spectrum: Tensor, by: Plan, interval: flo
     table = _table(law, grid, by, interval, spectrum.dtype, spectrum.device)
 
     def nonlinear(waves: Tensor) -> Tensor:
-        return to_waves(law.reaction(from_waves(waves, by.shape)), by.shape)
+        return to_waves(law.reaction(from_waves(waves, grid, by.shape)), grid, by.shape)
 
     for _ in range(by.steps):
         spectrum = step(spectrum, table, nonlinear)
@@ -227,9 +263,10 @@ def _tail(spectrum: Tensor, dimensions: int) -> float:
     return float((last / whole.clamp(min=torch.finfo(torch.float64).tiny)).sqrt().max())
 
 
-def _refuse_other_sides(grid: Grid) -> None:
+def _refuse_open_sides(grid: Grid) -> None:
     for axis in grid.axes:
-        if axis.sides != ("wall", "wall"):
+        if axis.sides not in (("wall", "wall"), ("periodic", "periodic")):
             raise InputError(
-                f"axis {axis.name}: sides = {axis.sides} must be walls for reaction and diffusion; make both wall"
+                f"axis {axis.name}: sides = {axis.sides} must be walls, or periodic, for reaction and diffusion; make "
+                "both wall"
             )

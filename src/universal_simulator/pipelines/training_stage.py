@@ -9,11 +9,10 @@ import logging
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from kedro.pipeline import Pipeline, node
 from torch import nn
 
 from universal_simulator.compute.device import choose, numbers
@@ -26,6 +25,9 @@ from universal_simulator.support.progress import Advance, progress
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
 from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
 from universal_simulator.training.precision import with_precision, within_memory
+
+if TYPE_CHECKING:
+    from kedro.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,10 @@ class Plan:
         return settings
 
 
-def training_stage(name: str, plan: Callable[..., Plan], inputs: list[str], network: str) -> Pipeline:
+def training_stage(name: str, plan: Callable[..., Plan], inputs: list[str], network: str) -> "Pipeline":
     """Return plan, training and selection of a stage as nodes; ``network`` is the artefact that is left."""
+    from kedro.pipeline import Pipeline, node  # all else here trains where Kedro is not installed
+
     planned = f"{name}_plan"
     return Pipeline(
         [

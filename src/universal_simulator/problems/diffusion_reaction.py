@@ -26,9 +26,10 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Reflection, Transpose
+from universal_simulator.physics.initial_conditions import independent
 from universal_simulator.physics.numerics import Family
-from universal_simulator.physics.reaction import ReactionRate, ReactionSolver
-from universal_simulator.physics.walls import from_waves
+from universal_simulator.physics.reaction import DISCARDED_LIMIT, STEP, ReactionRate, ReactionSolver
+from universal_simulator.physics.waves import from_waves
 from universal_simulator.problems.problem import Problem
 
 PDEBENCH_CELLS = 128
@@ -49,6 +50,9 @@ class FitzHughNagumo:
     k: float = 5e-3
     cells: int | None = None
     """Cells along each axis of the five-point difference that stands for Δ in the published data; None: Δ itself."""
+
+    pace = STEP
+    discards = DISCARDED_LIMIT
 
     @property
     def identity(self) -> str:
@@ -85,19 +89,15 @@ class FitzHughNagumo:
         return max(float((1 - 3 * u[:, 0].square()).abs().max()) + 1, 2.0)
 
 
-def _random(seed: int, index: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index])))
-
-
 def _patterns(grid: Grid, seed: int, index: int) -> Float[Tensor, "2 *space"]:
     numbers = torch.arange(HALF_WAVES + 1)
     inside = numbers.square() + numbers[:, None].square() <= HALF_WAVES**2
-    amplitudes = torch.from_numpy(_random(seed, index).standard_normal((2, *inside.shape))) * inside
-    return from_waves(amplitudes * (AMPLITUDE / math.sqrt(int(inside.sum()))), grid.shape)
+    amplitudes = torch.from_numpy(independent(seed, index).standard_normal((2, *inside.shape))) * inside
+    return from_waves(amplitudes * (AMPLITUDE / math.sqrt(int(inside.sum()))), grid, grid.shape)
 
 
 def _noise(grid: Grid, seed: int, index: int) -> Float[Tensor, "2 *space"]:
-    return torch.from_numpy(_random(seed, index).standard_normal((2, *grid.shape)))
+    return torch.from_numpy(independent(seed, index).standard_normal((2, *grid.shape)))
 
 
 PATTERNS = Family(
@@ -136,8 +136,8 @@ PROBLEM = Problem(
             Term(order=2, factor=FitzHughNagumo().inhibitor, channel="v"),
         )
     ),
-    rate=ReactionRate(FitzHughNagumo()),
-    solver=ReactionSolver(FitzHughNagumo()),
+    rate=ReactionRate(FitzHughNagumo),
+    solver=ReactionSolver(FitzHughNagumo),
     initial_conditions=PATTERNS,
     families={"patterns": PATTERNS, "noise": NOISE},
     title="diff-react",

@@ -19,11 +19,10 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline.node import Node
 
 from universal_simulator.catalog.histories import HistoryDataset
-from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.catalog.states import StateDataset
 from universal_simulator.compute.device import threads
 from universal_simulator.configuration import Compute
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, LatentsChunk
 from universal_simulator.processes import agent
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
 from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, POLL_S

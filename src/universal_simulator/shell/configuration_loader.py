@@ -16,7 +16,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -28,12 +28,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from universal_simulator.configuration import Parameters, semantic_only
+from universal_simulator.configuration.layers import Tree, nest, overlay
 from universal_simulator.support import places
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.reading import read_mapping
 from universal_simulator.support.refusals import explain, parameter_paths, suggestion
-
-Tree = dict[str, Any]
 
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
@@ -43,30 +42,6 @@ RESERVED, BORROWED = ("compare", "promote", "predictions"), "-shipped"
 
 _reading = threading.RLock()
 """OmegaConf's resolvers are the process's: of two loaders one reads at a time."""
-
-
-def overlay(lower: Tree, upper: Tree) -> Tree:
-    """Lay ``upper`` over ``lower``, section by section.
-
-    A section that names another ``kind`` replaces the lower one entirely: its keys have another meaning.
-    """
-    if "kind" in lower and upper.get("kind", lower["kind"]) != lower["kind"]:
-        return upper
-    merged = dict(lower)
-    for key, value in upper.items():
-        below = lower.get(key)
-        both_sections = isinstance(value, dict) and isinstance(below, dict)
-        merged[key] = overlay(below, value) if both_sections else value  # type: ignore[arg-type]
-    return merged
-
-
-def nest(overrides: Mapping[str, Any]) -> Tree:
-    """Turn dotted keys into sections: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``."""
-
-    def section(path: str, value: Any) -> Tree:
-        return reduce(lambda inner, key: {key: inner}, reversed(path.split(".")), value)
-
-    return reduce(overlay, (section(str(path), value) for path, value in overrides.items()), {})
 
 
 def select(tree: Tree, path: str) -> Any:

@@ -23,16 +23,36 @@ def refuse_misfit(p: Parameters) -> None:
     if not problem.open_facts:
         problem.facts.sets(p.data.parameters)
         _refuse_unknown_family(problem, getattr(p.data.source, "family", None))
-    if not isinstance(p.data.source, SolveSource | PublishedSource) or problem.grid is None or problem.times is None:
+    if isinstance(p.data.source, PublishedSource):
+        _refuse_misfit_with_published(p, problem)
+        return
+    if not isinstance(p.data.source, SolveSource) or problem.grid is None or problem.times is None:
         _refuse_without_solver(p, problem.solver is not None)
         return
     points = getattr(p.data.source, "points", None) or min(problem.grid.shape)
-    numbers = max(p.latent.shape(problem.grid.dimensions))
+    _refuse_sizes(p, points, len(problem.times), problem.grid.dimensions)
+
+
+def _refuse_misfit_with_published(p: Parameters, problem: "Problem") -> None:
+    """Refuse what was never published, before anything is fetched, and splits larger than a file."""
+    from universal_simulator.acquisition.archive import chosen
+
+    for one in chosen(problem, p.data):
+        if one.samples < p.data.needed:
+            raise InputError(
+                f"train + validation + test = {p.data.needed} for each file must not exceed the {one.samples} samples "
+                f"of {one.name}; lower one of them"
+            )
+        _refuse_sizes(p, min(one.shape[2:]), one.shape[1], len(one.shape) - 2)
+
+
+def _refuse_sizes(p: Parameters, points: int, snapshots: int, dimensions: int) -> None:
+    """Refuse more latent numbers than points, and steps that reach beyond a trajectory."""
+    numbers = max(p.latent.shape(dimensions))
     if numbers > points:
         raise InputError(
             f"latent.tokens × latent.dim = {numbers} must not exceed the {points} points of a field; lower either"
         )
-    snapshots = len(problem.times)
     reaches = {"operator.unroll × operator.time_strides": p.longest_window, "time_stride": p.data.time_stride}
     for name, reach in reaches.items():
         if reach >= snapshots:

@@ -57,7 +57,8 @@ def named_modules(value: Any) -> Iterator[str]:
                 yield name
 
 
-def _closure(module: str) -> set[str]:
+@cache
+def _closure(module: str) -> frozenset[str]:
     found: set[str] = set()
     waiting = [module]
     while waiting:
@@ -65,21 +66,23 @@ def _closure(module: str) -> set[str]:
         if name not in found and _source(name):
             found.add(name)
             waiting += [other for other in _imports(name) if not _is_silent(other)]
-    return found
+    return frozenset(found)
 
 
 def _is_silent(name: str) -> bool:
     return not name.startswith(f"{PACKAGE}.") or name.split(".")[1] in SILENT
 
 
-def _imports(name: str) -> Iterator[str]:
-    """Yield what a module imports; of ``from a import b`` both a and a.b, one of which is a module."""
+@cache  # every node asks for most of the same modules
+def _imports(name: str) -> tuple[str, ...]:
+    """Return what a module imports; of ``from a import b`` both a and a.b, one of which is a module."""
+    found: list[str] = []
     for statement in ast.walk(_tree(name)):
         if isinstance(statement, ast.Import):
-            yield from (alias.name for alias in statement.names)
+            found += (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-            yield statement.module
-            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+            found += [statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)]
+    return tuple(found)
 
 
 @cache

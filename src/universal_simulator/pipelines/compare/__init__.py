@@ -1,5 +1,1 @@
 """Finished runs, side by side."""
-
-from universal_simulator.pipelines.compare.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]

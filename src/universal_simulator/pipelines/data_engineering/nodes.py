@@ -4,13 +4,12 @@ import logging
 from typing import Any
 
 from universal_simulator.acquisition import acquire as sources
-from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.card import data_card
 from universal_simulator.acquisition.checks import DamagedError, Findings, check
 from universal_simulator.acquisition.demands import demand_enough
 from universal_simulator.acquisition.solve import repair
 from universal_simulator.acquisition.splits import split
-from universal_simulator.acquisition.store import RawFile, RawStore, Selection
+from universal_simulator.acquisition.store import RawFile, RawStore, Selection, on_one_axis
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator, SolveSource
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics, measure
@@ -39,7 +38,7 @@ def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data)
     files: dict[str, Any] = {}
     wanted = store.files(data)
     layouts = [store.layout(one) for one in wanted]
-    demand_alike([(layout.path, layout.times, layout.grid) for layout in layouts])
+    on_one_axis(layouts, store.problem.open_facts)
     for one, layout in zip(wanted, layouts, strict=True):
         name = layout.path.name
         files[name] = {
@@ -48,7 +47,7 @@ def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data)
             "origin": origins[name],
             "settings": layout.settings,
             "checks": _checked(store, one, data).model_dump(),
-        }
+        } | ({"remarks": list(layout.remarks)} if layout.remarks else {})
     _refuse_copies(store, files)
     return {"source": data.source.kind, "files": files}
 

@@ -99,7 +99,7 @@ def solved(test: Trajectories, case: Case, count: int, stride: int, device: torc
     assert solver is not None
 
     def initial(grid: Grid) -> Tensor:
-        return case.amplitude * family.batch(grid, FAMILY, range(count))
+        return case.amplitude * family.batch(grid, FAMILY, range(count), case.parameters)
 
     values = solver.solve(case.parameters, initial, test.times, test.grid).values.float().to(device)
     told = torch.tensor(case.parameters, device=device).expand(count, -1)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from universal_simulator.catalog.latents import LatentsChunk
 from universal_simulator.compute.device import choose
 from universal_simulator.compute.sharing import Share
 from universal_simulator.configuration import Compute
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, LatentsChunk
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.codec import Codec
 from universal_simulator.networks.trained import Trained
