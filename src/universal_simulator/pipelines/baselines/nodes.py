@@ -26,8 +26,8 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
+from universal_simulator.pipelines.operator.nodes import stated_linear_part
 from universal_simulator.pipelines.training_stage import Plan
-from universal_simulator.problems import find, linear_part
 from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
 from universal_simulator.training.stepping import step_stage
@@ -94,7 +94,7 @@ def _plan(
 ) -> Plan:
     seconds = baselines.seconds or _spent(timings)
     latent = Latent(tokens=1, dim=baselines.points)
-    linear = linear_part(find(known.facts.name), known.grid) if section.exponential else None
+    linear = stated_linear_part(known) if section.exponential else None
     form = {"flux_form": section.flux_form, "linear": linear, "averaged": ()}
     recipe = known.model_copy(update={"stage": stage, "settings": section.network, "latent": latent, **form})
     size = sum(p.numel() for p in recipe.build().parameters())  # also refuses a network whose library is not there
