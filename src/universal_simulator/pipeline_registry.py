@@ -20,7 +20,10 @@ STAGES = (
 )
 """Packages under ``pipelines/``, in the order of work. Each tags its nodes with its name, which times them too."""
 
-APART = ("baselines", "ablation", "fast", "compare", "promote", "predict", "sweep")
+OF_NO_EXPERIMENT = ("compare", "promote", "predict", "audit", "score", "propagate", "assimilate", "infer")
+"""Packages under ``pipelines/`` that work on files and finished models, not on an experiment's own data."""
+
+APART = ("baselines", "ablation", "fast", "sweep", *OF_NO_EXPERIMENT)
 """Packages under ``pipelines/`` that belong to no experiment's chain."""
 
 PIPELINES: dict[str, tuple[str, ...]] = {

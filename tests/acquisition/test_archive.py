@@ -69,7 +69,7 @@ def test_ids_and_checksums_are_told_apart_and_none_is_outdated():
     assert len({one.number for one in everything}) == len({one.md5 for one in everything}) == len(FILES) == 55
     assert all(re.fullmatch(r"[0-9a-f]{32}", md5) for md5 in [*(one.md5 for one in everything), *published.OUTDATED])
     assert not set(published.OUTDATED) & {one.md5 for one in everything}
-    assert {one.family.problem for one in everything} - {"", "compressible_2d"} <= set(names())
+    assert {one.family.problem for one in everything} - {""} <= set(names())
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
         "data_card": results.data_card,
         "outside": results.outside,
         "provenance": results.provenance,
-        "train_trajectories": training_data(results),
+        **{f"{split}_trajectories": training_data(results) for split in ("train", "validation", "test")},
         **{f"{stage}_history": results.histories[stage] for stage in TRAINED},
     }
     catalog = DataCatalog(tables | {name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
@@ -52,6 +52,10 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
     assert page.count("<img") == len(figures)
     assert catalog.load("gates")["verdict"].tolist() == ["failed"]
     assert "failed" in page
+    told = (
+        "2 of the 2 test trajectories of this experiment’s test split (100 %) begin exactly as one that is trained on"
+    )
+    assert told in page, "the audit of the splits, which are one here, is a part of the report"
 
 
 def judged(results, **changes) -> pd.DataFrame:

@@ -129,7 +129,9 @@ def test_many_warnings_are_told_as_a_number(emulator, u0):
 def test_members_of_many_fields_are_forecast_a_few_fields_at_a_time(emulator, u0, monkeypatch):
     monkeypatch.setattr(request, "STATES_AT_ONCE", 6)
     seen, one = [], Emulator._forecast
-    monkeypatch.setattr(Emulator, "_forecast", lambda self, u, *rest: seen.append(len(u)) or one(self, u, *rest))
+    monkeypatch.setattr(
+        Emulator, "_forecast", lambda self, piece, asked: seen.append(len(piece[0])) or one(self, piece, asked)
+    )
     assert emulator.rollout(u0, 0.05, [0.02], members=3).shape == (3, 3, 1, 128)
     assert seen == [2, 1]
 

@@ -46,6 +46,8 @@ def test_what_cannot_be_had_is_refused(quick, emulator, u0):
         quick.rollout(u0, mode="quick", **given)
     with pytest.raises(InputError, match="mode = fast: golden has no such mode; leave it out"):
         emulator.rollout(u0, mode="fast", **given)
+    with pytest.raises(InputError, match="mode = fast: must be without gradients; detach u0, or leave mode out"):
+        quick.rollout(u0.clone().requires_grad_(), mode="fast", **given)
     for more in ({"members": 2}, {"guided": True}):
         with pytest.raises(InputError, match="mode = fast: must be without members and guided; leave them out"):
             quick.rollout(u0, mode="fast", **given, **more)

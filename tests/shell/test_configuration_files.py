@@ -85,7 +85,8 @@ def test_a_project_may_lie_in_a_folder_of_any_name(conf, loader):
 @pytest.mark.parametrize("name", ["compare", "Promote", "predictions", "golden-shipped"])
 def test_no_experiment_has_the_folder_of_other_results(load, name):
     with pytest.raises(
-        InputError, match=rf"experiment.name = {name}: must not be compare, promote, predictions or end"
+        InputError,
+        match=rf"experiment.name = {name}: must not be compare, promote, predict, .*, predictions or end",
     ):
         load(**{"experiment.name": name})
 
@@ -98,7 +99,7 @@ def test_every_folder_that_all_experiments_share_is_reserved(data, loader):
 
     by_experiment = {layer for layer, name in places("first") - places("second") if name == "first"}
     shared = {parts[1] for parts in places("first") & places("second") if parts[0] in by_experiment and len(parts) > 1}
-    assert shared == {"compare", "promote", "predictions"}
+    assert shared == {"compare", "promote", "predictions", "audit", "score", "propagate", "assimilate", "infer"}
 
 
 @pytest.mark.parametrize("names", [3, ["sota_v1", 7], {"name": 3.5}])

@@ -18,7 +18,12 @@ from universal_simulator.support.refusals import parameter_paths
 NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float("inf"), -(10**30), 10**30]
 """What no parameter takes; those that take any text are named below."""
 
-TEXTS = {"experiment.purpose", "weights", "predict.input", "predict.model", "predict.output"}
+TEXTS = {
+    "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
+    "score.training", "propagate.initial", "propagate.model",
+}  # fmt: skip
+TEXTS |= {f"{task}.{name}" for task in ("assimilate", "infer") for name in ("model", "observations", "prior")}
+TEXTS |= {"assimilate.truth", "infer.initial"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,9 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 def test_no_misspelt_name_is_taken(refusal):
     for path in sorted(parameter_paths(Parameters)):
-        if path.startswith(("data.source", "gates", "ablation.changes.", "baselines.solvers.")):  # kinds and lists
+        if path.startswith(
+            ("data.source", "gates", "ablation.changes.", "baselines.solvers.", "propagate.parameters.")
+        ):  # names
             continue
         line = refusal({f"{path}x": 1})
         assert line is not None

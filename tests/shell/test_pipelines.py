@@ -82,8 +82,9 @@ def test_a_node_is_named_by_how_it_alone_begins_or_by_what_it_makes(registered, 
 
 
 VERBS = {
-    "acquire", "assemble", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce", "enter", "evaluate",
-    "forecast", "measure", "pair", "plan", "precompute", "prepare", "promote", "score", "search", "select", "solve", "split",
+    "acquire", "assemble", "assimilate", "audit", "bundle", "calibrate", "check", "compare", "describe", "draw", "enforce",
+    "enter", "evaluate", "forecast", "infer", "measure", "pair", "plan", "precompute", "prepare", "promote", "propagate",
+    "score", "search", "select", "solve", "split",
     "tabulate", "train", "validate", "write",
 }  # fmt: skip
 """What people in the field say that they do with data, models and results."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from universal_simulator.acquisition.archive import FILES
-from universal_simulator.acquisition.dead import told
+from universal_simulator.acquisition.dead import REPEATED, told
 from universal_simulator.acquisition.families import CITATION, SOURCE
 from universal_simulator.configuration import Data
 from universal_simulator.fields.statistics import Statistics
@@ -20,8 +20,10 @@ the file calls missing or invalid, every checksum there is, trajectories in whic
 twice. Mass drift is the largest change of a spatial mean from the first snapshot to the last."""
 
 
-def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics: Statistics) -> str:
-    """Write the card in Markdown."""
+def data_card(
+    problem: Problem, data: Data, manifest: dict[str, Any], statistics: Statistics, leaked: int | None = None
+) -> str:
+    """Write the card in Markdown; ``leaked`` test trajectories begin as one that is trained on."""
     files = manifest["files"]
     ours = [name for name, entry in files.items() if _is_ours(entry)]
     family = problem.family(getattr(data.source, "family", None)) if ours else None
@@ -37,7 +39,7 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         "|---|---|---|---|---|---|---|---|",
         *(row for name, entry in files.items() for row in _rows(name, entry)),
         "",
-        *_notes(files, ours),
+        *_notes(files, ours, whole=data.split == "published"),
         "",
         CHECKED,
         "",
@@ -45,7 +47,7 @@ def data_card(problem: Problem, data: Data, manifest: dict[str, Any], statistics
         *_published(files),
         "## Splits",
         "",
-        _splits(data),
+        _splits(data, leaked),
         "",
         "## Statistics of the training split",
         "",
@@ -75,12 +77,26 @@ def _published(files: dict[str, Any]) -> list[str]:
     ]
 
 
-def _splits(data: Data) -> str:
-    return (
+SPLITS = {
+    "content": "no trajectory was drawn that repeats another one of its file, and those that begin alike are in one "
+    "split.",
+    "content_translated": "no trajectory was drawn that repeats another one of its file, and those that begin alike, "
+    "or do once moved, are in one split.",
+    "rows": "no trajectory was drawn that repeats another one of its file.",
+    "published": "the test split is part of the published one (the first tenth of files of one array, the last tenth "
+    "of files of groups), with whatever stands there twice; the published one has no trajectories to choose by.",
+}
+
+
+def _splits(data: Data, leaked: int | None = None) -> str:
+    said = (
         f"Whole trajectories, drawn with seed {data.split_seed}, equally many of each file: {data.train} to train on, "
-        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and no "
-        "trajectory was drawn that repeats another one of its file."
+        f"{data.validation} to choose by, {data.test} to judge by. No two splits share a row of a file, and "
+        f"{SPLITS[data.split]}"
     )
+    if leaked is None:
+        return said
+    return f"{said} {leaked} of the {data.test} test trajectories begin exactly as one that is trained on."
 
 
 def _conventions(files: dict[str, Any], ours: list[str]) -> list[str]:
@@ -102,16 +118,22 @@ def _is_ours(entry: dict[str, Any]) -> bool:
     return made_by == "universal_simulator" and have == of
 
 
-def _notes(files: dict[str, Any], ours: list[str]) -> list[str]:
-    """Return how each file was made, or says that it was, and which of its trajectories were left out."""
+def _notes(files: dict[str, Any], ours: list[str], whole: bool) -> list[str]:
+    """Return how each file was made, or says that it was, and which of its trajectories were left out.
+
+    With ``whole`` those that stand there twice were not.
+    """
     notes = []
     for name, entry in files.items():
         if entry["settings"]:
             made = "was made" if name in ours else "says of itself that it was made"
             notes.append(f"- {name} {made} with {entry['settings']}")
         notes += [f"- {name}: {remark}" for remark in entry.get("remarks", ())]
-        dead = told(entry["checks"].get("dead", {}), entry["checks"]["samples"])
-        notes += [f"- {name}: {line}; they are in no split" for line in dead]
+        found = entry["checks"].get("dead", {})
+        kept = {why: samples for why, samples in found.items() if whole and why == REPEATED}
+        notes += [f"- {name}: {line}" for line in told(kept, entry["checks"]["samples"])]
+        out = {why: samples for why, samples in found.items() if why not in kept}
+        notes += [f"- {name}: {line}; they are in no split" for line in told(out, entry["checks"]["samples"])]
     return notes
 
 

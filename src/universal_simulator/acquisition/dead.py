@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 FLAT = 1e-3
 """Of its first spread: what a field may have decayed to before it stands still for good."""
+REPEATED = "repeat an earlier one"
+"""What is said of trajectories that stand there twice."""
 
 
 class Search:
@@ -28,7 +30,7 @@ class Search:
         for i, trajectory in enumerate(values):
             digest = hashlib.blake2b(np.ascontiguousarray(trajectory).data, digest_size=16).digest()
             earlier = self._seen.setdefault(digest, first + i)
-            why = _why(trajectory) or ("repeat an earlier one" if earlier != first + i else None)
+            why = _why(trajectory) or (REPEATED if earlier != first + i else None)
             if why:
                 self.found.setdefault(why, []).append(first + i)
 

@@ -1,6 +1,7 @@
 """Initial fields of the user's, held against the same rules as data sets are, whatever the file's format."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -9,8 +10,9 @@ import numpy as np
 from universal_simulator.acquisition.axes import demand_cell_centres
 from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared, declared, refuse_unusable
-from universal_simulator.acquisition.layout import Asked, read_layout
+from universal_simulator.acquisition.layout import Asked, Layout, read_layout
 from universal_simulator.acquisition.pdebench import SPACE, TENSOR, said_of
+from universal_simulator.acquisition.slices import Sliced
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
@@ -22,8 +24,8 @@ SYMBOLS = ("nu", "beta", SHORT)
 """What the equations' parameter is called, in capitals or not; the last stands for any of the others."""
 
 
-def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return initial fields of an HDF5 file, and its parameters by name in small letters.
+def read_initial(path: Path) -> tuple[Sliced, dict[str, np.ndarray]]:
+    """Return initial fields of an HDF5 file, read when they are asked for, and its parameters by name in small letters.
 
     They are ``u0``, or the first snapshots of trajectories in any layout that data sets may have.
     """
@@ -32,29 +34,45 @@ def read_initial(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
             return _read_plain(path, file)
     asked = Asked(find("data_only").facts, open_facts=True)
     layout = read_layout(path, asked)
-    first = layout.values[np.arange(layout.samples), np.zeros(layout.samples, int)]
     rows = layout.rows(range(layout.samples))
     named = {one.name.lower(): rows[:, i] for i, one in enumerate(layout.facts.parameters)}
+    shape = (layout.samples, len(layout.facts.channels), *layout.grid.shape)
+    return Sliced(path, shape, partial(_first_snapshots, layout)), named
+
+
+def _first_snapshots(layout: Layout, rows: slice) -> np.ndarray:
+    numbers = np.arange(rows.start, rows.stop)
+    first = layout.values[numbers, np.zeros(len(numbers), int)]
     for i, name in enumerate(layout.facts.names):
         says = layout.declared[i] if layout.declared else None
-        refuse_unusable(path, first[:, i], ("sample", *layout.grid.names), says, name=name)
-    return demand_fields(path, first), named
+        axes = ("sample", *layout.grid.names)
+        refuse_unusable(layout.path, first[:, i], axes, says, first=rows.start, name=name)
+    return demand_fields(layout.path, first, first=rows.start)
 
 
-def _read_plain(path: Path, file: h5py.File) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _read_plain(path: Path, file: h5py.File) -> tuple[Sliced, dict[str, np.ndarray]]:
     stored, says = _stored(path, file)
-    first = stored[:, 0] if stored.name == f"/{TENSOR}" else stored[()]
-    u0 = demand_fields(path, first, says)
-    if SPACE in file and u0.ndim == 2:
+    trajectories = stored.name == f"/{TENSOR}"
+    kept = stored.shape[:1] + stored.shape[2:] if trajectories else stored.shape
+    shape = kept if len(kept) > 1 else (1, *kept)
+
+    def read(rows: slice) -> np.ndarray:
+        with opened(path) as again:
+            data = again[stored_name]
+            first = data[rows, 0] if trajectories else data[rows] if len(kept) > 1 else data[()]
+        return demand_fields(path, first, says, rows.start)
+
+    stored_name = stored.name
+    if SPACE in file and len(shape) == 2:
         axis = dataset(path, file, SPACE)
         declared(path, axis)
-        demand(path, axis.ndim == 1, f"{SPACE} has shape {axis.shape}", f"have {u0.shape[1]} entries")
-        demand_cell_centres(path, SPACE, axis[: u0.shape[1] + 1], u0.shape[1])
-    return u0, agreed(path, said_of(path, file, SYMBOLS, len(u0)), len(u0))
+        demand(path, axis.ndim == 1, f"{SPACE} has shape {axis.shape}", f"have {shape[1]} entries")
+        demand_cell_centres(path, SPACE, axis[: shape[1] + 1], shape[1])
+    return Sliced(path, shape, read), agreed(path, said_of(path, file, SYMBOLS, shape[0]), shape[0])
 
 
-def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None) -> np.ndarray:
-    """Return one field in each row; refuse what are no real, finite numbers."""
+def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None, first: int = 0) -> np.ndarray:
+    """Return one field in each row; refuse what are no real, finite numbers. Rows are counted from ``first``."""
     demand(path, values.dtype.kind in "fiu", f"u0 is of type {values.dtype}", "be real numbers; convert it")
     demand(
         path,
@@ -64,7 +82,7 @@ def demand_fields(path: Path, values: np.ndarray, says: Declared | None = None) 
     )
     fields = np.atleast_2d(values if values.dtype.kind == "f" else values.astype(np.float64))
     axes = ("sample", "point") if fields.ndim == 2 else ("sample", *(f"axis {i}" for i in range(1, fields.ndim)))
-    refuse_unusable(path, fields, axes, says)
+    refuse_unusable(path, fields, axes, says, first)
     return fields
 
 

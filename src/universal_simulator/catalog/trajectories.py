@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from universal_simulator.acquisition.store import Part, RawStore, Selection
+from universal_simulator.acquisition.store import ENDINGS, Part, RawStore, Selection
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
@@ -39,6 +39,38 @@ class RawStoreDataset(AbstractDataset[None, RawStore]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+class AuditedFilesDataset(AbstractDataset[None, list[Path]]):
+    """A file of trajectories that lies anywhere, or all those in a folder. Loading names them and reads nothing."""
+
+    def __init__(self, file: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._file = file
+        self.metadata = metadata
+
+    def load(self) -> list[Path]:
+        """Return the files, in the order of their names."""
+        if not self._file:
+            raise InputError("audit.input = null: must name a file of trajectories, or a folder; add audit.input=FILE")
+        path = Path(self._file).expanduser()
+        if not path.is_dir():
+            return [path]
+        found = sorted(one for one in path.rglob("*") if one.suffix in ENDINGS and one.is_file())
+        if not found:
+            raise InputError(
+                f"audit.input = {path}: must hold at least one file of trajectories ({', '.join(ENDINGS)}); name one"
+            )
+        return found
+
+    def save(self, data: None) -> None:
+        """Refuse: they are the user's."""
+        raise InputError(f"{self._file} = must not be saved to; an audit only reads")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"file": self._file}
 
 
 class TrajectoriesDataset(AbstractDataset[Selection, Trajectories]):

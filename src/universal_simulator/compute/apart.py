@@ -41,7 +41,7 @@ def apart(work: Callable[[], T], threads: int | None = None, drawing: bool = Tru
 
     def run() -> None:
         try:
-            with _cores(count), _single_precision(drawing):
+            with _cores(count), single_precision(drawing):
                 torch.set_flush_denormal(True)
                 answer.set_result(work())
         except BaseException as error:  # all of it is the caller's, an interruption too
@@ -83,7 +83,8 @@ def _mkl() -> Callable[[int], int]:
     return switch if switch is not None else lambda count: count
 
 
-def _single_precision(drawing: bool) -> Any:
+def single_precision(drawing: bool = True) -> Any:
+    """Return a context in which what comes of no double precision is float32, whatever the process prefers."""
     default = torch.get_default_dtype()
     if default not in (torch.float32, torch.float64):
         raise InputError(

@@ -15,7 +15,7 @@ from universal_simulator.configuration.data import (
     Span,
     Value,
 )
-from universal_simulator.configuration.deciding import Gate, Gates, Predict, Promotion, Search, Sweep
+from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Score, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
     EnsembleCalibration,
@@ -27,6 +27,7 @@ from universal_simulator.configuration.forecasting import (
     TestTimeConditioning,
     Variant,
 )
+from universal_simulator.configuration.inverse import Assimilate, Infer, Inverse, Sampling, Variational
 from universal_simulator.configuration.learning import (
     Autoencoder,
     BetaDistribution,
@@ -57,6 +58,7 @@ from universal_simulator.configuration.others import (
     FourierBaseline,
     UNetBaseline,
 )
+from universal_simulator.configuration.propagating import Propagate, Uncertain
 from universal_simulator.configuration.section import (
     CREDENTIALS,
     NON_SEMANTIC,
@@ -78,6 +80,8 @@ __all__ = [
     "NON_SEMANTIC",
     "PUBLISHED",
     "Ablation",
+    "Assimilate",
+    "Audit",
     "Autoencoder",
     "BaselineRate",
     "Baselines",
@@ -105,6 +109,8 @@ __all__ = [
     "Gate",
     "Gates",
     "Guidance",
+    "Infer",
+    "Inverse",
     "Latent",
     "LocalSource",
     "Name",
@@ -116,9 +122,12 @@ __all__ = [
     "Predict",
     "Probability",
     "Promotion",
+    "Propagate",
     "Protocol",
     "PublishedSource",
     "RewardWeights",
+    "Sampling",
+    "Score",
     "Search",
     "Section",
     "Seed",
@@ -134,8 +143,10 @@ __all__ = [
     "Training",
     "UNetBaseline",
     "UTransformer",
+    "Uncertain",
     "Value",
     "Variant",
+    "Variational",
     "at_path",
     "semantic_only",
     "with_values",

@@ -109,6 +109,11 @@ class Data(Section):
     test: Count
     """Whole trajectories in each split, over all sets of parameters together."""
     split_seed: Seed = 0
+    split: Literal["content", "content_translated", "published", "rows"] = "content"
+    """What keeps the splits apart. ``content``: trajectories whose first frames are the same fall into one split;
+    ``content_translated``: also those whose first frames are the same once moved, where moved solutions are solutions;
+    ``rows``: their numbers alone. ``published``: the test split is taken from the tenth that PDEBench tests on, the
+    first of files of one array, the last of files of groups; it may share trajectories with training."""
     time_stride: Count
     """Snapshots per step of the models."""
 

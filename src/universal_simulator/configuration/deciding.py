@@ -1,5 +1,7 @@
 """What follows from scores: gates, promotion, forecasts for others, a search for better parameters."""
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -29,9 +31,10 @@ class Predict(Section):
     model: Annotated[str, Field(min_length=1)] = "models:/universal-simulator@champion"
     """Address: a version in MLflow's registry, ``shipped:<experiment>``, or a folder."""
     input: str | None = None
-    """File of initial fields: ``.h5``/``.hdf5``, ``.npy``, ``.npz`` or ``.csv``."""
+    """File of initial fields: ``.h5``/``.hdf5``, ``.zarr``, ``.nc``, ``.npy``, ``.npz`` or ``.csv``."""
     output: str | None = None
-    """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``."""
+    """File of the forecast; by default ``data/07_model_output/predictions/<name of input>``. One that ends in ``.zarr``
+    or ``.nc`` is written part by part, however many fields there are."""
     parameters: dict[str, float] = Field(default_factory=dict)
     """Of all fields by name, where the file does not say them."""
     viscosity: Positive | None = None
@@ -42,6 +45,35 @@ class Predict(Section):
     """Members of an ensemble; by default one forecast."""
     guided: bool = False
     """Whether the equation's balance corrects every step."""
+
+
+class Audit(Section):
+    """What ``--pipeline=audit`` looks at."""
+
+    input: str | None = None
+    """A file of trajectories in any layout, or a folder of such files."""
+    strict: bool = False
+    """Whether a finding of severity error ends the run with exit status 1, after everything has been saved."""
+    trajectories: Annotated[int, Field(ge=2, le=10**6)] = 1000
+    """Most training trajectories that trivial predictors look up in; everything else looks at all, or at a few."""
+
+
+class Score(Section):
+    """Forecasts of anybody's in a file, and the truth; ``--pipeline=score``."""
+
+    forecast: str | None = None
+    """File of the forecasts: ``.zarr``, ``.nc``, ``.h5``/``.hdf5`` or ``.npz``."""
+    truth: str | None = None
+    """File of true trajectories from time 0 on, of the same samples, points and times."""
+    training: str | None = None
+    """File of other trajectories: their mean and the nearest of them stand beside the forecast."""
+    name: Name | None = None
+    """What it is called; by default as the file of the forecast."""
+
+    @property
+    def title(self) -> str:
+        """Return what the forecast is called."""
+        return self.name or re.sub(r"[^A-Za-z0-9_.-]", "_", Path(self.forecast or "forecast").stem).lstrip(".-")
 
 
 class Gate(Section):

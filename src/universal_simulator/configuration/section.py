@@ -36,10 +36,17 @@ Name = Annotated[
 NON_SEMANTIC = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
 """Parameters that no result depends on: changing one makes nothing stale."""
 
+UNSAID = {"split": "content"}
+"""Values of parameters that came later, which say what was done before there were any: they make nothing stale."""
+
 
 def semantic_only(tree: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter tree without what no result depends on."""
-    kept = {name: value for name, value in tree.items() if name not in NON_SEMANTIC}
+    kept = {
+        name: value
+        for name, value in tree.items()
+        if name not in NON_SEMANTIC and (name not in UNSAID or value != UNSAID[name])
+    }
     return {name: semantic_only(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from universal_simulator.configuration.data import Data
-from universal_simulator.configuration.deciding import Gates, Predict, Promotion, Sweep
+from universal_simulator.configuration.deciding import Audit, Gates, Predict, Promotion, Score, Sweep
 from universal_simulator.configuration.forecasting import EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.configuration.inverse import Assimilate, Infer
 from universal_simulator.configuration.learning import (
     Autoencoder,
     ConsistencyDistillation,
@@ -18,6 +19,7 @@ from universal_simulator.configuration.learning import (
     Operator,
 )
 from universal_simulator.configuration.others import Ablation, Baselines, Fast
+from universal_simulator.configuration.propagating import Propagate
 from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
 from universal_simulator.support.errors import InputError
 
@@ -108,6 +110,11 @@ class Parameters(Section):
     candidate: Name | None = None
     """Who is to be promoted: the id of a run in MLflow, or an experiment, whose newest finished run is meant."""
     predict: Predict = Predict()
+    audit: Audit = Audit()
+    score: Score = Score()
+    propagate: Propagate = Propagate()
+    assimilate: Assimilate = Assimilate()
+    infer: Infer = Infer()
     gates: Gates = Gates()
     sweep: Sweep = Sweep()
     compute: Compute

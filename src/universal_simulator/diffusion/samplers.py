@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.diffusion.denoiser import Denoiser
+from universal_simulator.diffusion.noise import standard_normal
 
 
 def heun_step(denoise: Denoiser, x: Tensor, sigma: Tensor, lower: Tensor) -> Tensor:
@@ -35,8 +36,7 @@ def consistency_sample(
     """Return samples in as many network calls as ``levels`` (Consistency Models, algorithm 1)."""
     x = student(noise * levels[0], levels[0].expand(len(noise)))
     for sigma in levels[1:]:
-        fresh = torch.randn(x.shape, generator=generator, device=generator.device).to(x)
-        x = student(x + sigma * fresh, sigma.expand(len(x)))
+        x = student(x + sigma * standard_normal(x, generator), sigma.expand(len(x)))
     return x
 
 

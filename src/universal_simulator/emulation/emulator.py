@@ -1,12 +1,13 @@
 """From a field now to fields later."""
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from universal_simulator.diffusion.denoiser import Network, consistency_function
 from universal_simulator.diffusion.samplers import consistency_sample
@@ -157,6 +158,19 @@ class Emulator:
     def device(self) -> torch.device:
         """Return where it computes."""
         return self.operator.rate.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return in what it computes."""
+        return self.operator.rate.dtype
+
+    def double(self) -> "Emulator":
+        """Return copies of the networks in double precision."""
+        codec, operator, sampler = copy.deepcopy((self.codec, self.operator, self.sampler))
+        for network in (codec, operator, getattr(sampler, "network", None)):
+            if isinstance(network, nn.Module):
+                network.double()
+        return replace(self, codec=codec, operator=operator, sampler=sampler)
 
     def calibrated(self, calibration: Calibration) -> "Emulator":
         """Return the same networks, members drawn otherwise."""

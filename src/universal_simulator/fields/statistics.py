@@ -17,6 +17,8 @@ WEAK = 4.0
 DEAD = 1e-6
 """Root mean square, relative to that of all snapshots, below which a channel counts as dead; logarithms stop there."""
 BATCH = 256
+MARGIN = 0.05
+"""Relative slack of ranges before something counts as outside of the training data."""
 
 
 class ChannelStatistics(BaseModel):
@@ -93,7 +95,7 @@ class Statistics(BaseModel):
         ranges: Sequence[tuple[float, float]],
         sizes: Sequence[float],
         parameters: Sequence[float],
-        margin: float = 0.05,
+        margin: float = MARGIN,
     ) -> list[str]:
         """Say in one line each how a state leaves what was trained on.
 

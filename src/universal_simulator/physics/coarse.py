@@ -16,8 +16,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from universal_simulator.fields.spectral import resample, shift
+from universal_simulator.physics.etdrk4 import Coefficients
 from universal_simulator.physics.numerics import Clock, Coarse, Law
-from universal_simulator.physics.solver import Plan, advance
+from universal_simulator.physics.solver import Plan, advance, numbers
 
 UNTOUCHED = 0.4
 """Share of the waves kept, the longest ones, on which vanishing viscosity does not act."""
@@ -68,7 +69,6 @@ def kept(points: int) -> int:
     return (points - 1) // 3 + 1
 
 
-@torch.inference_mode()
 def solve_coarsely(
     law: Law, u: Float[Tensor, "sample space"], clock: Clock, setting: Coarse
 ) -> Float[Tensor, "sample time space"]:
@@ -76,15 +76,16 @@ def solve_coarsely(
 
     A step lets the fastest part of the batch cross ``courant`` of the grid's cells, in the frame of each mean. Where
     there is no such frame, nothing is carried, and ``courant`` is how many frames one step may last, one at most.
+    Differentiable in ``u`` and, with ``setting.together``, in the law's constants, at the number of steps taken.
     """
     mean = u.double().mean(-1).to(u.dtype)
     if setting.vanishing:
         law = Vanishing(law, setting.vanishing, setting.points)
     if (drift := law.drift(mean)) is None:
-        march = _march(law, resample(u, setting.points), clock, setting.courant, carried=False)
+        march = _march(law, resample(u, setting.points), clock, setting, carried=False)
         return torch.stack([resample(v, u.shape[-1]) for v in march], 1)
     v = resample(u - mean[:, None], setting.points)
-    march = _march(law, v, clock, setting.courant)
+    march = _march(law, v, clock, setting)
     moving = torch.stack([resample(v, u.shape[-1]) for v in march], 1)
     elapsed = clock.interval * torch.arange(1, clock.frames + 1, device=u.device, dtype=u.dtype)
     resting = shift(moving, drift[:, None] * elapsed)
@@ -92,14 +93,17 @@ def solve_coarsely(
 
 
 def _march(
-    law: Law, v: Float[Tensor, "sample grid"], clock: Clock, courant: float, carried: bool = True
+    law: Law, v: Float[Tensor, "sample grid"], clock: Clock, setting: Coarse, carried: bool = True
 ) -> Iterator[Float[Tensor, "sample grid"]]:
-    grid, interval = v.shape[-1], clock.interval
+    grid, interval, own = v.shape[-1], clock.interval, dict[Plan, Coefficients]()
     modes = kept(grid)
     spectrum = torch.fft.rfft(v)[..., :modes]
     for _ in range(clock.frames):
-        crossed = interval * grid * float(v.abs().max()) if carried else 1.0
-        steps = math.ceil(crossed / courant) if math.isfinite(crossed) else 1
-        spectrum = advance(law, spectrum, Plan(grid, modes, min(max(steps, 1), MOST_STEPS)), interval)
+        crossed = interval * grid * float(v.detach().abs().max()) if carried else 1.0
+        steps = math.ceil(crossed / setting.courant) if math.isfinite(crossed) else 1
+        by = Plan(grid, modes, min(max(steps, 1), MOST_STEPS))
+        if setting.together and by not in own:
+            own[by] = numbers(law, by, interval, v.dtype)
+        spectrum = advance(law, spectrum, by, interval, own.get(by))
         v = torch.fft.irfft(spectrum, n=grid)
         yield v

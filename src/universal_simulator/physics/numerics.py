@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from universal_simulator.compute.gradients import asked
 from universal_simulator.fields.grid import Grid
+from universal_simulator.support.errors import InputError
 
 
 class Equation(Protocol):
@@ -152,6 +154,9 @@ class Coarse:
     """Cells that the fastest part crosses in one step; for a problem without speeds, frames that one step may last."""
     vanishing: float = 0.0
     """Strength of the vanishing viscosity of short waves (``coarse.Vanishing``); 0: none."""
+    together: bool = False
+    """Whether a spectral solver takes samples of different parameters together, in the steps that the worst of them
+    needs: faster, and the last bits of one then depend on its companions."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,15 @@ def set_by_set(
     u: Float[Tensor, "sample channel *space"],
     parameters: Float[Tensor, "sample parameter"],
 ) -> Float[Tensor, "sample time channel *space"]:
-    """Return forecasts of all samples, those of one set of parameters together: ``forecast(set, its samples)``."""
+    """Return forecasts of all samples, those of one set of parameters together: ``forecast(set, its samples)``.
+
+    Raises ``InputError`` where a gradient with respect to the parameters is asked for: they become plain numbers here.
+    """
+    if asked(parameters):
+        raise InputError(
+            "parameters = a tensor that needs a gradient: must be detached for this solver, which is differentiable in "
+            "the initial field alone; detach it"
+        )
     if not parameters.shape[1]:
         return forecast((), u)
     sets, which = parameters.unique(dim=0, return_inverse=True)

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from universal_simulator.compute.gradients import unless_asked
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.spectral import resized
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
@@ -145,7 +146,7 @@ class FlowSolver:
             snapshots.append(_sampled(torch.fft.irfft2(w_hat, s=(n, n))[:, None], grid, shape))
         return Solution(torch.stack(snapshots, 1), discarded, n, most)
 
-    @torch.inference_mode()
+    @unless_asked(torch.inference_mode)
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u``, its samples of one set of parameters after the other; nothing is refused."""
         n = setting.points
@@ -175,7 +176,7 @@ def points(flow: Flow, w: Tensor) -> int:
 
 def steps(w_hat: Tensor, n: int, interval: float, courant: float) -> int:
     """Return into how many steps an interval is cut; 1 where velocities are not finite."""
-    fastest = max(float(one.abs().max()) for one in velocity(w_hat, (n, n)))
+    fastest = max(float(one.abs().max()) for one in velocity(w_hat.detach(), (n, n)))
     crossed = interval * n * fastest / courant
     return min(max(math.ceil(crossed), 1), 4096) if math.isfinite(crossed) else 1
 

@@ -29,6 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.compute.gradients import unless_asked
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
 from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least, set_by_set
@@ -166,7 +167,7 @@ class ReactionSolver:
             snapshots.append(from_waves(spectrum, grid, grid.shape) if grid.shape != shape else u)
         return Solution(torch.stack(snapshots, 1), discarded, max(shape), most)
 
-    @torch.no_grad()
+    @unless_asked(torch.no_grad)
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u``, solved by ``setting.points`` waves along each axis.
 

@@ -137,10 +137,13 @@ def _regrid(spectrum: Tensor, grid: int, to: Plan, dtype: torch.dtype) -> Tensor
     return (kept * (to.grid / grid) if to.grid != grid else kept).to(dtype.to_complex())
 
 
-def advance(equation: Law, spectrum: Tensor, by: Plan, interval: float) -> Tensor:
-    """Return the spectrum one interval later; it holds the modes that the plan keeps."""
+def advance(equation: Law, spectrum: Tensor, by: Plan, interval: float, table: Coefficients | None = None) -> Tensor:
+    """Return the spectrum one interval later; it holds the modes that the plan keeps.
+
+    ``table`` are the integrator's numbers where the equation's constants are tensors, of which nothing is kept here.
+    """
     dtype = spectrum.real.dtype
-    table = _table(equation, by, interval, dtype)
+    table = table or _table(equation, by, interval, dtype)
     k = wave_numbers(by.grid, dtype)
     beyond = by.grid // 2 + 1 - by.kept
 
@@ -153,8 +156,14 @@ def advance(equation: Law, spectrum: Tensor, by: Plan, interval: float) -> Tenso
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)
 def _table(equation: Law, by: Plan, interval: float, dtype: torch.dtype) -> Coefficients:
     """Return the integrator's numbers; they are as large as one spectrum and take long to make."""
+    return numbers(equation, by, interval, dtype)
+
+
+def numbers(equation: Law, by: Plan, interval: float, dtype: torch.dtype) -> Coefficients:
+    """Return the integrator's numbers, differentiable in the equation's constants."""
     k = wave_numbers(by.grid)[: by.kept]
     return coefficients(equation.linear(k), interval / by.steps, dtype)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from universal_simulator.compute.gradients import unless_asked
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import wave_numbers
 from universal_simulator.physics import solver
@@ -39,7 +40,7 @@ class SpectralRate:
         return self._field(law.linear(k) * along + law.tangent(spectrum, along, k), u)
 
     def _law(self, parameters: Tensor) -> Law:
-        return self.law(*parameters.double().split(1, -1))
+        return self.law(*(one[:, None] for one in parameters.double().unbind(-1)))
 
     def _spectrum(self, u: Tensor) -> tuple[Tensor, Tensor]:
         return wave_numbers(u.shape[-1]).to(u.device), torch.fft.rfft(u[:, 0])
@@ -86,15 +87,24 @@ class SpectralSolver:
         solution = solver.solve(self.law(*parameters), at, times, grid.shape[0], self._precision(dtype))
         return replace(solution, values=solution.values.to(dtype))
 
+    @unless_asked(torch.inference_mode)
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
-        """Return frames after ``u``: of a few sets of parameters one set after the other, of more all together."""
+        """Return frames after ``u``, all of its samples of one set of parameters after the other, or all together.
 
-        def forecast(constants: Sequence[float] | Sequence[Tensor], mine: Tensor) -> Tensor:
+        They are taken together where the setting says so, and where there are more sets than ``FEW_SETS``.
+        """
+        if setting.together or len(parameters.unique(dim=0)) > FEW_SETS:
+            start, law = (
+                u[:, 0].to(self._precision(u.dtype)),
+                self.law(*(one[:, None] for one in parameters.double().unbind(-1))),
+            )
+            found = solve_coarsely(law, start, clock, replace(setting, together=True))
+            return found.to(u.dtype)[:, :, None]
+
+        def forecast(constants: Sequence[float], mine: Tensor) -> Tensor:
             start = mine[:, 0].to(self._precision(u.dtype))
             return solve_coarsely(self.law(*constants), start, clock, setting).to(u.dtype)[:, :, None]
 
-        if len(parameters.unique(dim=0)) > FEW_SETS:
-            return forecast(parameters.double().split(1, -1), u)
         return set_by_set(forecast, u, parameters)
 
     def _precision(self, dtype: torch.dtype) -> torch.dtype:

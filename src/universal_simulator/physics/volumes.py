@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.compute.gradients import unless_asked
 from universal_simulator.fields.boundaries import extend
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.physics.cells import averaged, means_of, on_lines
@@ -142,7 +143,7 @@ class VolumeSolver:
             max(one.steps for one in parts),
         )
 
-    @torch.no_grad()
+    @unless_asked(torch.no_grad)
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
         """Return frames after ``u`` from ``setting.points`` cells along each axis, at ``setting.courant``.
 
@@ -242,7 +243,8 @@ def limited(w: Tensor, grid: Grid, channels: Sequence[Channel], axis: int) -> Te
     ahead, n = extend(w, grid, channels, axis, 1).diff(dim=dim), w.shape[dim]
     a, b = ahead.narrow(dim, 0, n), ahead.narrow(dim, 1, n)
     both = a * b
-    return torch.where(both > 0, 2 * both / (a + b), 0)
+    # the inner choice keeps gradients finite where the field is flat
+    return torch.where(both > 0, 2 * both / torch.where(both > 0, a + b, 1), 0)
 
 
 def _faces(half: Tensor, rise: Tensor, grid: Grid, channels: Sequence[Channel], axis: int) -> tuple[Tensor, Tensor]:
@@ -261,7 +263,7 @@ def _faces(half: Tensor, rise: Tensor, grid: Grid, channels: Sequence[Channel], 
 def _crossings(system: System, w: Tensor, grid: Grid) -> float:
     """Return how many cells the fastest wave crosses per time unit, summed over axes; NaN where w is no number."""
     each = [system.speed(w, i) * (axis.points / axis.length) for i, axis in enumerate(grid.axes)]
-    return max(float(sum(each[1:], each[0]).max()), 1e-30)
+    return max(float(sum(each[1:], each[0]).detach().max()), 1e-30)
 
 
 def _refuse(system: System, q: Tensor, t: float, steps: int = 0) -> None:

@@ -131,7 +131,15 @@ class SorptionSolver:
 
     @torch.no_grad()
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
-        """Return frames after ``u`` from ``setting.points`` cells, no step longer than ``setting.courant`` frames."""
+        """Return frames after ``u`` from ``setting.points`` cells, no step longer than ``setting.courant`` frames.
+
+        Raises ``InputError`` where a gradient is asked for: it computes with NumPy.
+        """
+        if u.requires_grad or parameters.requires_grad:
+            raise InputError(
+                "u or parameters = a tensor that needs a gradient: must be detached, the solver of diffusion_sorption "
+                "has none; detach it"
+            )
         coarse, times = grid.resized((setting.points,)), clock.interval * np.arange(clock.frames + 1)
         starts = means_of(u[:, 0].double(), coarse.shape).cpu().numpy()
         width, longest = grid.axes[0].length / setting.points, setting.courant * clock.interval

@@ -39,7 +39,21 @@ BASELINE = "golden"
 FEWEST_RUNS = 10
 EXPLAINED = 0.1
 """Share of the error's variance between unseen runs that the forest must explain (out of bag) to be asked."""
-SKIPPED = ("experiment.", "gates.", "promotion.", "predict.", "candidate", "weights", "force", "resume", "compute.")
+SKIPPED = (
+    "experiment.",
+    "gates.",
+    "promotion.",
+    "predict.",
+    "score.",
+    "propagate.",
+    "assimilate.",
+    "infer.",
+    "candidate",
+    "weights",
+    "force",
+    "resume",
+    "compute.",
+)
 SHUFFLES, TREES, SEED = 5, 100, 0
 
 

@@ -3,6 +3,7 @@
 Loading runs no code from the folder: weights are plain tensors (safetensors), everything else is JSON.
 """
 
+from universal_simulator.inverse.observations import Observations
 from universal_simulator.serving.emulator import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
 
-__all__ = ["DivergedWarning", "Emulator", "GuidanceWarning", "OutsideTrainingWarning"]
+__all__ = ["DivergedWarning", "Emulator", "GuidanceWarning", "Observations", "OutsideTrainingWarning"]

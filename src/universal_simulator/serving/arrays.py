@@ -58,9 +58,12 @@ def truth(name: str, value: Any) -> bool:
 
 
 def like(answer: Tensor, given: Any) -> Any:
-    """Return an answer as the kind of array that was given: with a tensor's device and at least float32."""
+    """Return an answer as the kind of array that was given: with a tensor's device and at least float32.
+
+    One that gradients flow back from stays a tensor.
+    """
     if not isinstance(given, Tensor):
-        return answer.numpy()
+        return answer if answer.requires_grad else answer.numpy()
     return answer.to(given.device, torch.promote_types(given.dtype, torch.float32))
 
 

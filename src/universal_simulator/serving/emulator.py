@@ -14,42 +14,51 @@ import os
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.compute.apart import apart
+from universal_simulator.configuration import Infer, Propagate, Variational
 from universal_simulator.emulation import emulator as emulation
+from universal_simulator.emulation.differentiable import FieldStepper
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.emulation.hybrid import Hybrid
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.inverse.observations import Observations
+from universal_simulator.serving import gradients, quick
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
+from universal_simulator.serving.cautions import DivergedWarning, GuidanceWarning, OutsideTrainingWarning, warn_outside
+from universal_simulator.serving.gradients import as_tensor
+from universal_simulator.serving.inference import Inference, Question, infer, ranges
+from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
 from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Form, Model, Request, ask, told
+from universal_simulator.serving.request import (
+    Fields,
+    Form,
+    Model,
+    Piece,
+    Request,
+    ask,
+    named_parameters,
+    substeps,
+    told,
+)
 from universal_simulator.support.errors import InputError
+
+if TYPE_CHECKING:
+    from universal_simulator.serving import propagation
 
 Device = Literal["auto", "cpu", "cuda"]
 SMALL = 2**15
 """Numbers in latent states up to which one core takes no more time than several that wait for each other."""
 TOLD = 4
 """Warnings of one forecast that are told in full; of more, their number."""
-
-
-class OutsideTrainingWarning(UserWarning):
-    """Something was asked for that the model was not trained on: its error there is unknown."""
-
-
-class GuidanceWarning(UserWarning):
-    """Guidance made this model's forecasts worse where they were scored."""
-
-
-class DivergedWarning(UserWarning):
-    """Some forecasts hold values that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,38 @@ class Emulator:
     @property
     def model(self) -> Model:
         """Return what requests must fit."""
-        return Model(self.card.facts, self.card.grid, self.statistics.time_step)
+        return Model(self.card.facts, self.card.grid, self.statistics.time_step, self.parts.dtype)
+
+    @property
+    def time_steps(self) -> tuple[float, ...]:
+        """Return the time steps that it was trained on, in time units, in ascending order."""
+        own, told = self.statistics.time_step, self.card.parameters
+        strides = told.get("operator", {}).get("time_strides", ())
+        return tuple(sorted({own, *(own * one / told["data"]["time_stride"] for one in strides)}))
+
+    def double(self) -> "Emulator":
+        """Return the model in double precision: slower, for gradients that are exact to rounding."""
+        return replace(self, parts=self.parts.double())
+
+    def stepper(self, parameters: Mapping[str, Any], dt: float | None = None) -> FieldStepper:
+        """Return a torch module from a field ``(sample, channel, *space)`` to the field ``dt`` later.
+
+        ``dt`` is in time units, a multiple of a time step that it was trained on; by default the model's own. Numbers
+        among ``parameters`` may be tensors that need a gradient. Raises ``InputError`` for any other ``dt``.
+
+        >>> import torch
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> step = emulator.stepper({"nu": 0.01}, dt=0.05)
+        >>> u = torch.sin(2 * torch.pi * (torch.arange(64) + 0.5) / 64)[None, None].requires_grad_()
+        >>> step(step(u)).square().mean().backward()
+        >>> u.grad.shape
+        torch.Size([1, 1, 64])
+        """
+        dt = self.statistics.time_step if dt is None else dt
+        count = substeps(dt, self.time_steps)
+        samples = max([torch.as_tensor(one).numel() for one in parameters.values()], default=1)
+        named_parameters(parameters, samples, self.card.facts)
+        return FieldStepper(self.parts, {name: as_tensor(one) for name, one in parameters.items()}, dt, count)
 
     def rollout(
         self,
@@ -120,33 +160,72 @@ class Emulator:
         named = told(self.card.facts, viscosity, parameters)
         request = ask(self.model, u0, named, times, members, guided, seed)
         request.refuse_beyond(LARGEST)
-        self._refuse_mode(mode, request)
+        quick.refuse(mode, self.fast, self.card.experiment, request, gradients.needed(u0, named))
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
-        answer = self.answer(request) if mode == "full" else self._quickly(request)
+        if mode == "fast" and self.fast is not None:
+            answer = quick.forecast(self.fast, request, self.statistics.time_step)
+        elif gradients.needed(u0, named):
+            answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
+        else:
+            answer = self.answer(request)
         if lost := diverged(answer):
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
 
-    def _refuse_mode(self, mode: str, request: Request) -> None:
-        if mode not in ("full", "fast"):
-            raise InputError(f"mode = {mode}: must be full or fast; choose one")
-        if mode == "fast" and self.fast is None:
-            raise InputError(f"mode = fast: {self.card.experiment} has no such mode; leave it out")
-        if mode == "fast" and (request.members is not None or request.guided):
-            raise InputError("mode = fast: must be without members and guided; leave them out")
+    def propagate(self, u0: Fields, asked: Propagate, seed: int = 0) -> "propagation.Propagation":
+        """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
+        from universal_simulator.serving import propagation  # which knows this module
 
-    def _quickly(self, request: Request) -> Float[Tensor, "sample 1 time channel *space"]:
-        """Return the forecast of the fast mode."""
-        assert self.fast is not None
-        hybrid, step, shape = self.fast, self.statistics.time_step, tuple(request.u.shape[2:])
-        pieces = request.pieces()
+        made = propagation.answer(self, u0, asked, seed)
+        for warning in made.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return made
 
-        def forecast() -> Tensor:
-            return torch.cat([hybrid.fields(u, told, step, request.steps, shape) for u, told in pieces])
+    def assimilate(
+        self,
+        observations: Observations,
+        parameters: Mapping[str, Any] | None = None,
+        prior: Fields | None = None,
+        settings: Variational | None = None,
+        with_solver: bool = False,
+        seed: int = 0,
+    ) -> Assimilation:
+        """Return the initial field that explains observations best, and members that say how sure it is (4D-Var).
 
-        return apart(forecast, threads=1)[:, None]
+        ``parameters`` are the equation's, by name. ``prior`` are fields like the one that is sought; by default those
+        of the family that the model was trained on. ``with_solver`` does the same through the problem's solver. Raises
+        ``InputError`` for observations that cannot be.
+        """
+        told = {} if parameters is None else parameters
+        warn_outside(self.statistics, named_parameters(told, 1, self.card.facts)[0].tolist())
+        task = pose(self, observations, prior, settings or Variational())
+        return apart(lambda: assimilate(task, told, with_solver, seed))
+
+    def infer(
+        self,
+        observations: Observations,
+        settings: Infer | None = None,
+        initial: Fields | None = None,
+        prior: Fields | None = None,
+        seed: int = 0,
+    ) -> Inference:
+        """Return the posterior of one to three parameters: what is sought, and between which bounds, say the settings.
+
+        ``initial`` is the initial field; without it that is unknown, too, with ``prior`` as of ``assimilate``: one
+        parameter's posterior then has it integrated out, several are sought together with it. Raises ``InputError``.
+        """
+        settings = settings or Infer()
+        sought, known = ranges(self, settings), settings.parameters
+        bounds = {one.parameter.name: (one.low, one.high) for one in sought}
+        for end in (0, 1):
+            at = [bounds[p.name][end] if p.name in bounds else known[p.name] for p in self.card.facts.parameters]
+            warn_outside(self.statistics, at)
+        task = pose(self, observations, prior, settings.variational)
+        u = None if initial is None else initial_field(self, initial)
+        question = Question(task, sought, known, u, settings, seed)
+        return apart(lambda: infer(question))
 
     def _shaped(self, answer: Tensor, form: Form, u0: Fields) -> Any:
         d = self.card.grid.dimensions
@@ -159,18 +238,16 @@ class Emulator:
         """Return the forecast.
 
         Small pieces without chance in them are forecast side by side, each on a core of its own, which waits for no
-        other. Large ones have all cores, and those that draw come one after the other, so that a seed stands for the
-        same draws.
+        other. Large ones have all cores, one after the other.
         """
         state = self.parts.codec.grid.size * len(self.card.facts.channels)
         few = request.at_once * (request.members or 1) * state <= SMALL
         if request.variant != "deterministic" or not few:
-            return apart(lambda: torch.cat(self._drawn(request)), threads=1 if few else None)
+            return apart(lambda: torch.cat(self._in_turn(request)), threads=1 if few else None)
         hands = torch.get_num_threads() if self.parts.device.type == "cpu" else 1
-        generator = torch.Generator()  # of which nothing is drawn
 
-        def alone(piece: tuple[Tensor, Tensor]) -> Tensor:
-            return apart(lambda: self._forecast(*piece, request, generator).cpu(), threads=1)
+        def alone(piece: Piece) -> Tensor:
+            return apart(lambda: self._forecast(piece, request).cpu(), threads=1)
 
         with ThreadPoolExecutor(min(hands, len(request.u))) as pool:
             return torch.cat(list(pool.map(alone, request.pieces())))
@@ -205,18 +282,16 @@ class Emulator:
             said.insert(0, f"{line}: the error there is unknown")
         return said
 
-    def _drawn(self, request: Request) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(request.seed)
-        return [self._forecast(*piece, request, generator).cpu() for piece in request.pieces()]
+    def _in_turn(self, request: Request) -> list[Tensor]:
+        return [self._forecast(piece, request).cpu() for piece in request.pieces()]
 
     @torch.inference_mode()
-    def _forecast(
-        self, u: Tensor, parameters: Tensor, request: Request, generator: torch.Generator
-    ) -> Float[Tensor, "sample member time channel *space"]:
+    def _forecast(self, piece: Piece, request: Request) -> Float[Tensor, "sample member time channel *space"]:
+        u, parameters, streams = piece
         device, shape, steps = self.parts.device, tuple(u.shape[2:]), request.steps
         start = self.parts.start(u.to(device), parameters.to(device), self.statistics.time_step)
         rollout = Rollout(self.parts, request.variant, request.members or 1, self.card.conditioning)
-        path = rollout.states(start, max(steps), shape, generator)
+        path = rollout.states(start, max(steps), shape, streams)
         asked = torch.tensor(steps, device=path.device)
         elapsed = asked.to(start.mean) * start.time_step
         count = path.shape[1]

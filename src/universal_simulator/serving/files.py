@@ -1,4 +1,4 @@
-"""Initial fields from a file, and forecasts into one: HDF5, NumPy, CSV.
+"""Initial fields from a file, and forecasts into one: HDF5, NumPy, CSV, zarr, netCDF.
 
 | format | initial fields | forecast |
 |---|---|---|
@@ -6,9 +6,11 @@
 | ``.npz`` | ``u0``, parameters by name, ``x`` | ``u``, ``times``, ``channels``, parameters, axes |
 | ``.npy`` | the fields | the forecast |
 | ``.csv`` | a field in each row | columns ``sample, member, time, x…`` |
+| ``.zarr``, ``.nc`` | a variable for each channel, or ``u0``; parameters by name | a variable for each channel |
 
 A forecast is ``(sample, time, *space)``, an ensemble ``(sample, member, time, *space)``; channels stand before space
-where the fields had them. ``viscosity`` is short for the only parameter.
+where the fields had them. Those of zarr and netCDF are written part by part (``stores``), the others whole.
+``viscosity`` is short for the only parameter.
 """
 
 from dataclasses import dataclass, field
@@ -25,24 +27,37 @@ from universal_simulator.acquisition.axes import demand_cell_centres
 from universal_simulator.acquisition.container import demand
 from universal_simulator.acquisition.initial import INITIAL, agreed, demand_fields, read_initial
 from universal_simulator.acquisition.pdebench import SPACE
+from universal_simulator.acquisition.slices import Sliced
+from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.field_tables import read_table
+from universal_simulator.serving.labelled import ENDINGS, Labels, read_labels
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
 OTHERS = ("x", "y", "z", "t", "times", "channels", SPACE)
 """Arrays of an archive that are no parameters."""
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
+"""Of forecasts that are held in memory as a whole."""
 
 
 @dataclass(frozen=True)
 class InitialFields:
     """What a file says of where forecasts begin."""
 
-    u0: Float[np.ndarray, "sample *rest"]
+    u0: Float[np.ndarray, "sample *rest"] | Sliced
     """``(sample, *space)`` or ``(sample, channel, *space)``."""
     parameters: dict[str, np.ndarray] = field(default_factory=dict)
     """What the file says of them, by name in small letters: one number, or one per sample."""
+    labels: Labels | None = None
+    """What the file calls channels and axes, if it names them."""
+
+    def of(self, facts: Facts, grid: Grid) -> Float[np.ndarray, "sample *rest"] | Sliced:
+        """Return the fields in the model's order of channels and axes, each sample's in a row."""
+        if self.labels is not None:
+            return self.labels.initial(facts, grid)
+        alone = self.u0.ndim == grid.dimensions + (not facts.single)
+        return np.asarray(self.u0)[None] if alone else self.u0
 
     @property
     def viscosity(self) -> np.ndarray | None:
@@ -71,16 +86,17 @@ class Forecasts:
 
 def kind(path: Path) -> str:
     """Return the ending, if it is one of ours."""
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"file = {path}: must end in one of {', '.join(FORMATS)}; convert it")
+    known = (*FORMATS, *ENDINGS)
+    if path.suffix.lower() not in known:
+        raise InputError(f"file = {path}: must end in one of {', '.join(known)}; convert it")
     return path.suffix.lower()
 
 
-def read(path: Path) -> InitialFields:
+def read(path: Path, name: str = "predict.input") -> InitialFields:
     """Return the initial fields in a file, after the checks that data sets go through."""
     ending = kind(path)
-    if not path.is_file():
-        raise InputError(f"predict.input = {path}: must be a file; check its name")
+    if not path.is_file() and not (path.is_dir() and ending == ".zarr"):
+        raise InputError(f"{name} = {path}: must be a file; check its name")
     try:
         match ending:
             case ".csv":
@@ -89,15 +105,24 @@ def read(path: Path) -> InitialFields:
                 return InitialFields(demand_fields(path, np.load(path, allow_pickle=False)))
             case ".npz":
                 return InitialFields(*_read_archive(path))
+            case ".zarr" | ".nc":
+                labels = read_labels(path)
+                return InitialFields(_checked(labels.initial()), labels.parameters, labels)
             case _:
-                return InitialFields(*read_initial(path))
+                fields, parameters = read_initial(path)
+                return InitialFields(_checked(fields), parameters)
     except InputError as error:
-        raise InputError(f"predict.input = {error}") from error
+        raise InputError(f"{name} = {error}") from error
     except (AttributeError, EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"predict.input = {path}: must hold initial fields as docs/using.md says ({reason})"
-        ) from error
+        raise InputError(f"{name} = {path}: must hold initial fields as docs/using.md says ({reason})") from error
+
+
+def _checked(fields: Sliced) -> Sliced:
+    """Read all of it once, so that what is no field is refused before anything is computed."""
+    for _ in fields.parts():
+        pass
+    return fields
 
 
 def write(path: Path, made: Forecasts) -> None:

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
@@ -26,13 +25,11 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from universal_simulator.serving.bundle import Card
-from universal_simulator.serving.emulator import Emulator, diverged
-from universal_simulator.serving.limits import LARGEST_SERVED
-from universal_simulator.serving.request import ask
+from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.served import FIELDS, answered, demand_known, inputs, requested
 from universal_simulator.support.errors import InputError
 
 EXAMPLE_POINTS = 64
-FIELDS, SHORT, PARAMS = "u0", "viscosity", ("times", "members", "guided", "seed")
 
 
 class RefusedError(MlflowException, InputError):
@@ -61,51 +58,16 @@ class Served:
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Forecast the fields ``u0``, as the module's text says."""
         try:
-            return self._answer(_inputs(model_input, self._emulator.card), _params(params, inspect.currentframe()))
+            given, told = inputs(model_input, self._emulator.card), _params(params, inspect.currentframe())
+            request = requested(self._emulator, given, told)
+            return answered(self._emulator, request, self._emulator.answer(request))
         except InputError as refused:
             raise RefusedError(str(refused)) from refused
-
-    def _answer(self, given: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-        times = told["times"] if told.get("times") is not None else self._emulator.card.horizon
-        members, model = told.get("members") or None, self._emulator.model
-        guided, seed = told.get("guided") or False, told.get("seed") or 0
-        parameters = {name: value for name, value in given.items() if name != FIELDS}
-        request = ask(model, given[FIELDS], parameters, times, members, guided, seed)
-        request.refuse_beyond(LARGEST_SERVED)
-        answer = self._emulator.answer(request)
-        if lost := diverged(answer):
-            names = ", ".join(map(str, lost[:10])) + (" …" if len(lost) > 10 else "")
-            raise InputError(
-                f"u0 = fields {names} of {len(answer)}, counted from 0: their forecasts left all bounds, must stay "
-                "finite; ask for earlier times, or leave them out"
-            )
-        d = model.grid.dimensions
-        answer = answer if request.form.channelled else answer.squeeze(-d - 1)
-        return {"u": answer.numpy(), "warnings": [str(warning) for warning in self._emulator.unknown(request)]}
-
-
-def _inputs(given: Any, card: Card) -> dict[str, Any]:
-    """Return what is forecast by its name; a row of a table is a field."""
-    columns = given.to_dict("list") if isinstance(given, pd.DataFrame) else given
-    names = [one.name for one in card.facts.parameters]
-    if not isinstance(columns, Mapping):
-        wanted = " and ".join([FIELDS, *names])
-        raise InputError(f"inputs = {type(given).__name__}: must be {wanted} by name; give them, as an object")
-    columns = {str(name): value for name, value in columns.items()}
-    if len(names) == 1 and SHORT in columns and names[0] not in columns:
-        columns[names[0]] = columns.pop(SHORT)
-    if strange := sorted(columns.keys() - {FIELDS, *names}):
-        known = ", ".join([FIELDS, *names])
-        raise InputError(f"{strange[0]} = unknown: must be one of {known}; leave it out, or rename it")
-    if missing := [name for name in (FIELDS, *names) if name not in columns]:
-        raise InputError(f"{missing[0]} = missing: must be in the inputs; give {' and '.join([FIELDS, *names])}")
-    return columns
 
 
 def _params(given: Mapping[str, Any] | None, frame: FrameType | None) -> dict[str, Any]:
     """Return the parameters, or refuse one that there is not, also where MLflow has dropped it before the frame."""
-    if strange := sorted(map(str, {*(given or {}), *_dropped(frame)} - set(PARAMS))):
-        raise InputError(f"{strange[0]} = unknown: must be one of {', '.join(PARAMS)}; leave it out, or rename it")
+    demand_known({*map(str, given or {}), *map(str, _dropped(frame))})
     return dict(given or {})
 
 

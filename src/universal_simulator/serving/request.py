@@ -1,14 +1,16 @@
 """What a forecast is asked for with: checked once, for every entrance, before anything is computed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.compute.seeding import derive
 from universal_simulator.configuration import Variant
+from universal_simulator.diffusion.noise import Streams
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.arrays import Array, numbers, truth, whole
@@ -16,6 +18,8 @@ from universal_simulator.serving.limits import refuse_beyond
 from universal_simulator.support.errors import InputError
 
 Fields = Array | Mapping[str, Array]
+Piece = tuple[Tensor, Tensor, Streams]
+"""Fields that are forecast together, their parameters, and where their noise comes from."""
 FEWEST_POINTS = 8
 MOST_MEMBERS = 10**4
 MOST_STEPS = 2**53
@@ -32,6 +36,8 @@ class Model:
     facts: Facts
     grid: Grid
     time_step: float
+    dtype: torch.dtype = torch.float32
+    """In what it computes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Request:
     steps: list[int]
     members: int | None
     guided: bool
-    seed: int
+    keys: tuple[tuple[int, int], ...]
+    """Of each field a seed and a number, which its members' noise depends on, and on nothing else."""
     form: Form
 
     @property
@@ -76,9 +83,16 @@ class Request:
         """Return how many fields are forecast together."""
         return max(1, min(AT_ONCE, len(self.u), STATES_AT_ONCE // (self.members or 1)))
 
-    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the fields that are forecast together, and their parameters."""
-        yield from zip(self.u.split(self.at_once), self.parameters.split(self.at_once), strict=True)
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the parts of it that are forecast together."""
+        size = self.at_once
+        for first in range(0, len(self.u), size):
+            rows = slice(first, first + size)
+            yield self.u[rows], self.parameters[rows], Streams([_seed(*key) for key in self.keys[rows]])
+
+    def numbered(self, first: int) -> "Request":
+        """Return the same, its fields counted from another number than 0: they are a part of a longer row."""
+        return replace(self, keys=tuple((seed, first + number) for seed, number in self.keys))
 
     def refuse_beyond(self, largest: float) -> None:
         """Refuse it if it costs more than that, or than what the environment allows."""
@@ -92,14 +106,15 @@ def ask(
 ) -> Request:
     """Return what a model is asked for, or refuse it in one line."""
     u, form = _fields(u0, model)
+    known = whole("seed", seed, 0, 2**63 - 1)
     return Request(
         u=u,
         form=form,
-        parameters=_parameters(parameters, len(u), model.facts),
+        parameters=named_parameters(parameters, len(u), model.facts).to(model.dtype),
         steps=_steps(times, model.time_step),
         members=None if members is None else _members(members),
         guided=truth("guided", guided),
-        seed=whole("seed", seed, 0, 2**63 - 1),
+        keys=tuple((known, number) for number in range(len(u))),
     )
 
 
@@ -144,6 +159,11 @@ def _fields(u0: Fields, model: Model) -> tuple[Float[Tensor, "sample channel *sp
     return (u if sampled else u[None]), Form(sampled, channelled)
 
 
+def _seed(seed: int, number: int) -> int:
+    """Return the seed of a field's own noise; that of the first is the one that was asked for."""
+    return derive(seed, "field", number) if number else seed
+
+
 def _counted(names: tuple[str, ...]) -> str:
     return f"{len(names)} channel{'s' if len(names) > 1 else ''}, {', '.join(names)}"
 
@@ -160,30 +180,31 @@ def _checked(name: str, values: Array, model: Model, extra: tuple[int, ...]) -> 
             f"{name} = an array of shape {tuple(u.shape)}: must be {wanted} with at least "
             f"{FEWEST_POINTS} points; give one snapshot of each trajectory"
         )
-    return u.to(torch.float32)
+    return u.to(model.dtype)
 
 
-def _parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "sample parameter"]:
+def named_parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "sample parameter"]:
+    """Return them in the order of the facts, in double precision, or say what is wrong with them."""
     if not isinstance(given, Mapping):
         raise InputError(f"parameters = {type(given).__name__}: must be a mapping by name; write {{'nu': 0.01}}")
     known = [one.name for one in facts.parameters]
     if strange := sorted(set(map(str, given)) - set(known)):
         raise InputError(f"parameters.{strange[0]} = unknown: must be {', '.join(known) or 'left out'}; drop it")
     columns = [_per_sample(one, given, samples) for one in facts.parameters]
-    return torch.stack(columns, -1) if columns else torch.zeros(samples, 0)
+    return torch.stack(columns, -1) if columns else torch.zeros(samples, 0, dtype=torch.float64)
 
 
 def _per_sample(of: Parameter, given: Mapping[str, Any], samples: int) -> Float[Tensor, " sample"]:
     if of.name not in given:
         raise InputError(f"parameters.{of.name} = missing: must be given, one number or one per sample; add it")
-    values = numbers(of.name, given[of.name], truths=False).to(torch.float32)
+    values = numbers(of.name, given[of.name], truths=False)
     if values.ndim > 1 or values.numel() not in (1, samples):
         raise InputError(
             f"{of.name} = {tuple(values.shape)} numbers: must be one, or one for each of the {samples} fields; "
             "repeat it"
         )
-    if of.scale == "log" and (values < NORMAL).any():
-        raise InputError(f"{of.name} = {values.min().item():g}: must be positive; the model takes its logarithm")
+    if of.scale == "log" and ((single := values.to(torch.float32)) < NORMAL).any():
+        raise InputError(f"{of.name} = {single.min().item():g}: must be positive; the model takes its logarithm")
     return values.flatten().expand(samples)
 
 
@@ -203,6 +224,18 @@ def _steps(times: float | Array, step: float) -> list[int]:
             f"times = {wrong[0]:g}: must be a positive multiple of the model's step {step:g}; take {near:g}"
         )
     return [int(count) for count in found.tolist()]
+
+
+def substeps(dt: Any, trained: Sequence[float]) -> int:
+    """Return how many steps of a trained length make ``dt``, as few as can be; raise ``InputError`` where none do."""
+    wanted = float(numbers("dt", dt, truths=False)) if dt is not None else trained[0]
+    for step in sorted(trained, reverse=True):
+        count = round(wanted / step)
+        if count >= 1 and abs(count * step - wanted) <= 1e-4 * step:
+            return count
+    known = ", ".join(f"{step:g}" for step in trained)
+    near = max(1, round(wanted / trained[0])) * trained[0]
+    raise InputError(f"dt = {wanted:g}: must be a positive multiple of a trained time step ({known}); take {near:g}")
 
 
 def _members(members: Any) -> int:

@@ -27,8 +27,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from universal_simulator.configuration import Parameters, semantic_only
+from universal_simulator.configuration import Parameters, Score, semantic_only
 from universal_simulator.configuration.layers import Tree, nest, overlay
+from universal_simulator.pipeline_registry import OF_NO_EXPERIMENT
 from universal_simulator.support import places
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.reading import read_mapping
@@ -37,7 +38,8 @@ from universal_simulator.support.refusals import explain, parameter_paths, sugge
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
 """Of configuration files, in capitals too."""
-RESERVED, BORROWED = ("compare", "promote", "predictions"), "-shipped"
+RESERVED = (*OF_NO_EXPERIMENT, "predictions")
+BORROWED = "-shipped"
 """Folders beside those of the experiments, and what the folder of an experiment with weights of others ends with."""
 
 _reading = threading.RLock()
@@ -226,6 +228,8 @@ class ExperimentLoader(OmegaConfigLoader):
             "params": lambda path: select(self["parameters"], path),
             "experiment": self.folder,
             "resume": self._resume,
+            "audited": self._audited,
+            "scored": lambda: Score.model_validate(self["parameters"]["score"]).title,
             "fingerprint": lambda *paths: fingerprint(self["parameters"], *paths),
         }
         for name, resolver in resolvers.items():
@@ -234,6 +238,12 @@ class ExperimentLoader(OmegaConfigLoader):
     def _resume(self) -> bool:
         """Return whether earlier trainings may be gone on with."""
         return self["parameters"]["resume"] and not self["parameters"]["force"]
+
+    def _audited(self) -> str:
+        """Return the folder's name for what is audited: the file's without its ending, or the folder's."""
+        path = Path(self["parameters"]["audit"]["input"] or "nothing").expanduser().resolve()
+        name = path.stem if path.suffix.lower() in (".hdf5", ".h5") else path.name
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip(".") or "nothing"
 
     def _project(self) -> Path:
         source = Path(self.conf_source)

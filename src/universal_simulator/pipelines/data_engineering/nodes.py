@@ -6,9 +6,10 @@ from typing import Any
 from universal_simulator.acquisition import acquire as sources
 from universal_simulator.acquisition.card import data_card
 from universal_simulator.acquisition.checks import DamagedError, Findings, check
+from universal_simulator.acquisition.dead import REPEATED
 from universal_simulator.acquisition.demands import demand_enough
 from universal_simulator.acquisition.solve import repair
-from universal_simulator.acquisition.splits import split
+from universal_simulator.acquisition.splits import crossing, split
 from universal_simulator.acquisition.store import RawFile, RawStore, Selection, on_one_axis
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator, SolveSource
 from universal_simulator.fields.grid import Grid
@@ -102,8 +103,9 @@ def _checked(store: RawStore, one: RawFile, data: Data) -> Findings:
 
 def split_trajectories(store: RawStore, manifest: dict[str, Any], data: Data) -> tuple[Selection, Selection, Selection]:
     """Choose whole trajectories for training, validation and test; the manifest says that the files are sound."""
-    dead = (entry["checks"].get("dead", {}).values() for entry in manifest["files"].values())
-    left_out = {sample for kinds in dead for samples in kinds for sample in samples}
+    kinds = (kind for entry in manifest["files"].values() for kind in entry["checks"].get("dead", {}).items())
+    whole = data.split == "published"  # with all that stands there twice
+    left_out = {sample for why, samples in kinds if not (whole and why == REPEATED) for sample in samples}
     selections = split(store, data, left_out)
     return selections["train"], selections["validation"], selections["test"]
 
@@ -123,6 +125,14 @@ def measure_statistics(train: Trajectories, data: Data) -> dict[str, Any]:
     return found.model_dump(mode="json")
 
 
-def describe(problem: str, data: Data, manifest: dict[str, Any], statistics: dict[str, Any]) -> str:
-    """Write the data card."""
-    return data_card(find(problem), data, manifest, Statistics.model_validate(statistics))
+def describe(
+    problem: str,
+    data: Data,
+    manifest: dict[str, Any],
+    statistics: dict[str, Any],
+    train: Trajectories | None = None,
+    test: Trajectories | None = None,
+) -> str:
+    """Write the data card; where the split may leak, it says how much."""
+    leaked = None if data.split.startswith("content") or not (train and test) else crossing(test, train)
+    return data_card(find(problem), data, manifest, Statistics.model_validate(statistics), leaked)

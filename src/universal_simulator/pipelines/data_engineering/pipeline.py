@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
     """Return solve → acquire → validate (and what later stages demand) → split → statistics → card."""
     splits = ["train_trajectories", "validation_trajectories", "test_trajectories"]
     raw, described = ["raw_store", "params:data"], ["params:problem", "params:data", "raw_manifest", "statistics"]
+    described += ["train_trajectories", "test_trajectories"]
     checked = ["raw_store", "raw_manifest", "params:data"]
     return Pipeline(
         [

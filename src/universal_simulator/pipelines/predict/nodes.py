@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -9,28 +10,36 @@ from universal_simulator.configuration import Predict
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.files import Forecasts, InitialFields
+from universal_simulator.serving.labelled import ENDINGS
+from universal_simulator.serving.streams import Asked, Stream
 from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
 
 
-def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed: int) -> Forecasts:
-    """Return the forecast; what is outside of the model's training is told in the log."""
+def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed: int) -> Forecasts | Stream:
+    """Return the forecast; what is outside of the model's training is told in the log.
+
+    One that goes to zarr or netCDF is computed while it is written.
+    """
     facts, grid = model.card.facts, model.card.grid
     parameters = {one.name: _value(one, facts, fields, predict) for one in facts.parameters}
     times = predict.times or (model.card.horizon,)
-    alone = fields.u0.ndim == grid.dimensions + (not facts.single)
-    u0 = fields.u0[None] if alone else fields.u0
+    u0 = fields.of(facts, grid)
+    columns = {name: _column(value, len(u0)) for name, value in parameters.items()}
+    if Path(predict.output or predict.input or "").suffix.lower() in ENDINGS:
+        return Stream(model, u0, columns, Asked(times, predict.members, predict.guided, seed))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        u = model.rollout(u0, None, times, predict.members, predict.guided, seed, parameters=parameters)
+        u = model.rollout(np.asarray(u0), None, times, predict.members, predict.guided, seed, parameters=parameters)
     for warning in told:
         log.warning("%s", warning.message)
     log.info("%s forecast %d fields at %d times", model.card.experiment, len(u), len(times))
-    columns = {
-        name: np.broadcast_to(np.ravel(value), (len(u),)).astype(np.float64) for name, value in parameters.items()
-    }
     return Forecasts(u, np.asarray(times, np.float64), columns, grid, facts.names)
+
+
+def _column(value: np.ndarray | float, samples: int) -> np.ndarray:
+    return np.broadcast_to(np.ravel(value), (samples,)).astype(np.float64)
 
 
 def _value(of: Parameter, facts: Facts, fields: InitialFields, predict: Predict) -> np.ndarray | float:

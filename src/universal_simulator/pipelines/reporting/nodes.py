@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic_core import to_jsonable_python
 
+from universal_simulator.audit.judging import audit_splits
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.emulation.forecasters import PHYSICAL
 from universal_simulator.evaluation import gates as gating
@@ -15,7 +16,7 @@ from universal_simulator.evaluation.bootstrap import score_intervals
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.problems import find
-from universal_simulator.reporting import data_page
+from universal_simulator.reporting import audit_page, data_page
 from universal_simulator.reporting.examples import Examples
 from universal_simulator.reporting.page import pictures
 from universal_simulator.reporting.report import render
@@ -28,6 +29,8 @@ from universal_simulator.support.progress import progress
 
 log = logging.getLogger(__name__)
 HISTORY = "_history"
+LOOKED_UP = 256
+"""Training trajectories that the trivial predictors of the audit look up in."""
 
 
 def check_gates(
@@ -57,7 +60,12 @@ def _told(outcome: gating.Outcome) -> str:
 
 
 def draw_report(
-    parameters: dict[str, Any], examples: dict[str, np.ndarray], train_trajectories: Trajectories, **artefacts: Any
+    parameters: dict[str, Any],
+    examples: dict[str, np.ndarray],
+    train_trajectories: Trajectories,
+    validation_trajectories: Trajectories,
+    test_trajectories: Trajectories,
+    **artefacts: Any,
 ) -> tuple[dict[str, bytes], str]:
     """Return the figures by name and the page that holds them all.
 
@@ -73,7 +81,9 @@ def draw_report(
         left_out=left_out(tree, train_trajectories.facts),
         **artefacts,
     )
-    parts = [*sections(results), data_page.section(train_trajectories)]
+    splits = {"train": train_trajectories, "validation": validation_trajectories, "test": test_trajectories}
+    audit = audit_splits(splits, find(train_trajectories.facts.name), LOOKED_UP)
+    parts = [*sections(results), data_page.section(train_trajectories), audit_page.section(audit)]
     figures, drawn = {}, list(pictures(parts))
     with progress("report: figures", len(drawn)) as advance:
         for picture in drawn:

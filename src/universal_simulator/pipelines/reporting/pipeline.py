@@ -19,6 +19,8 @@ ARTEFACTS = (
     "outside",
     "provenance",
     "train_trajectories",
+    "validation_trajectories",
+    "test_trajectories",
 )
 
 

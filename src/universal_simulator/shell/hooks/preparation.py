@@ -13,7 +13,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from universal_simulator.configuration import Parameters
-from universal_simulator.pipeline_registry import STAGES
+from universal_simulator.pipeline_registry import OF_NO_EXPERIMENT, STAGES
 from universal_simulator.processes.job import is_parameter
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree
 from universal_simulator.shell.fitting import refuse_misfit
@@ -38,7 +38,7 @@ class ParameterHooks:
         parameters = Parameters.model_validate(self._parameters)
         if "sweep" in (run_params.get("pipeline_names") or ()):
             parameters.refuse_impossible_space()
-        if not {"compare", "promote", "predict"} & set(run_params.get("pipeline_names") or ()):
+        if not set(OF_NO_EXPERIMENT) & set(run_params.get("pipeline_names") or ()):
             refuse_misfit(parameters)
 
 

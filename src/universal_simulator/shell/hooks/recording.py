@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
 
-SCORES = ("scores", "baseline_scores")
+SCORES = ("scores", "baseline_scores", "foreign_scores")
 """Flat mappings of names to numbers that become metrics of the run."""
 
+IDENTITY = "foreign_identity"
+"""What stands in place of experiment and data where a file of somebody's was scored."""
 
 TRIALS = "sweep_trials"
 
@@ -128,6 +130,10 @@ class TrackingHooks:
             self._run.tag(f"{dataset_name.removesuffix(STATE)}.retried", data["retried"])
         elif dataset_name == TRIALS and is_table(data):
             self._send_trials(data)
+        elif dataset_name == IDENTITY:
+            for name, value in data.items():
+                self._run.tag(name, value)
+            self._run.tag("mlflow.runName", f"{data['experiment']}: score")
         elif dataset_name in SCORES:
             for name, value in data.items():
                 self._run.metrics.add(name, float(value), 0)

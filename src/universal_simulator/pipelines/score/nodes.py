@@ -1,0 +1,109 @@
+"""Score a forecast of anybody's, and show it."""
+
+import hashlib
+import logging
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+
+from universal_simulator.configuration import Protocol, Score
+from universal_simulator.emulation.forecasters import Forecaster, Mean, Nearest, Persistence
+from universal_simulator.emulation.protocols import Task
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.evaluation.truth import Truth
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.pipelines.score.matching import frames, parameter_rows, refuse_other
+from universal_simulator.reporting import score_page
+from universal_simulator.reporting.page import pictures
+from universal_simulator.serving.whole_fields import WholeFields
+from universal_simulator.support.progress import progress
+
+PROTOCOL: Protocol = "rollout"
+"""A forecast of anybody's begins with one field, as a rollout does."""
+NUMBERS, SHOWN = 2**23, 4
+"""Numbers of a forecast in memory at once; samples that are drawn."""
+
+Identity = dict[str, str]
+Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, np.ndarray], Identity]
+
+log = logging.getLogger(__name__)
+
+
+def score_forecast(forecast: WholeFields, truth: WholeFields, training: WholeFields | None, score: Score) -> Results:
+    """Return scores, tables, a few examples, and what was scored, beside forecasters that learn nothing."""
+    refuse_other(forecast, truth)
+    board, digest = Scoreboard(), hashlib.sha256()
+    beside = trivial(training)
+    kept: list[dict[str, np.ndarray]] = []
+    shown = np.linspace(0, truth.samples - 1, min(SHOWN, truth.samples)).round().astype(int)
+    with progress("score", truth.samples) as advance:
+        for rows, task, fields in batches(forecast, truth):
+            made = {"ensemble": fields} if forecast.members else {}
+            made |= {"deterministic": fields.mean(1, keepdim=True)}
+            made |= {name: one(task, torch.Generator()) for name, one in beside.items()}
+            known = Truth(task.truth, task.initial, task.times, task.parameters, truth.facts, truth.grid)
+            for name, values in made.items():
+                board.add(PROTOCOL, name, known, values)
+            digest.update(str(zlib.crc32(task.truth.numpy().tobytes())).encode())
+            chosen = [i - rows.start for i in shown if rows.start <= i < rows.stop]
+            kept.append({"truth": task.truth[chosen].numpy(), "initial": task.initial[chosen].numpy(),
+                         "parameters": task.parameters[chosen].numpy(),
+                         **{name: made[name][chosen].numpy() for name in made if name not in beside}})  # fmt: skip
+            advance(rows.stop - rows.start)
+    identity = {"experiment": score.title, "data_fingerprint": digest.hexdigest()[:8], "forecast": str(forecast.path),
+                "truth": str(truth.path), "training": str(training.path) if training else ""}  # fmt: skip
+    examples = _examples(kept, task.times, truth)
+    return board.scores(), board.trajectory_scores(), board.error_growth(), board.calibration(), examples, identity
+
+
+def batches(forecast: WholeFields, truth: WholeFields) -> Iterator[tuple[slice, Task, torch.Tensor]]:
+    """Yield a few samples: which, what was given and what is true, and what was forecast."""
+    ours, theirs = frames(forecast, truth)
+    told, (first, *_) = parameter_rows(truth, forecast), np.diff([0.0, *truth.times[theirs]])
+    numbers = (forecast.members or 1) * len(truth.times) * len(truth.facts.channels) * truth.grid.size
+    size = max(1, NUMBERS // numbers)
+    for start in range(0, truth.samples, size):
+        rows = slice(start, min(start + size, truth.samples))
+        true = torch.from_numpy(truth[rows][:, 0])
+        parameters = torch.from_numpy(told[rows])
+        times, begun = truth.times[theirs], np.zeros(1)
+        task = Task(PROTOCOL, true[:, :1], true[:, theirs], times, begun, parameters, float(first), truth.grid)
+        yield rows, task, torch.from_numpy(forecast[rows][:, :, ours])
+
+
+def trivial(training: WholeFields | None) -> dict[str, Forecaster]:
+    """Return who learns nothing: no change and, where there are training data, their mean and their nearest sample."""
+    if training is None:
+        return {"persistence": Persistence()}
+    values = training[slice(0, training.samples)][:, 0]
+    known = Trajectories.of(values, parameter_rows(training, training), training.times, training.facts, training.grid)
+    return {"persistence": Persistence(), "mean": Mean(known), "nearest": Nearest(known)}
+
+
+def draw_score_report(
+    scores: dict[str, float],
+    trajectory_scores: pd.DataFrame,
+    error_growth: pd.DataFrame,
+    calibration: pd.DataFrame,
+    examples: dict[str, np.ndarray],
+    identity: Identity,
+) -> tuple[dict[str, bytes], str]:
+    """Return the figures by name and the page that holds them all."""
+    tables = {"trajectory_scores": trajectory_scores, "error_growth": error_growth, "calibration": calibration}
+    results = score_page.results(scores, tables, examples, identity)
+    sections = score_page.sections(results)
+    figures = {picture.name: picture.data for picture in pictures(sections)}
+    for sentence in score_page.sentences(results):
+        log.info("%s", sentence)
+    return figures, score_page.render(results, sections)
+
+
+def _examples(kept: list[dict[str, np.ndarray]], times: np.ndarray, truth: WholeFields) -> dict[str, np.ndarray]:
+    """Return the samples that are drawn, as an evaluation keeps them; of one member without that axis."""
+    arrays: Mapping[str, np.ndarray] = {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
+    single = {name: values[:, 0] for name, values in arrays.items() if name == "deterministic"}
+    described = {"facts": np.array(truth.facts.model_dump_json()), "grid": np.array(truth.grid.model_dump_json())}
+    return {**arrays, **single, "time": np.asarray(times), **described}

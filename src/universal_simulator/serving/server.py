@@ -1,0 +1,155 @@
+"""A model over HTTP: JSON, npy and npz; many clients' requests in one forecast; UM-Bridge's protocol beside it.
+
+| address | |
+|---|---|
+| ``POST /invocations`` | a forecast, as with MLflow's server (``payloads``) |
+| ``GET /card``, ``GET /ping`` | what the model is; whether it is there |
+| ``GET /Info``, ``POST /Evaluate`` … | UM-Bridge (``um_bridge``) |
+
+A refusal is one line in ``message``: 400 for what cannot be forecast, 413 for too many bytes, 503 where too many wait.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from torch import Tensor
+
+from universal_simulator.serving import payloads, um_bridge
+from universal_simulator.serving.batching import Batcher, BusyError
+from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.payloads import TooLargeError
+from universal_simulator.serving.request import Request as Asked
+from universal_simulator.serving.served import answered, demand_known, inputs, requested
+from universal_simulator.support.errors import InputError
+
+CODES: dict[type[Exception], tuple[int, str]] = {
+    TooLargeError: (413, "REQUEST_TOO_LARGE"),
+    BusyError: (503, "TEMPORARILY_UNAVAILABLE"),
+}
+INVALID = (400, "INVALID_PARAMETER_VALUE")
+
+
+def application(emulator: Emulator) -> FastAPI:
+    """Return the server of a model."""
+    batcher = Batcher(emulator)
+
+    @asynccontextmanager
+    async def alive(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        batcher.close()
+
+    app = FastAPI(title=f"{emulator.card.experiment}: {emulator.card.facts.name}", lifespan=alive, openapi_url=None)
+    app.state.batcher = batcher
+    app.add_exception_handler(InputError, _refused)
+    _add_forecasts(app, batcher)
+    _add_um_bridge(app, batcher)
+    return app
+
+
+def _add_forecasts(app: FastAPI, batcher: Batcher) -> None:
+    emulator = batcher.emulator
+
+    @app.get("/ping")
+    async def ping() -> dict[str, str]:
+        return {"status": "ready"}
+
+    @app.get("/card")
+    async def card() -> Response:
+        return Response(emulator.card.model_dump_json(exclude={"recipes"}), media_type=payloads.JSON)
+
+    @app.post("/invocations")
+    async def invocations(asked: Request) -> Response:
+        media = payloads.kind(asked.headers.get("content-type"))
+        body, query = await _body(asked), dict(asked.query_params)
+
+        def read() -> Asked:
+            given, told = payloads.unpacked(media, body, query)
+            demand_known({*map(str, told)})
+            return requested(emulator, inputs(given, emulator.card), told)
+
+        request = await run_in_threadpool(read)
+        answer = await _answer(batcher, request)
+        wanted = payloads.wanted(asked.headers.get("accept"), media)
+        content, headers = await run_in_threadpool(lambda: payloads.packed(wanted, answered(emulator, request, answer)))
+        return Response(content, media_type=wanted, headers=headers)
+
+
+def _add_um_bridge(app: FastAPI, batcher: Batcher) -> None:
+    emulator = batcher.emulator
+
+    async def sizes_in(content: dict[str, Any]) -> Any:
+        return {"inputSizes": um_bridge.input_sizes(emulator, um_bridge.demand_model(content))}
+
+    async def sizes_out(content: dict[str, Any]) -> Any:
+        return {"outputSizes": um_bridge.output_sizes(emulator, um_bridge.demand_model(content))}
+
+    async def about(content: dict[str, Any]) -> Any:
+        um_bridge.demand_model(content)
+        return {"support": um_bridge.SUPPORT}
+
+    async def evaluate(content: dict[str, Any]) -> Any:
+        config = um_bridge.demand_model(content)
+        request = um_bridge.request(emulator, content.get("input"), config)
+        made = answered(emulator, request, await _answer(batcher, request))
+        return {"output": [made["u"].ravel().tolist()]}
+
+    @app.get("/Info")
+    async def info() -> dict[str, Any]:
+        return um_bridge.INFO
+
+    for path, work in (("InputSizes", sizes_in), ("OutputSizes", sizes_out), ("ModelInfo", about)):
+        app.post(f"/{path}")(_replying(work))
+    app.post("/Evaluate")(_replying(evaluate))
+
+
+def _replying(work: Callable[[dict[str, Any]], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a question of UM-Bridge's, refusals as it knows them."""
+
+    async def reply(asked: Request) -> Response:
+        try:
+            return JSONResponse(await work(_object(await _body(asked))))
+        except InputError as error:
+            return JSONResponse({"error": {"type": "InvalidInput", "message": str(error)}}, _code(error)[0])
+
+    return reply
+
+
+async def _answer(batcher: Batcher, request: Asked) -> Tensor:
+    return await asyncio.wrap_future(batcher.submit(request))
+
+
+async def _body(asked: Request) -> bytes:
+    """Return the whole request, unless it says or turns out to be too large."""
+    said = asked.headers.get("content-length", "")
+    payloads.refuse_larger(int(said) if said.isdigit() else 0)
+    parts, size = [], 0
+    async for part in asked.stream():
+        size += len(part)
+        payloads.refuse_larger(size)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise InputError(f"request = no valid JSON ({error}): must be; correct it") from error
+    if not isinstance(found, dict):
+        raise InputError(f"request = {type(found).__name__}: must be an object; write {{'name': '{um_bridge.NAME}'}}")
+    return found
+
+
+def _code(error: Exception) -> tuple[int, str]:
+    return CODES.get(type(error), INVALID)
+
+
+async def _refused(_asked: Request, error: Exception) -> Response:
+    status, code = _code(error)
+    return JSONResponse({"error_code": code, "message": str(error)}, status)
