@@ -29,6 +29,7 @@ SHOWN = {
     "nRMSE of no change": "rollout/persistence/nrmse",
     "nRMSE of the training mean": "rollout/mean/nrmse",
     "nRMSE, `pdebench` protocol": "pdebench/deterministic/nrmse",
+    "nRMSE, rollout, mode `fast`": "rollout/fast/nrmse",
     "conservation gap": "rollout/deterministic/conservation_gap",
     "boundary violation": "rollout/deterministic/boundary_violation",
     "calibration error of the ensemble": "rollout/ensemble/ece",
@@ -44,7 +45,9 @@ def gather(params: str) -> Bundle:
         at_hand = {name: catalog.load(name) for name in Pipeline(BUNDLE).inputs()}
         for step in BUNDLE:
             at_hand |= step.run({name: at_hand[name] for name in step.inputs})
-        return at_hand["bundle"]
+        if not catalog.exists("fast_scores"):
+            return at_hand["bundle"]
+        return at_hand["bundle"].with_fast(catalog.load("fast"), catalog.load("fast_scores"))
 
 
 def readme(bundle: Bundle, params: str) -> str:

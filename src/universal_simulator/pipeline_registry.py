@@ -23,7 +23,7 @@ STAGES = (
 OF_NO_EXPERIMENT = ("compare", "promote", "predict", "audit", "score", "propagate", "assimilate", "infer")
 """Packages under ``pipelines/`` that work on files and finished models, not on an experiment's own data."""
 
-APART = ("baselines", "ablation", "sweep", *OF_NO_EXPERIMENT)
+APART = ("baselines", "ablation", "fast", "sweep", *OF_NO_EXPERIMENT)
 """Packages under ``pipelines/`` that belong to no experiment's chain."""
 
 PIPELINES: dict[str, tuple[str, ...]] = {

@@ -287,3 +287,16 @@ def test_a_second_batch_of_another_kind_is_refused():
 def test_an_empty_scoreboard_has_no_tables():
     with pytest.raises(InputError, match="scoreboard = empty"):
         Scoreboard().trajectory_scores()
+
+
+def test_where_every_trajectory_has_parameters_of_its_own_there_are_no_scores_of_each_and_those_of_all_stay():
+    truth, prediction = forecast(samples=40)
+
+    def told(values: torch.Tensor) -> Truth:
+        return truth_of(truth.u, truth.initial, times=TIMES, parameters={"nu": values})
+
+    expected = board(told(torch.full((40,), 0.1)), prediction).scores()
+    for cuts in ((), (7, 30), tuple(range(1, 40))):
+        assert board(told(torch.linspace(0.1, 1.0, 40)), prediction, cuts).scores() == pytest.approx(expected, rel=1e-6)
+    few = board(told(torch.arange(40) % 3 + 1.0), prediction).scores()
+    assert any("_at_" in name for name in few)

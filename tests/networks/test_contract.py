@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from together import BURGERS
+from together import BURGERS, STATISTICS
 from universal_simulator.configuration import CircularUNet, FourierOperator, Section
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.support.errors import InputError
@@ -88,19 +88,23 @@ def test_what_was_saved_is_loaded_bit_by_bit(stage, build, recipe, shape):
     assert again.fingerprint == trained.fingerprint
 
 
-@pytest.mark.parametrize("form", [{"averaged": BURGERS.facts.symmetries[1:2]}, {"flux_form": True}])
+@pytest.mark.parametrize(
+    "form", [{"averaged": BURGERS.facts.symmetries[1:2]}, {"flux_form": True}, {"linear": BURGERS.linear}]
+)
 def test_an_operator_of_another_form_stays_so_and_is_another_network_and_a_plain_one_says_nothing_of_it(
     form, build, recipe
 ):
     other, weights = recipe.model_copy(update=form), build("operator").state_dict()
+    own = weights | ({"usual": STATISTICS.rms()} if "linear" in form else {})
     assert not any(recipe.model_dump().get(name) for name in form)
-    again = Trained.rebuild(Recipe.model_validate_json(other.model_dump_json()), weights, {})
+    again = Trained.rebuild(Recipe.model_validate_json(other.model_dump_json()), own, {})
     plain = Trained.rebuild(recipe, weights, {})
     for trained, has in ((again, form), (plain, {})):
         assert len(trained.network.motions) == (2 if "averaged" in has else 1)
         assert trained.network.increment.flux_form == ("flux_form" in has)
+        assert (trained.network.exponential is not None) == ("linear" in has)
     assert again.fingerprint != plain.fingerprint
-    assert "flux_form" not in recipe.model_dump()
+    assert not {"flux_form", "linear"} & set(recipe.model_dump())
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -10,10 +10,11 @@ from universal_simulator.configuration import CoarseSolver
 from universal_simulator.emulation.forecasters import Numerical
 from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.spectral import cell_centres
-from universal_simulator.physics.coarse import solve_coarsely
-from universal_simulator.physics.numerics import Clock, Coarse
+from universal_simulator.fields.spectral import cell_centres, resample, wave_numbers
+from universal_simulator.physics.coarse import UNTOUCHED, Vanishing, kept, solve_coarsely
+from universal_simulator.physics.numerics import FEW_SETS, Clock, Coarse
 from universal_simulator.physics.solver import solve
+from universal_simulator.problems import find
 from universal_simulator.problems.burgers import Burgers
 
 NU, POINTS, FRAMES, INTERVAL = 0.05, 256, 4, 0.05
@@ -69,3 +70,40 @@ def test_every_protocol_is_solved_with_each_trajectorys_own_viscosity(protocol, 
     assert error(fields[:, 0], task.truth) < (1e-4 if protocol != "pdebench" else 2e-3)
     exchanged = forecast(make_task(protocol, replace(whole, parameters=viscosities.flip(0)), 5, 2), torch.Generator())
     assert error(exchanged[:, 0], task.truth) > 5 * error(fields[:, 0], task.truth)
+
+
+def test_vanishing_viscosity_leaves_long_waves_alone_and_acts_fully_on_the_shortest():
+    law, k = Vanishing(Burgers(NU), 0.2, 96), wave_numbers(96)[: kept(96)]
+    added = law.linear(k) - Burgers(NU).linear(k)
+    share = k / k[-1]
+    assert (added[share <= UNTOUCHED] == 0).all()
+    assert (added[share > UNTOUCHED + 0.2].diff() < 0).all()
+    assert added[-1].item() == pytest.approx(-0.2 / 96 * k[-1].item() ** 2)
+
+
+def test_where_fronts_are_thinner_than_a_cell_it_keeps_the_long_waves_right():
+    """ν = 0.001 on 128 points: the long waves of the solution, phases included, with it and without."""
+    problem, times = find("burgers"), np.arange(6) * 0.05
+    grid = Grid.interval(POINTS)
+
+    def initial(grid: Grid) -> torch.Tensor:
+        return start(grid.axes[0].centres())[:, None]
+
+    exact = problem.solver.solve((0.001,), initial, times, grid.resized((4096,))).values[:, 1:]  # of all its waves
+    told, clock = torch.full((3, 1), 0.001), Clock(0.05, 5)
+
+    def long_waves(vanishing: float) -> float:
+        found = problem.solver.forecast(initial(grid).float(), told, clock, grid, Coarse(128, 2.0, vanishing))
+        return error(*(resample(u, 40) for u in (found, exact)))
+
+    assert long_waves(0.2) < long_waves(0.0) / 4
+
+
+def test_many_sets_of_parameters_are_solved_together_as_each_alone():
+    problem, grid = find("burgers"), Grid.interval(64)
+    u = start(cell_centres(64))[:1].float().expand(FEW_SETS + 2, -1)[:, None]
+    told = torch.logspace(-2, 0, FEW_SETS + 2)[:, None]
+    together = problem.solver.forecast(u, told, Clock(0.02, 2), grid, Coarse(64, 1.0))
+    for i in (0, 11, FEW_SETS + 1):
+        alone = problem.solver.forecast(u[i : i + 1], told[i : i + 1], Clock(0.02, 2), grid, Coarse(64, 1.0))
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-5, atol=1e-5)

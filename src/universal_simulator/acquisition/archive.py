@@ -22,7 +22,7 @@ from universal_simulator.acquisition.families import (
     SPACE_GAS,
     Family,
 )
-from universal_simulator.configuration import Data, PublishedSource
+from universal_simulator.configuration import Data, PublishedSource, Span
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
@@ -169,7 +169,8 @@ def chosen(problem: Problem, data: Data) -> list[Published]:
     names = data.source.files if isinstance(data.source, PublishedSource) else ()
     if names or problem.open_facts:
         return _named(problem, names)
-    return [_fitting(problem, values) for values in problem.facts.sets(data.parameters)]
+    sets = problem.facts.sets(data.parameters)  # of numbers: ranges of published files are refused
+    return [_fitting(problem, [one for one in values if not isinstance(one, Span)]) for values in sets]
 
 
 def _named(problem: Problem, names: Sequence[str]) -> list[Published]:

@@ -26,7 +26,7 @@ from universal_simulator.acquisition.axes import axis_of, uniform_times
 from universal_simulator.acquisition.chunks import slowness
 from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import Asked, Layout, Stored, named, published
+from universal_simulator.acquisition.layout import Asked, Layout, Stored, demand_asked, named, published
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.support.errors import InputError
@@ -153,11 +153,7 @@ def _parameters(path: Path, file: h5py.File, names: list[str], facts: Facts, ask
     """Return what the settings of each group say of the problem's parameters, held against what was asked for."""
     if not facts.parameters:
         return np.zeros((1, 0))
-    rows = np.array([_said(path, file, name, facts) for name in names])
-    if asked.parameters is not None:
-        alike = np.allclose(rows, np.asarray(asked.parameters), rtol=1e-5)
-        demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {list(asked.parameters)}, as asked for")
-    return rows
+    return demand_asked(path, np.array([_said(path, file, name, facts) for name in names]), asked)
 
 
 def _said(path: Path, file: h5py.File, name: str, facts: Facts) -> list[float]:

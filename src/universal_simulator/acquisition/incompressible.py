@@ -24,7 +24,7 @@ from universal_simulator.acquisition.chunks import slowness
 from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece, numbers
 from universal_simulator.acquisition.declared import declared
 from universal_simulator.acquisition.groups import number, settings_in
-from universal_simulator.acquisition.layout import Asked, Conditions, Layout, Stored, named
+from universal_simulator.acquisition.layout import Asked, Conditions, Layout, Stored, demand_asked, named
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
 
@@ -123,7 +123,4 @@ def _parameters(path: Path, settings: dict[str, Any], facts: Facts, asked: Asked
         good = number(value) > 0 or one.scale == "linear"
         demand(path, good, f"config says {one.name} = {value}", "be positive")
         values.append(number(value))
-    if asked.parameters is not None:
-        alike = np.allclose(values, asked.parameters, rtol=1e-5)
-        demand(path, alike, f"parameters = {values}", f"be {list(asked.parameters)}, as asked for")
-    return np.array([values]).reshape(1, -1)
+    return demand_asked(path, np.array([values], np.float64).reshape(1, -1), asked)

@@ -24,6 +24,7 @@ import numpy as np
 from universal_simulator.acquisition.archive import FILES, Published
 from universal_simulator.acquisition.container import dataset, demand, opened
 from universal_simulator.acquisition.declared import Declared
+from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Snapshots
@@ -40,7 +41,7 @@ class Asked:
     facts: Facts
     grid: Grid | None = None
     """The domain and its sides; how many points there are, the file says. None where it says all of it."""
-    parameters: tuple[float, ...] | None = None
+    parameters: tuple[Value, ...] | None = None
     open_facts: bool = False
     """Whether channels and parameters are the file's own."""
 
@@ -172,6 +173,19 @@ def reader_of(path: Path, file: h5py.File) -> ModuleType:
         f"{path}: holds {there}, must have one of the layouts that docs/data.md describes (a dataset tensor, datasets "
         "density and Vx, groups 0000, 0001, …, or The Well's groups); convert it"
     )
+
+
+def demand_asked(path: Path, rows: np.ndarray, asked: Asked) -> np.ndarray:
+    """Return parameters ``(sample, parameter)``; refuse others than are asked for, and those out of the range asked."""
+    for i, wanted in enumerate(asked.parameters or () if rows.size else ()):
+        if isinstance(wanted, Span):
+            beyond = [value for value in rows[:, i].tolist() if not wanted.holds(value)]
+            told = f"parameters = {beyond[0] if beyond else 0.0:g}"
+            demand(path, not beyond, told, f"lie in {wanted.low:g} … {wanted.high:g}, as asked for")
+        else:
+            alike, all_of = np.allclose(rows[:, i], wanted, rtol=1e-5), list(asked.parameters or ())
+            demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {all_of}, as asked for")
+    return rows
 
 
 def checksums_of(path: Path, file: h5py.File, samples: int) -> h5py.Dataset | None:

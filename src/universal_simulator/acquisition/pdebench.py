@@ -33,6 +33,7 @@ from universal_simulator.acquisition.container import (
 )
 from universal_simulator.acquisition.declared import declared
 from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of, named
+from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.support.errors import InputError
@@ -159,7 +160,7 @@ def _entries(path: Path, axis: h5py.Dataset, count: int) -> np.ndarray:
     return axis[: count + 2]
 
 
-def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: float | None) -> float:
+def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: Value | None) -> float:
     symbol, positive = parameter.label, parameter.scale == "log"
     said = said_of(path, file, (symbol, parameter.name))
     if not said and (number := named(path, parameter)) is not None:
@@ -173,7 +174,9 @@ def _parameter(path: Path, file: h5py.File, parameter: Parameter, expected: floa
         demand(path, good, f"{place} = {values[0]:g}", "be positive" if positive else "be finite")
         demand(path, np.isclose(values[0], first[0], rtol=1e-5), f"{place} = {values[0]:g}", f"be {first[0]:g} as well")
     number = float(first[0])
-    if expected is None:
+    if expected is None or isinstance(expected, Span):
+        inside = expected is None or expected.holds(number)
+        demand(path, inside, f"{symbol} = {number:g}", "lie in the range asked for")
         return number
     demand(path, np.isclose(number, expected, rtol=1e-5), f"{symbol} = {number:g}", f"be {expected:g}, as asked for")
     return expected

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, L
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import Description, allocate, finish, part, write
 from universal_simulator.compute.sharing import Share
-from universal_simulator.configuration import SolveSource
+from universal_simulator.configuration import SolveSource, Value
+from universal_simulator.fields.facts import drawn, ranged
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.numerics import Family, Solution
 from universal_simulator.problems.problem import Problem, Solver
@@ -44,13 +45,13 @@ class Order:
     """Trajectories of one set of parameters that are to be solved, but for their number."""
 
     problem: Problem
-    parameters: tuple[float, ...]
+    parameters: tuple[Value, ...]
     source: SolveSource
     grid: Grid
     times: np.ndarray
 
     @classmethod
-    def of(cls, problem: Problem, parameters: tuple[float, ...], source: SolveSource) -> "Order":
+    def of(cls, problem: Problem, parameters: tuple[Value, ...], source: SolveSource) -> "Order":
         """Return the order for a problem's own grid and times, or as many points as the source asks for."""
         grid, times = problem.grid, problem.times
         if problem.solver is None or grid is None or times is None:
@@ -73,8 +74,17 @@ class Order:
 
     @property
     def description(self) -> Description:
-        """Return what its file is about."""
-        return Description(self.problem.facts, self.grid, self.times, self.parameters)
+        """Return what its file is about, but for the parameters where each trajectory has its own."""
+        return self.describing(1)
+
+    def describing(self, samples: int) -> Description:
+        """Return what its file of so many trajectories is about."""
+        told = self.rows(range(samples)) if ranged(self.parameters) else self.rows([0])[0].tolist()
+        return Description(self.problem.facts, self.grid, self.times, told)
+
+    def rows(self, numbers: Iterable[int]) -> np.ndarray:
+        """Return the parameters of these trajectories, one row each."""
+        return drawn(self.parameters, self.source.seed, numbers)
 
     @property
     def asked(self) -> Asked:
@@ -89,7 +99,7 @@ class Order:
         family = {"family": self.source.family} if self.source.family else {}
         return {
             "made by": "universal_simulator",
-            "equation": self.solver.identity(self.parameters),
+            "equation": self.problem.equation(self.parameters),
             **solver,
             "initial conditions": self.family.version,
             **family,
@@ -98,14 +108,23 @@ class Order:
         }
 
     def block(self, first: int) -> Solution:
-        """Solve samples ``first`` … ``first + BLOCK - 1``; ``first`` is a multiple of BLOCK."""
-        seed, numbers = self.source.seed, range(first, first + BLOCK)
+        """Solve samples ``first`` … ``first + BLOCK - 1``; ``first`` is a multiple of BLOCK.
 
+        Samples of parameters of their own are solved each alone, with the resolution that they need.
+        """
+        numbers = range(first, first + BLOCK)
+        if not ranged(self.parameters):
+            return self._solved(self.rows([first])[0], numbers)
+        each = [self._solved(row, [i]) for i, row in zip(numbers, self.rows(numbers), strict=True)]
+        most = {name: max(getattr(one, name) for one in each) for name in ("discarded", "grid", "steps")}
+        return Solution(torch.cat([one.values for one in each]), **most)
+
+    def _solved(self, parameters: np.ndarray, numbers: Sequence[int]) -> Solution:
         def initial(grid: Grid) -> torch.Tensor:
-            return self.family.batch(grid, seed, numbers, self.parameters)
+            return self.family.batch(grid, self.source.seed, numbers, tuple(parameters.tolist()))
 
         dtype = getattr(torch, self.source.precision)
-        return self.solver.solve(self.parameters, initial, self.times, self.grid, dtype)
+        return self.solver.solve(parameters.tolist(), initial, self.times, self.grid, dtype)
 
 
 def provide(path: Path, order: Order, samples: int) -> dict[str, object]:
@@ -176,7 +195,7 @@ def _missing(path: Path, order: Order, samples: int) -> np.ndarray:
 
 def _prepare(path: Path, order: Order, samples: int) -> np.ndarray:
     """Lay out the ``.part`` file, with every trajectory in it that is known already; return the other ones' numbers."""
-    goal, of = part(path), order.description
+    goal, of = part(path), order.describing(samples)
     if goal.exists() and _fits(goal, order, samples):
         return np.flatnonzero(~_complete(goal, order))
     numbers = len(of.times) * len(of.facts.channels) * of.grid.size

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from universal_simulator.acquisition.archive import FILES, chosen
 from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.layout import Asked, Layout, read_layout
-from universal_simulator.configuration import Data, LocalSource, PublishedSource
+from universal_simulator.configuration import Data, LocalSource, PublishedSource, Value
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Source, Trajectories
@@ -32,7 +32,7 @@ class RawFile:
     """A file of the store, and the parameters of its trajectories; None where the file says them."""
 
     path: Path
-    parameters: tuple[float, ...] | None
+    parameters: tuple[Value, ...] | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RawStore:
             ]
         return [RawFile(path, None) for path in found_in(self.folder, data.folder)]
 
-    def _own(self, problem: Problem, parameters: tuple[float, ...]) -> Path:
+    def _own(self, problem: Problem, parameters: tuple[Value, ...]) -> Path:
         """Return the file that a user has put there, which may be called as PDEBench calls it."""
         path = self.folder / problem.file_name(parameters)
         names = [one.name for one in FILES.values() if one.vector(problem) == parameters]
@@ -134,7 +134,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str
-    parameters: tuple[float, ...] | None
+    parameters: tuple[Value, ...] | None
     rows: tuple[int, ...]
 
 

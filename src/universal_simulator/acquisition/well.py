@@ -28,7 +28,16 @@ from universal_simulator.acquisition.axes import axis_of, coordinate, uniform_ti
 from universal_simulator.acquisition.chunks import slowness
 from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece, listed, numbers
 from universal_simulator.acquisition.declared import declared
-from universal_simulator.acquisition.layout import SETTINGS, Asked, Conditions, Layout, Stored, checksums_of, named
+from universal_simulator.acquisition.layout import (
+    SETTINGS,
+    Asked,
+    Conditions,
+    Layout,
+    Stored,
+    checksums_of,
+    demand_asked,
+    named,
+)
 from universal_simulator.acquisition.sides import sides_of
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Continuation, Grid
@@ -272,11 +281,7 @@ def _parameters(path: Path, file: h5py.File, facts: Facts, samples: int, asked: 
         good = np.isfinite(column).all() and (one.scale == "linear" or (column > 0).all())
         demand(path, bool(good), f"{place} = {column.min():g}", "be finite" + (" and positive" * (one.scale == "log")))
         columns.append(column)
-    rows = np.stack(columns, 1) if columns else np.zeros((1, 0))
-    if asked.parameters is not None and columns:
-        alike = np.allclose(rows, np.asarray(asked.parameters), rtol=1e-5)
-        demand(path, alike, f"parameters = {rows[0].tolist()}", f"be {list(asked.parameters)}, as asked for")
-    return rows
+    return demand_asked(path, np.stack(columns, 1) if columns else np.zeros((1, 0)), asked)
 
 
 def _grid(path: Path, file: h5py.File, names: tuple[str, ...], asked: Asked) -> Grid:

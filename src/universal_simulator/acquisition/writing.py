@@ -29,14 +29,19 @@ class Description:
     facts: Facts
     grid: Grid
     times: Float[np.ndarray, " time"]
-    parameters: Sequence[float]
-    """Of all samples."""
+    parameters: Sequence[float] | Float[np.ndarray, "sample parameter"]
+    """Of all samples, or a row for each."""
 
     @property
     def is_pdebench(self) -> bool:
         """Tell whether PDEBench's layout holds it."""
         unit = self.grid == Grid.interval(self.grid.shape[0])
-        return unit and self.facts.single and len(self.facts.parameters) == 1
+        return unit and self.facts.single and len(self.facts.parameters) == 1 and not self.varied
+
+    @property
+    def varied(self) -> bool:
+        """Tell whether every sample has parameters of its own."""
+        return np.ndim(self.parameters) == 2
 
     def tensors(self) -> list[str]:
         """Return the datasets of the channels, in order."""
@@ -119,9 +124,10 @@ def _pdebench(file: h5py.File, samples: int, of: Description) -> None:
 
 def _well(file: h5py.File, samples: int, of: Description) -> None:
     """Write everything but the fields."""
-    told = dict(zip((one.name for one in of.facts.parameters), map(float, of.parameters), strict=True))
+    names = [one.name for one in of.facts.parameters]
+    told = {} if of.varied else dict(zip(names, map(float, of.parameters), strict=True))
     head = {"dataset_name": of.facts.name, "grid_type": "cartesian", "n_spatial_dims": of.grid.dimensions}
-    file.attrs.update({**head, "n_trajectories": samples, "simulation_parameters": list(told), **told})
+    file.attrs.update({**head, "n_trajectories": samples, "simulation_parameters": names, **told})
     dimensions = file.create_group("dimensions")
     dimensions.attrs["spatial_dims"] = list(of.grid.names)
     dimensions["time"] = of.times.astype(np.float64)
@@ -134,9 +140,13 @@ def _well(file: h5py.File, samples: int, of: Description) -> None:
         group = boundaries.create_group(f"{axis.name}_{axis.sides[0]}")
         told_of = {"bc_type": axis.sides[0].upper(), "associated_dims": [axis.name], "associated_fields": [""]}
         group.attrs.update({**told_of, "sample_varying": False, "time_varying": False})
-    for order, names in (("t0_fields", list(of.facts.names)), ("t1_fields", []), ("t2_fields", [])):
-        file.create_group(order).attrs["field_names"] = names
-    file.create_group("scalars").attrs["field_names"] = []
+    for order, fields in (("t0_fields", list(of.facts.names)), ("t1_fields", []), ("t2_fields", [])):
+        file.create_group(order).attrs["field_names"] = fields
+    scalars = file.create_group("scalars")
+    scalars.attrs["field_names"] = names if of.varied else []
+    for i, name in enumerate(names if of.varied else ()):
+        scalars[name] = np.asarray(of.parameters)[:, i]
+        scalars[name].attrs.update({"sample_varying": True, "time_varying": False})
 
 
 def _describe(data: h5py.Dataset, of: Description) -> None:

@@ -6,7 +6,15 @@ receives its section as one of these models, validated before any node runs.
 ``tree.py`` has the whole; each other file has some of its sections. Whoever needs a section imports it from here.
 """
 
-from universal_simulator.configuration.data import BucketSource, Data, LocalSource, PublishedSource, SolveSource
+from universal_simulator.configuration.data import (
+    BucketSource,
+    Data,
+    LocalSource,
+    PublishedSource,
+    SolveSource,
+    Span,
+    Value,
+)
 from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Score, Search, Sweep
 from universal_simulator.configuration.forecasting import (
     Ensemble,
@@ -35,6 +43,7 @@ from universal_simulator.configuration.learning import (
     SpectralTruncation,
     Stepper,
     StepTraining,
+    TrainedDecoder,
     Training,
     UTransformer,
 )
@@ -44,6 +53,7 @@ from universal_simulator.configuration.others import (
     Baselines,
     Change,
     CoarseSolver,
+    Fast,
     FieldOperator,
     FourierBaseline,
     UNetBaseline,
@@ -92,6 +102,7 @@ __all__ = [
     "EnsembleCalibration",
     "Evaluation",
     "Experiment",
+    "Fast",
     "FieldOperator",
     "FourierBaseline",
     "FourierOperator",
@@ -122,15 +133,18 @@ __all__ = [
     "Seed",
     "Size",
     "SolveSource",
+    "Span",
     "SpectralTruncation",
     "StepTraining",
     "Stepper",
     "Sweep",
     "TestTimeConditioning",
+    "TrainedDecoder",
     "Training",
     "UNetBaseline",
     "UTransformer",
     "Uncertain",
+    "Value",
     "Variant",
     "Variational",
     "at_path",

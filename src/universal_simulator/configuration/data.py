@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from universal_simulator.configuration.section import PUBLISHED, Count, Section, Seed, text
 
@@ -53,12 +53,51 @@ class LocalSource(Section):
     kind: Literal["local"] = "local"
 
 
+class Span(Section):
+    """A range that every trajectory draws its own value of a parameter from."""
+
+    low: float
+    high: float
+    scale: Literal["log", "linear"] = "log"
+    """Whether the value or its logarithm is uniform; ``log`` demands positive ends."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Span":
+        if not self.low < self.high:
+            raise ValueError(f"low = {self.low:g} must be below high = {self.high:g}; swap or change them")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"low = {self.low:g} must be positive for scale = log; raise it, or set scale = linear")
+        return self
+
+    def at(self, share: float) -> float:
+        """Return the value at a share of the range: 0 is ``low``, 1 is ``high``."""
+        if self.scale == "linear":
+            return self.low + share * (self.high - self.low)
+        return math.exp(math.log(self.low) + share * math.log(self.high / self.low))
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a value lies in it, ends and rounding to single precision included."""
+        slack = 1e-6 * max(abs(self.low), abs(self.high))
+        return self.low - slack <= value <= self.high + slack
+
+
+Value = float | Span
+"""Of a parameter, in a set of them: one number for all trajectories, or a range that each draws from."""
+
+
+Values = Annotated[
+    Annotated[tuple[float, ...], Field(min_length=1), Tag("values")] | Annotated[Span, Tag("range")],
+    Discriminator(lambda given: "range" if isinstance(given, dict | Span) else "values"),
+]
+"""Of a parameter: several, or a range; the tags tell which is meant, so that a refusal is about that one."""
+
+
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
-    parameters: dict[str, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """Values of the problem's parameters; every combination of them is one file. Those not named here have the
-    problem's own values."""
+    parameters: dict[str, Values] = Field(default_factory=dict)
+    """Values of the problem's parameters, or a range of them; every combination of values is one file, and within a
+    file each trajectory draws from the ranges. Those not named here have the problem's own values."""
     source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")]
     folder: Annotated[
         str,
@@ -83,7 +122,7 @@ class Data(Section):
         """Return how many sets of parameters, or named files, there are."""
         if names := getattr(self.source, "files", ()):
             return len(names)
-        return math.prod(len(values) for values in self.parameters.values())
+        return math.prod(len(values) for values in self.parameters.values() if not isinstance(values, Span))
 
     @property
     def needed(self) -> int:
@@ -93,6 +132,13 @@ class Data(Section):
     @model_validator(mode="after")
     def _balanced(self) -> "Data":
         for name, values in self.parameters.items():
+            if isinstance(values, Span):
+                if isinstance(self.source, PublishedSource):
+                    raise ValueError(
+                        f"parameters.{name} = a range must be values for source.kind = published, whose files have one "
+                        "each; list them"
+                    )
+                continue
             if len(set(values)) != len(values):
                 raise ValueError(f"parameters.{name} = {list(values)} must differ; drop the repeated one")
         if len(set(names := getattr(self.source, "files", ()))) != len(names):

@@ -90,13 +90,19 @@ class ConvolutionalAutoencoder(Section):
         return self
 
 
+class TrainedDecoder(ConvolutionalAutoencoder):
+    """Shape of a trained decoder of the field's own long waves: nothing is learned in encoding."""
+
+    kind: Literal["decoder"] = "decoder"  # type: ignore[assignment]
+
+
 class SpectralTruncation(Section):
     """No network: the field's long waves, cosines between walls. Nothing is trained."""
 
     kind: Literal["truncation"] = "truncation"
 
 
-Codec = ConvolutionalAutoencoder | SpectralTruncation
+Codec = ConvolutionalAutoencoder | TrainedDecoder | SpectralTruncation
 
 
 class Autoencoder(Section):
@@ -163,6 +169,8 @@ class StepTraining(Section):
     flux_form: bool = True
     """Whether the network gives a flux of each conserved channel, whose divergence is the step; otherwise it predicts
     the increment."""
+    exponential: bool = False
+    """Whether the linear part of the problem's equation is solved exactly, and the network gives the rest alone."""
     averaged: Literal["first", "all", "none"] = "first"
     """Over which of the problem's symmetries a trained operator's steps are averaged: the first one, all of them (each
     image is one more call), or none."""

@@ -4,8 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from universal_simulator.configuration.learning import CircularUNet, FourierOperator, OptimizerName, StepTraining
-from universal_simulator.configuration.section import Count, Positive, Section, Seed
+from universal_simulator.configuration.learning import (
+    CircularUNet,
+    FourierOperator,
+    OptimizerName,
+    StepTraining,
+    TrainedDecoder,
+    Training,
+)
+from universal_simulator.configuration.section import Count, NonNegative, Positive, Section, Seed
 
 
 class BaselineRate(Section):
@@ -16,6 +23,8 @@ class BaselineRate(Section):
     learning_rate: Positive = 3.0e-3
     flux_form: bool | None = None
     """Whether its network gives a flux; by default as ``operator.flux_form``. A usual network gives the step itself."""
+    exponential: bool | None = None
+    """Whether the linear part is solved exactly; by default as ``operator.exponential``."""
 
 
 class UNetBaseline(BaselineRate):
@@ -44,11 +53,22 @@ class CoarseSolver(Section):
     points: Annotated[int, Field(ge=16, le=65_536)]
     courant: Positive
     """Cells that the fastest part of a field crosses in one step."""
+    vanishing: NonNegative = 0.0
+    """Strength ε of a viscosity of the short waves alone, ε over the number of points, where fronts are thinner than a
+    cell; only for equations on a line that are solved by their spectra."""
 
     @property
     def name(self) -> str:
         """Return what its scores are called."""
-        return f"solver_{self.points}_c{self.courant:g}"
+        return f"solver_{self.points}_c{self.courant:g}" + (f"_v{self.vanishing:g}" if self.vanishing else "")
+
+
+class Fast(Section):
+    """A coarse solver left alone, and a network that draws, at the times asked for, what its grid lacks."""
+
+    solver: CoarseSolver
+    network: TrainedDecoder = TrainedDecoder()
+    training: Training
 
 
 class Baselines(Section):

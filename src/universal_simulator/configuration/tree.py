@@ -18,7 +18,7 @@ from universal_simulator.configuration.learning import (
     Latent,
     Operator,
 )
-from universal_simulator.configuration.others import Ablation, Baselines
+from universal_simulator.configuration.others import Ablation, Baselines, Fast
 from universal_simulator.configuration.propagating import Propagate
 from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
 from universal_simulator.support.errors import InputError
@@ -102,6 +102,7 @@ class Parameters(Section):
     consistency_distillation: ConsistencyDistillation
     baselines: Baselines = Baselines()
     ablation: Ablation = Ablation()
+    fast: Fast | None = None
     ttc: TestTimeConditioning
     calibration: EnsembleCalibration = EnsembleCalibration()
     evaluation: Evaluation

@@ -22,6 +22,8 @@ Means = np.ndarray | np.floating | float
 """One mean over trajectories, or many resampled ones."""
 
 COVERAGES = tuple(f"coverage_{round(100 * level)}" for level in calibration.LEVELS)
+MOST_SETS = 24
+"""Sets of parameters that have scores of their own; of more, as where each trajectory has drawn its own, none has."""
 PARAMETER = "parameter/"
 """Begins the columns of parameters."""
 
@@ -55,7 +57,7 @@ def apart(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         return
     of = parameters(frame)
     names = frame[columns].groupby(of).min().sort_values(columns).index
-    for name in names if len(names) > 1 else ():
+    for name in names if 1 < len(names) <= MOST_SETS else ():
         yield f"_at_{name}", frame[of == name]
 
 

@@ -82,6 +82,12 @@ class Tally:
                 continue
             error = metrics.spectral_error(point[rows], truth.part(rows))
             self._spectral_error[name] = self._spectral_error.get(name, torch.zeros_like(error)) + error
+        self._join_spectra()
+
+    def _join_spectra(self) -> None:
+        """Keep one sum where there are more sets than have scores of their own."""
+        if len(self._spectral_error) > summary.MOST_SETS:
+            self._spectral_error = {"": torch.stack(list(self._spectral_error.values())).sum(0)}
 
     def _add_ranks(self, ordered: Tensor, truth: Truth) -> None:
         if self.members == 1:
@@ -97,6 +103,7 @@ class Tally:
             self._curves.setdefault(name, []).extend(curves)
         for name, error in other._spectral_error.items():
             self._spectral_error[name] = self._spectral_error.get(name, torch.zeros_like(error)) + error
+        self._join_spectra()
         self._ranks += other._ranks
 
     # --- what it says -------------------------------------------------------------------------------------------------
@@ -140,7 +147,7 @@ class Tally:
         living = int((~frame["dead"]).sum())
         if not living:
             return {}
-        of = set(summary.parameters(frame)) & set(self._spectral_error)
+        of = {"", *summary.parameters(frame)} & set(self._spectral_error)
         error = torch.stack([self._spectral_error[name] for name in sorted(of)]).sum(0)
         found = metrics.frmse(error[:, places], living)
         if "mass_error" in self._curves:

@@ -5,19 +5,24 @@ Facts carry no numerics and name no code, so that networks, statistics and cards
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
+from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.frame import Frame
 from universal_simulator.fields.grid import Channel
 from universal_simulator.fields.symmetries import Symmetry
 from universal_simulator.support.errors import InputError
+
+APART = 1
+"""Tells the random numbers of parameters from those of initial fields, which have the same seed."""
 
 
 class Parameter(BaseModel):
@@ -82,14 +87,18 @@ class Facts(BaseModel):
         """Return for each channel whether its mean never changes."""
         return tuple(channel.name in self.conserved for channel in self.channels)
 
-    def sets(self, given: Mapping[str, Sequence[float]]) -> list[tuple[float, ...]]:
-        """Return every combination of the values given, in the order of the facts, with defaults for the rest."""
-        own = {one.name: (one.default,) for one in self.parameters if one.default is not None}
-        values = {**own, **given}
+    def sets(self, given: Mapping[str, Sequence[float] | Span]) -> list[tuple[Value, ...]]:
+        """Return every combination of the values given, in the order of the facts, with defaults for the rest.
+
+        A range stays one: each trajectory of the set has its own value from it (``drawn``).
+        """
+        own: dict[str, Sequence[Value]] = {}
+        own |= {one.name: (one.default,) for one in self.parameters if one.default is not None}
+        values = own | {name: (v,) if isinstance(v, Span) else v for name, v in given.items()}
         names = list(values)
         return [self.vector(dict(zip(names, row, strict=True))) for row in product(*values.values())]
 
-    def vector(self, given: Mapping[str, float]) -> tuple[float, ...]:
+    def vector(self, given: Mapping[str, Value]) -> tuple[Value, ...]:
         """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range."""
         known = [one.name for one in self.parameters]
         if unknown := sorted(set(given) - set(known)):
@@ -98,14 +107,37 @@ class Facts(BaseModel):
             )
         return tuple(self._one(one, given) for one in self.parameters)
 
-    def _one(self, parameter: Parameter, given: Mapping[str, float]) -> float:
+    def _one(self, parameter: Parameter, given: Mapping[str, Value]) -> Value:
         if parameter.name not in given:
             raise InputError(f"parameters.{parameter.name} = missing: {self.name} must be told it; give a number")
-        value = float(given[parameter.name])
+        told = given[parameter.name]
+        for end in (told.low, told.high) if isinstance(told, Span) else (told,):
+            self._demand_possible(parameter, float(end))
+        return told if isinstance(told, Span) else float(told)
+
+    def _demand_possible(self, parameter: Parameter, value: float) -> None:
         if not math.isfinite(value) or (parameter.scale == "log" and value <= 0):
             rule = "positive and finite" if parameter.scale == "log" else "finite"
             raise InputError(f"parameters.{parameter.name} = {value:g}: must be {rule}; correct it")
-        return value
+
+
+def drawn(values: Sequence[Value], seed: int, numbers: Iterable[int]) -> Float[np.ndarray, "sample parameter"]:
+    """Return the parameters of these samples: the set's own, or from its ranges; they depend on (seed, number) alone.
+
+    >>> drawn((0.5, Span(low=0.01, high=1.0)), 0, range(2)).shape
+    (2, 2)
+    """
+    rows = []
+    for number in numbers:
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number, APART])))
+        shares = random.random(len(values)).tolist()
+        rows.append([v.at(s) if isinstance(v, Span) else v for v, s in zip(values, shares, strict=True)])
+    return np.array(rows, np.float64).reshape(-1, len(values))
+
+
+def ranged(values: Sequence[Value]) -> bool:
+    """Tell whether a set of parameters holds a range."""
+    return any(isinstance(one, Span) for one in values)
 
 
 def scaled(parameters: Sequence[Parameter], values: Float[Tensor, "sample parameter"]) -> Float[Tensor, "..."]:

@@ -6,6 +6,9 @@ look alike (Burgers scales). What F is made of follows from the facts (``increme
 mean, or a flux whose divergence is the step. Where the problem has symmetries, a trained operator's steps are averaged
 over images by some of them. ``F`` is the U-transformer; baselines put another network in its place, which works on all
 of the state.
+
+In exponential form (``exponential.py``) the problem's linear part is exact, F gives the mean of the rest alone, and of
+a rest that is quadratic it counts in units of ``a²``.
 """
 
 from collections.abc import Sequence
@@ -17,11 +20,13 @@ from torch import Tensor, nn
 from universal_simulator.configuration import Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Motion
 from universal_simulator.networks import build as build_network
 from universal_simulator.networks.blocks import kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
+from universal_simulator.networks.exponential import Exponential
 from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.u_shape import Shape
@@ -31,9 +36,18 @@ class LatentOperator(nn.Module):
     """Advance latent states by one time step."""
 
     rate: Tensor
+    usual: Tensor
+    """Every channel's usual amplitude; only of an exponential form."""
 
     def __init__(
-        self, settings: Stepper, facts: Facts, low_pass: LowPass, statistics: Statistics, *, flux_form: bool = False
+        self,
+        settings: Stepper,
+        facts: Facts,
+        low_pass: LowPass,
+        statistics: Statistics,
+        *,
+        flux_form: bool = False,
+        linear: LinearPart | None = None,
     ) -> None:
         super().__init__()
         self.facts, self.low_pass = facts, low_pass
@@ -45,6 +59,9 @@ class LatentOperator(nn.Module):
         shape = Shape(len(facts.channels), self.increment.outputs, self.conditions.count, kinds(low_pass.coarse))
         self.network = build_network(settings.kind, settings, shape)
         self.register_buffer("rate", statistics.rates())
+        self.exponential = None if linear is None else Exponential(linear, facts, low_pass.coarse)
+        if linear is not None:
+            self.register_buffer("usual", statistics.rms())
 
     def forward(
         self,
@@ -70,7 +87,12 @@ class LatentOperator(nn.Module):
         w = self.low_pass.of(z)
         out = self.network(w / wide(a, w), self.conditions(a, parameters, time_step)).to(w)
         step = wide(a * self.rate * time_step[:, None], w) * self.increment(out)
-        return self.low_pass.state(w + step)
+        if self.exponential is None:
+            return self.low_pass.state(w + step)
+        rest = self.exponential.linear.rest
+        if rest != "other":
+            step = wide(a / self.usual if rest == "quadratic" else torch.zeros_like(a), w) * step
+        return self.low_pass.state(self.exponential.advance(w, step, parameters, time_step))
 
     def scale(self, z: Float[Tensor, "sample channel *space"]) -> Float[Tensor, "sample channel"]:
         """Return what each channel of a state is divided by, a."""
@@ -85,8 +107,9 @@ def build(
     *,
     flux_form: bool,
     motions: Sequence[Motion],
+    linear: LinearPart | None,
 ) -> nn.Module:
-    """Return it with fresh weights, averaged over these images."""
-    operator = LatentOperator(settings, facts, low_pass, statistics, flux_form=flux_form)
+    """Return it with fresh weights, averaged over these images; of exponential form where a linear part is given."""
+    operator = LatentOperator(settings, facts, low_pass, statistics, flux_form=flux_form, linear=linear)
     operator.motions = motions
     return operator

@@ -11,12 +11,13 @@ from torch import nn
 from universal_simulator.configuration import Codec, Latent, Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Symmetry, group
 from universal_simulator.networks import build
 from universal_simulator.networks.low_pass import LowPass
 
-Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno"]
+Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno", "fast"]
 
 PARTS: dict[Stage, str] = {
     "operator": "operator",
@@ -26,6 +27,10 @@ PARTS: dict[Stage, str] = {
     "consistency_distill": "residual",
 }
 """Module of each stage but the first, whose settings name theirs."""
+
+
+CODECS = ("autoencoder", "fast")
+"""Stages whose network goes between fields and latent states."""
 
 
 class Recipe(BaseModel):
@@ -44,11 +49,13 @@ class Recipe(BaseModel):
     """Symmetries over whose images an operator's steps are averaged."""
     flux_form: bool = False
     """Whether an operator's network gives a flux, whose divergence is the step."""
+    linear: LinearPart | None = None
+    """What an operator's steps solve exactly; None: its network gives the whole step."""
 
     @model_serializer(mode="wrap")
     def _without_what_is_not(self, content: Callable[["Recipe"], dict[str, Any]]) -> dict[str, Any]:
-        """Leave out what is false: a network that was trained before there was a choice is no other for it."""
-        return {name: value for name, value in content(self).items() if value is not False}
+        """Leave out what is false or none: a network that was trained before there was a choice is no other for it."""
+        return {name: value for name, value in content(self).items() if value is not False and value is not None}
 
     @property
     def latent_grid(self) -> Grid:
@@ -60,14 +67,14 @@ class Recipe(BaseModel):
         return self._built().float()
 
     def _built(self) -> nn.Module:
-        if isinstance(self.settings, Codec) != (self.stage == "autoencoder"):
+        if isinstance(self.settings, Codec) != (self.stage in CODECS):
             raise ValueError(f"kind = {self.settings.kind}: does not describe a network of stage {self.stage}")
-        if self.stage == "autoencoder":
+        if self.stage in CODECS:
             return build(self.settings.kind, self.settings, self.facts, self.latent_grid, self.statistics)
         points = getattr(self.settings, "points_per_token", None)
         shape = self.latent.shape(self.grid.dimensions, points)
         low_pass = LowPass(self.facts.channels, self.latent_grid, self.grid.resized(shape))
-        form = {"flux_form": self.flux_form, "motions": group(self.averaged, self.grid)}
+        form = {"flux_form": self.flux_form, "motions": group(self.averaged, self.grid), "linear": self.linear}
         return build(PARTS[self.stage], self.settings, self.facts, low_pass, self.statistics, **form)
 
 

@@ -152,6 +152,8 @@ class Coarse:
     """Along each axis."""
     courant: float
     """Cells that the fastest part crosses in one step; for a problem without speeds, frames that one step may last."""
+    vanishing: float = 0.0
+    """Strength of the vanishing viscosity of short waves (``coarse.Vanishing``); 0: none."""
     together: bool = False
     """Whether a spectral solver takes samples of different parameters together, in the steps that the worst of them
     needs: faster, and the last bits of one then depend on its companions."""
@@ -186,6 +188,10 @@ def at_least(wanted: float, least: int) -> int:
             return 3 * size // 2
         size *= 2
     return size
+
+
+FEW_SETS = 24
+"""Sets of parameters that are worth a forecast each; of more, fields are forecast together where a solver can."""
 
 
 def set_by_set(

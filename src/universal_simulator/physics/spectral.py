@@ -16,7 +16,7 @@ from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import wave_numbers
 from universal_simulator.physics import solver
 from universal_simulator.physics.coarse import solve_coarsely
-from universal_simulator.physics.numerics import Clock, Coarse, Initial, Law, Paced, Solution, set_by_set
+from universal_simulator.physics.numerics import FEW_SETS, Clock, Coarse, Initial, Law, Paced, Solution, set_by_set
 
 PDEBENCH_TIMES = np.arange(201) * 0.01
 """Two time units, a snapshot every 0.01."""
@@ -89,13 +89,17 @@ class SpectralSolver:
 
     @unless_asked(torch.inference_mode)
     def forecast(self, u: Tensor, parameters: Tensor, clock: Clock, grid: Grid, setting: Coarse) -> Tensor:
-        """Return frames after ``u``, all of its samples of one set of parameters after the other, or all together."""
-        if setting.together:
+        """Return frames after ``u``, all of its samples of one set of parameters after the other, or all together.
+
+        They are taken together where the setting says so, and where there are more sets than ``FEW_SETS``.
+        """
+        if setting.together or len(parameters.unique(dim=0)) > FEW_SETS:
             start, law = (
                 u[:, 0].to(self._precision(u.dtype)),
                 self.law(*(one[:, None] for one in parameters.double().unbind(-1))),
             )
-            return solve_coarsely(law, start, clock, setting).to(u.dtype)[:, :, None]
+            found = solve_coarsely(law, start, clock, replace(setting, together=True))
+            return found.to(u.dtype)[:, :, None]
 
         def forecast(constants: Sequence[float], mine: Tensor) -> Tensor:
             start = mine[:, 0].to(self._precision(u.dtype))

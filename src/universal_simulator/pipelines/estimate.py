@@ -19,12 +19,13 @@ import torch
 
 from universal_simulator.acquisition import solve
 from universal_simulator.compute.device import choose
-from universal_simulator.configuration import Parameters, Protocol, SolveSource
+from universal_simulator.configuration import Parameters, Protocol, SolveSource, Value
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import forecasters
 from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Sample, Task, make_task
 from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.fields.facts import drawn
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import Statistics, measure
 from universal_simulator.fields.trajectories import Trajectories
@@ -36,7 +37,7 @@ from universal_simulator.pipelines.diffusion_residual.nodes import plan_diffusio
 from universal_simulator.pipelines.evaluation.nodes import RECONSTRUCTED, add_forecast
 from universal_simulator.pipelines.evaluation.out_of_distribution import cases
 from universal_simulator.pipelines.latents.nodes import precompute_latents
-from universal_simulator.pipelines.operator.nodes import averaged_over, plan_operator
+from universal_simulator.pipelines.operator.nodes import averaged_over, operator_recipe, plan_operator
 from universal_simulator.pipelines.training_stage import Plan, train_stage
 from universal_simulator.problems import find
 from universal_simulator.reporting.curves import learning
@@ -143,7 +144,7 @@ def _solving(p: Parameters) -> float:
     return blocks * each / torch.get_num_threads()  # the solver works on as many blocks at once
 
 
-def _block(name: str, parameters: tuple[float, ...], source: SolveSource) -> float:
+def _block(name: str, parameters: tuple[Value, ...], source: SolveSource) -> float:
     started = time.monotonic()
     solve.Order.of(find(name), parameters, source).block(0)
     return time.monotonic() - started
@@ -162,7 +163,8 @@ def _invented(p: Parameters) -> Trajectories:
     times = times[:snapshots]
     decay = torch.exp(-torch.from_numpy(times)).view(-1, *[1] * (initial.ndim - 1))
     values = (decay * initial[:, None]).float().numpy()
-    return Trajectories.of(values, problem.facts.sets(p.data.parameters)[0], times, problem.facts, grid)
+    told = drawn(problem.facts.sets(p.data.parameters)[0], 0, range(count))
+    return Trajectories.of(values, told, times, problem.facts, grid)
 
 
 def _untrained(p: Parameters, invented: Trajectories, statistics: Statistics) -> dict[str, Trained[Any]]:
@@ -181,8 +183,8 @@ def _untrained(p: Parameters, invented: Trajectories, statistics: Statistics) ->
     }
     recipes = {stage: Recipe(stage=stage, settings=shape, **common) for stage, shape in settings.items()}
     averaged = averaged_over(recipes["operator"], p.operator)
-    form = {"flux_form": p.operator.flux_form, "averaged": averaged}
-    recipes["operator"] = recipes["operator"].model_copy(update=form)
+    form = operator_recipe(recipes["operator"], p.operator)
+    recipes["operator"] = form.model_copy(update={"averaged": averaged})
     return {
         stage: Trained(recipe, recipe.build().eval().requires_grad_(False), {}) for stage, recipe in recipes.items()
     }

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
@@ -25,6 +27,19 @@ def names() -> tuple[str, ...]:
 def module_name(name: str) -> str:
     """Return the module that holds a problem."""
     return name if "." in name else f"{ROOM}.{name}"
+
+
+def linear_part(problem: Problem, grid: Grid | None) -> LinearPart:
+    """Return the linear part of a problem's equation; refuse one without, or a grid on which waves mix."""
+    if problem.linear is None:
+        known = ", ".join(name for name in names() if find(name).linear is not None)
+        raise InputError(
+            f"operator.exponential = true: {problem.name} states no linear part, must be one of {known}, or state it; "
+            "set it to false"
+        )
+    if grid is not None:
+        problem.linear.demand_diagonal(grid)
+    return problem.linear
 
 
 def find(name: str) -> Problem:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Offset, Translation
 from universal_simulator.physics.initial_conditions import SINES
 from universal_simulator.physics.numerics import Linear
@@ -45,6 +46,7 @@ PROBLEM = Problem(
     ),
     grid=Grid.interval(1024),
     times=PDEBENCH_TIMES,
+    linear=LinearPart(terms=(Term(order=1, factor=-1.0, powers=(("beta", 1),)),), rest="none"),
     rate=SpectralRate(Advection),
     solver=SpectralSolver(Advection),
     initial_conditions=SINES,

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Axis, Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Reflection, Transpose
 from universal_simulator.physics.initial_conditions import independent
 from universal_simulator.physics.numerics import Family
@@ -129,6 +130,12 @@ PROBLEM = Problem(
     ),
     grid=Grid(axes=tuple(Axis(name=name, points=64, lower=-1, upper=1, sides=("wall", "wall")) for name in "yx")),
     times=np.arange(101) * 0.05,
+    linear=LinearPart(
+        terms=(
+            Term(order=2, factor=FitzHughNagumo().activator, channel="u"),
+            Term(order=2, factor=FitzHughNagumo().inhibitor, channel="v"),
+        )
+    ),
     rate=ReactionRate(FitzHughNagumo),
     solver=ReactionSolver(FitzHughNagumo),
     initial_conditions=PATTERNS,

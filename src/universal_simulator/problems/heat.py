@@ -12,6 +12,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Offset, Reflection, Translation
 from universal_simulator.physics.initial_conditions import SINES
 from universal_simulator.physics.numerics import Linear
@@ -47,6 +48,7 @@ PROBLEM = Problem(
     ),
     grid=Grid.interval(1024),
     times=PDEBENCH_TIMES,
+    linear=LinearPart(terms=(Term(order=2, factor=1 / math.pi, powers=(("nu", 1),)),), rest="none"),
     rate=SpectralRate(Heat),
     solver=SpectralSolver(Heat),
     initial_conditions=SINES,

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Galilean, Translation
 from universal_simulator.physics.initial_conditions import random_waves
 from universal_simulator.physics.numerics import Advecting, Family
@@ -113,6 +114,7 @@ PROBLEM = Problem(
     ),
     grid=Grid.interval(1024),
     times=np.arange(101) * 0.01,
+    linear=LinearPart(terms=(Term(order=3, factor=-1.0, powers=(("delta", 2),)),), rest="quadratic"),
     rate=SpectralRate(KortewegDeVries),
     solver=SpectralSolver(KortewegDeVries, double=True),
     initial_conditions=WAVES,

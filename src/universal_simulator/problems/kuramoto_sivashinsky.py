@@ -24,6 +24,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Galilean, Reflection, Translation
 from universal_simulator.physics.initial_conditions import random_waves
 from universal_simulator.physics.numerics import Advecting, Family
@@ -92,6 +93,13 @@ PROBLEM = Problem(
     ),
     grid=Grid.interval(1024),
     times=np.arange(201) * 0.25,
+    linear=LinearPart(
+        terms=(
+            Term(order=2, factor=-1.0, powers=(("length", -2),)),
+            Term(order=4, factor=-1.0, powers=(("length", -4),)),
+        ),
+        rest="quadratic",
+    ),
     rate=SpectralRate(KuramotoSivashinsky),
     solver=SpectralSolver(KuramotoSivashinsky, double=True),
     initial_conditions=WAVES,

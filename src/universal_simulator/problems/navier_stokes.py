@@ -20,6 +20,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.symmetries import Translation
 from universal_simulator.physics.numerics import Family
 from universal_simulator.physics.plane import FlowRate, FlowSolver
@@ -87,6 +88,7 @@ PROBLEM = Problem(
     ),
     grid=Grid(axes=(Axis(name="y", points=64), Axis(name="x", points=64))),
     times=np.arange(101) * 0.02,
+    linear=LinearPart(terms=(Term(order=2, powers=(("nu", 1),)),)),
     rate=FlowRate(NavierStokes),
     solver=FlowSolver(NavierStokes),
     initial_conditions=EDDIES,

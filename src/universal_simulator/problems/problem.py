@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.fields.facts import Facts
+from universal_simulator.configuration import Span, Value
+from universal_simulator.fields.facts import Facts, ranged
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.physics.numerics import Clock, Coarse, Family, Initial, Solution
 from universal_simulator.support.errors import InputError
 
@@ -87,6 +89,9 @@ class Problem:
     """What data are solved on unless told otherwise; None where only files say."""
     times: np.ndarray | None = None
     """When snapshots are taken unless told otherwise: uniform, from 0."""
+    linear: LinearPart | None = None
+    """The linear part of the equation, as far as each wave of a channel answers for itself; None where there is none
+    worth the name. What the exponential form of a step solves exactly."""
     rate: Rate | None = None
     solver: Solver | None = None
     initial_conditions: Family | None = None
@@ -124,10 +129,25 @@ class Problem:
         facts = facts.model_copy(update={"name": self.name}) if self.open_facts else self.facts
         return replace(self, facts=facts, grid=grid)
 
-    def file_name(self, parameters: Sequence[float]) -> str:
+    def equation(self, parameters: Sequence[Value]) -> str:
+        """Return the equation in one line, constants included, or its two ends where they are drawn from a range."""
+        if self.solver is None:
+            return ""
+        if not ranged(parameters):
+            return self.solver.identity([float(one) for one in parameters if not isinstance(one, Span)])
+        ends = ([getattr(one, end) if isinstance(one, Span) else one for one in parameters] for end in ("low", "high"))
+        scales = ", ".join(
+            f"{of.name} {'log-' if one.scale == 'log' else ''}uniform"
+            for of, one in zip(self.facts.parameters, parameters, strict=True)
+            if isinstance(one, Span)
+        )
+        return " to ".join(map(self.solver.identity, ends)) + f"; {scales}"
+
+    def file_name(self, parameters: Sequence[Value]) -> str:
         """Return the name of the file of trajectories with these parameters, as PDEBench names it."""
         said = "_".join(
-            f"{one.label}{float(value)}" for one, value in zip(self.facts.parameters, parameters, strict=True)
+            f"{one.label}{f'{value.low}-{value.high}' if isinstance(value, Span) else float(value)}"
+            for one, value in zip(self.facts.parameters, parameters, strict=True)
         )
         dimensions = self.grid.dimensions if self.grid else 1
         return f"{dimensions}D_{self.title or self.name}_Sols_{said or 'NA'}.hdf5"

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.linear import LinearPart, Term
 from universal_simulator.fields.spectral import cell_centres
 from universal_simulator.fields.symmetries import Reflection, Translation
 from universal_simulator.physics.initial_conditions import initial_condition
@@ -135,6 +136,9 @@ PROBLEM = Problem(
     ),
     grid=Grid.interval(1024),
     times=np.arange(101) * 0.01,
+    linear=LinearPart(
+        terms=(Term(order=0, powers=(("rho", 1),)), Term(order=2, powers=(("nu", 1),))), rest="quadratic"
+    ),
     rate=SpectralRate(FisherKPP),
     solver=SpectralSolver(FisherKPP, double=True),
     initial_conditions=LEVELLED,

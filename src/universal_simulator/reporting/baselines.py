@@ -128,8 +128,9 @@ def named(name: str) -> str:
     """Return a competitor in words."""
     if not name.startswith("solver_"):
         return NAMES.get(name, name)
-    _, points, courant = name.split("_")
-    return f"Solver, {points} points, Courant {courant.removeprefix('c')}"
+    _, points, courant, *vanishing = name.split("_")
+    told = f"Solver, {points} points, Courant {courant.removeprefix('c')}"
+    return told + (f", vanishing viscosity {vanishing[0].removeprefix('v')}" if vanishing else "")
 
 
 def pareto(found: Field, protocol: str, column: str, axis: str) -> Picture:

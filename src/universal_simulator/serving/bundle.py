@@ -5,6 +5,7 @@ is refused.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,17 @@ from torch import Tensor
 
 from universal_simulator.compute.apart import apart
 from universal_simulator.configuration import (
+    CoarseSolver,
     Compute,
     ConsistencyDistillation,
     DiffusionResidual,
+    Span,
     TestTimeConditioning,
+    Value,
 )
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.hybrid import Hybrid
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.trained import Recipe, Trained
@@ -80,9 +85,16 @@ class Card(BaseModel):
         return self.model_copy(update={"calibration": self.calibration | {"sources": sources}, "upgraded": False})
 
     @property
-    def sets(self) -> list[tuple[float, ...]]:
-        """Return the sets of parameters that it was trained and scored on."""
-        return self.facts.sets(self.parameters["data"].get("parameters") or {})
+    def sets(self) -> list[tuple[Value, ...]]:
+        """Return the sets of parameters that it was trained and scored on; a range stays one."""
+        given = self.parameters["data"].get("parameters") or {}
+        return self.facts.sets({k: Span.model_validate(v) if isinstance(v, dict) else v for k, v in given.items()})
+
+    @property
+    def typical(self) -> tuple[float, ...]:
+        """Return one set of parameters that it was trained on: the first, and the middle of a range."""
+        first = self.sets[0] if self.facts.parameters else ()
+        return tuple(one.at(0.5) if isinstance(one, Span) else one for one in first)
 
     @property
     def conditioning(self) -> TestTimeConditioning:
@@ -105,6 +117,19 @@ class Bundle:
             "origins": {name: dict(part.provenance) for name, part in parts.items()},
         }
         return cls(card.model_copy(update=known), parts)
+
+    def with_fast(self, fast: Trained[Any], scores: Mapping[str, float]) -> "Bundle":
+        """Return the model with a decoder of the coarse solver, and that mode's scores beside its own."""
+        told = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
+        card = self.card.model_copy(update={"scores": {**self.card.scores, **told}})
+        return Bundle.of(card, {**self.parts, "fast": fast})
+
+    def hybrid(self) -> Hybrid | None:
+        """Return the fast mode; None for a model without one."""
+        if "fast" not in self.parts:
+            return None
+        setting = CoarseSolver.model_validate(self.card.parameters["fast"]["solver"])
+        return Hybrid(self.parts["fast"].network, setting)
 
     def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
         """Join the networks as the experiment's evaluation did."""

@@ -26,9 +26,10 @@ from universal_simulator.configuration import Infer, Propagate, Variational
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.differentiable import FieldStepper
 from universal_simulator.emulation.forecasters import Rollout
+from universal_simulator.emulation.hybrid import Hybrid
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.serving import gradients
+from universal_simulator.serving import gradients, quick
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
@@ -66,6 +67,8 @@ class Emulator:
 
     card: Card
     parts: emulation.Emulator
+    fast: Hybrid | None = None
+    """A coarse solver and its decoder; of models that have such a mode."""
 
     @classmethod
     def load(cls, address: str | os.PathLike[str], device: Device = "auto") -> "Emulator":
@@ -82,7 +85,7 @@ class Emulator:
     def of(cls, bundle: Bundle, device: Device = "auto") -> "Emulator":
         """Join the parts of a bundle."""
         _refuse_missing(device)
-        return cls(bundle.card, apart(lambda: bundle.emulator(device)))
+        return cls(bundle.card, apart(lambda: bundle.emulator(device)), bundle.hybrid())
 
     @property
     def statistics(self) -> Statistics:
@@ -134,6 +137,7 @@ class Emulator:
         guided: bool = False,
         seed: int = 0,
         parameters: Mapping[str, Any] | None = None,
+        mode: str = "full",
     ) -> Any:
         """Return the fields at ``times`` after ``u0``, as an array of u0's kind, of float32 at least.
 
@@ -141,8 +145,9 @@ class Emulator:
         channel; the axis of samples may be missing, and that of channels where there is one. ``parameters`` are by
         name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
         ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
-        equation's balance correct every step, of every member, which takes longer. Where u0 or a parameter is a tensor
-        that needs a gradient, so does the answer, which then has neither members nor guidance.
+        equation's balance correct every step, of every member, which takes longer. ``mode="fast"`` is the coarse solver
+        with its decoder, for models that have one; it draws no members and is not guided. Where u0 or a parameter is a
+        tensor that needs a gradient, so does the answer, which then has neither members nor guidance.
 
         >>> import numpy as np
         >>> emulator = Emulator.load("shipped:golden")
@@ -156,9 +161,12 @@ class Emulator:
         named = told(self.card.facts, viscosity, parameters)
         request = ask(self.model, u0, named, times, members, guided, seed)
         request.refuse_beyond(LARGEST)
+        quick.refuse(mode, self.fast, self.card.experiment, request, gradients.needed(u0, named))
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
-        if gradients.needed(u0, named):
+        if mode == "fast" and self.fast is not None:
+            answer = quick.forecast(self.fast, request, self.statistics.time_step)
+        elif gradients.needed(u0, named):
             answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
         else:
             answer = self.answer(request)

@@ -112,7 +112,7 @@ def example(card: Card) -> dict[str, np.ndarray]:
     place = (np.arange(EXAMPLE_POINTS) + 0.5) / EXAMPLE_POINTS
     wave = np.sin(2 * np.pi * place).reshape(-1, *[1] * (grid.dimensions - 1))
     u0 = np.broadcast_to(wave, (1, len(card.facts.channels), *grid.shape)).astype(np.float32)
-    told = card.sets[0] if card.facts.parameters else ()
+    told = card.typical
     parameters = zip(card.facts.parameters, told, strict=True)
     named = {one.name: np.array([value], np.float32) for one, value in parameters}
     return {FIELDS: u0[:, 0] if card.facts.single else u0, **named}

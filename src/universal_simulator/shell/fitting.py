@@ -14,9 +14,12 @@ def refuse_misfit(p: Parameters) -> None:
 
     Of files of the user's own the size is known when they are read; then the data side refuses the same.
     """
-    from universal_simulator.problems import find  # with torch, which takes seconds
+    from universal_simulator.problems import find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
+    _refuse_vanishing_viscosity(p, problem)
+    if p.operator.exponential:
+        linear_part(problem, problem.grid)
     if not problem.open_facts:
         problem.facts.sets(p.data.parameters)
         _refuse_unknown_family(problem, getattr(p.data.source, "family", None))
@@ -54,6 +57,17 @@ def _refuse_sizes(p: Parameters, points: int, snapshots: int, dimensions: int) -
     for name, reach in reaches.items():
         if reach >= snapshots:
             raise InputError(f"{name} = {reach} must be below the {snapshots} snapshots of a trajectory; lower either")
+
+
+def _refuse_vanishing_viscosity(p: Parameters, problem: "Problem") -> None:
+    from universal_simulator.physics.spectral import SpectralSolver
+
+    for one in (*p.baselines.solvers, *([p.fast.solver] if p.fast else [])):
+        if one.vanishing and problem.solver is not None and not isinstance(problem.solver, SpectralSolver):
+            raise InputError(
+                f"solver {one.name}: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
+                "by its spectrum on a line; drop it"
+            )
 
 
 def _refuse_unknown_family(problem: "Problem", name: str | None) -> None:

@@ -12,6 +12,8 @@ from universal_simulator.support.errors import InputError
 
 CREDENTIALS = r"//\S*@"
 """A password in an address."""
+TAGS = ("values", "range")
+"""Of unions whose place in the tree has a name of the user's."""
 LONGEST_DEFAULT = 100
 """Characters of a default that a line may quote; a longer one, as a table of changes is, stands in its file."""
 
@@ -141,7 +143,8 @@ def _path(location: tuple[int | str, ...], known: list[str]) -> str:
             path += f"[{part}]"
             continue
         longer = f"{path}.{part}" if path else part
-        is_tag = path in known and longer not in known and position < len(location) - 1
+        after = location[position + 1 : position + 2]
+        is_tag = part in TAGS or (path in known and longer not in known and bool(after) and after[0] not in TAGS)
         path = path if is_tag else longer
     return path
 

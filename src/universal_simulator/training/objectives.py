@@ -40,6 +40,13 @@ class Snapshots:
     parameters: Float[Tensor, "sample parameter"]
 
 
+@dataclass(frozen=True)
+class Unresolved(Snapshots):
+    """Single fields, and what a coarse solver knows of them."""
+
+    z: Float[Tensor, "sample channel *coarse"]
+
+
 def relative_error(
     error: Float[Tensor, "sample channel *state"],
     truth: Float[Tensor, "sample channel *state"],
@@ -56,6 +63,15 @@ def reconstruction(
     """Autoencoder: the field must come back."""
     assert isinstance(network, Codec)
     decoded = network.decode(network.encode(batch.v, batch.parameters), batch.parameters, tuple(batch.v.shape[2:]))
+    return relative_error(decoded - batch.v, batch.v, batch.mean)
+
+
+def missing_waves(
+    network: nn.Module, batch: Unresolved, _progress: float, _generator: torch.Generator
+) -> Float[Tensor, ""]:
+    """Demand, of a coarse solver's decoder, the field from what the solver knows of it."""
+    assert isinstance(network, Codec)
+    decoded = network.decode(batch.z, batch.parameters, tuple(batch.v.shape[2:]))
     return relative_error(decoded - batch.v, batch.v, batch.mean)
 
 

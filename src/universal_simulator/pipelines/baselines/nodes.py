@@ -26,6 +26,7 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
+from universal_simulator.pipelines.operator.nodes import stated_linear_part
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
@@ -93,8 +94,9 @@ def _plan(
 ) -> Plan:
     seconds = baselines.seconds or _spent(timings)
     latent = Latent(tokens=1, dim=baselines.points)
-    update = {"stage": stage, "settings": section.network, "latent": latent, "flux_form": section.flux_form}
-    recipe = known.model_copy(update={**update, "averaged": ()})
+    linear = stated_linear_part(known) if section.exponential else None
+    form = {"flux_form": section.flux_form, "linear": linear, "averaged": ()}
+    recipe = known.model_copy(update={"stage": stage, "settings": section.network, "latent": latent, **form})
     size = sum(p.numel() for p in recipe.build().parameters())  # also refuses a network whose library is not there
     log.info("%s: %d parameters, %.0f s of training", stage, size, seconds)
 
@@ -127,8 +129,9 @@ def _section(
     )
     names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight")
     shared = {name: getattr(operator, name) for name in names}
-    flux_form = operator.flux_form if own.flux_form is None else own.flux_form
-    return FieldOperator(network=shape, training=training, flux_form=flux_form, **shared)
+    for name in ("flux_form", "exponential"):
+        shared[name] = getattr(operator, name) if getattr(own, name) is None else getattr(own, name)
+    return FieldOperator(network=shape, training=training, **shared)
 
 
 def _spent(timings: dict[str, Any]) -> float:

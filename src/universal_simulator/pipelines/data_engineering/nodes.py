@@ -55,8 +55,7 @@ def validate(store: RawStore, origins: dict[str, dict[str, object]], data: Data)
 
 def _equation(store: RawStore, one: RawFile) -> str:
     """Return the equation in one line, where the problem knows it."""
-    solver = store.problem.solver
-    return solver.identity(one.parameters) if solver and one.parameters is not None else ""
+    return store.problem.equation(one.parameters) if one.parameters is not None else ""
 
 
 def _domain(grid: Grid) -> str:

@@ -45,6 +45,12 @@ def plan_diffusion_residual(
         noise = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
         return Stage(network, average, partial(denoising, operator=frozen, schedule=noise, tau=tau), draw, same)
 
-    update = {"stage": "diffusion_residual", "settings": diffusion.network, "averaged": (), "flux_form": False}
+    update = {
+        "stage": "diffusion_residual",
+        "settings": diffusion.network,
+        "averaged": (),
+        "flux_form": False,
+        "linear": None,
+    }
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "operator": operator.fingerprint}
     return Plan(operator.recipe.model_copy(update=update), diffusion, equip, sources)

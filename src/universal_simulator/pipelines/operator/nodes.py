@@ -1,5 +1,6 @@
 """Plan the training of one time step in latent space."""
 
+from importlib import import_module
 from typing import Any
 
 from torch import nn
@@ -7,6 +8,7 @@ from torch import nn
 from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, Operator
 from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.fields.symmetries import Symmetry, discrete
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.training_stage import Plan
@@ -37,8 +39,20 @@ def plan_operator(
 
 def operator_recipe(known: Recipe, operator: Operator) -> Recipe:
     """Return what the network is built from."""
-    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form}
+    linear = stated_linear_part(known) if operator.exponential else None
+    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form, "linear": linear}
     return known.model_copy(update=update)
+
+
+def stated_linear_part(known: Recipe) -> LinearPart:
+    """Return the linear part of the problem's equation; refuse a problem or a domain without one.
+
+    The problem is imported by its name, as networks are: what is learned depends on these numbers, which the recipe
+    holds, and on nothing else that problems say.
+    """
+    problems = import_module("universal_simulator.problems")
+    found: LinearPart = problems.linear_part(problems.find(known.facts.name), known.grid)
+    return found
 
 
 def averaged_over(recipe: Recipe, operator: Operator) -> tuple[Symmetry, ...]:

@@ -61,7 +61,7 @@ def refuse_missing(names: Iterable[str], catalog: CatalogProtocol) -> None:
             raise InputError(f"{name} = missing: must be there before this begins; {remedy}")
 
 
-BESIDE = ("baselines", "ablation", "sweep")
+BESIDE = ("baselines", "ablation", "fast", "sweep")
 """Pipelines that work in an experiment's folder beside its stages."""
 
 

@@ -97,10 +97,11 @@ class WeightsHooks:
 
 def _resolved(tree: Tree) -> Tree:
     """Return the tree with every set of parameters written out, and what follows from validation filled in."""
-    from universal_simulator.configuration import Data, Parameters
+    from universal_simulator.configuration import Data, Parameters, Span
     from universal_simulator.problems import find
 
     problem, data = find(tree["problem"]), Data.model_validate(tree["data"])
     sets = problem.facts.sets(data.parameters) if not problem.open_facts else []
     filled = {name: tree[name] for name in tree if name in Parameters.model_fields}
-    return {**filled, "data": {**data.model_dump(mode="json"), "parameters": sets}}
+    told = [[one.model_dump() if isinstance(one, Span) else one for one in row] for row in sets]
+    return {**filled, "data": {**data.model_dump(mode="json"), "parameters": told}}

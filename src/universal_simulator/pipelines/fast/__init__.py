@@ -1,0 +1,5 @@
+"""The fast mode: a coarse solver left alone, and a decoder that was trained on its roll-outs."""
+
+from universal_simulator.pipelines.fast.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,116 @@
+"""Plan the training of a coarse solver's decoder; score both together; put them into a model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from universal_simulator.compute.device import choose
+from universal_simulator.compute.seeding import stream
+from universal_simulator.configuration import Compute, Evaluation, Fast, Latent
+from universal_simulator.emulation.forecasters import Forecaster, Numerical
+from universal_simulator.emulation.hybrid import Hybrid, known
+from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.fields.statistics import Statistics
+from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.codec import Codec
+from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.physics.numerics import Clock
+from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
+from universal_simulator.pipelines.training_stage import Plan
+from universal_simulator.serving.bundle import Bundle
+from universal_simulator.support.errors import InputError
+from universal_simulator.training.loop import Stage
+from universal_simulator.training.objectives import Unresolved, missing_waves
+from universal_simulator.training.windows import fixed
+
+AT_ONCE = 50
+"""Trajectories solved together."""
+EARLY = 2.0
+"""Frames are drawn at this power of a uniform share: early ones, whose fronts are sharpest, more often."""
+
+
+def plan_fast(
+    train: Trajectories,
+    validation: Trajectories,
+    statistics: dict[str, Any],
+    fast: Fast | None,
+    stride: int,
+    seed: int,
+    compute: Compute,
+) -> Plan:
+    """Learn from random frames of the coarse solver's own roll-outs, held against the truth."""
+    if fast is None:
+        raise InputError("fast = null: must say the solver's setting and the training; set fast in the experiment")
+    device, settings = choose(compute.device), fast.training
+    recipe = Recipe(
+        stage="fast",
+        settings=fast.network,
+        latent=Latent(tokens=1, dim=fast.solver.points),
+        facts=train.facts,
+        grid=train.grid,
+        statistics=Statistics.model_validate(statistics),
+    )
+
+    def equip(network: nn.Module, average: nn.Module) -> Stage:
+        assert isinstance(network, Codec)
+        draw, same = (_draws(part, network, fast, stride, device) for part in (train, validation))
+        return Stage(network, average, missing_waves, draw, fixed(same, settings))
+
+    sources = {"data": train.fingerprint, "validation": validation.fingerprint, "solver": fast.solver.name}
+    return Plan(recipe, fast, equip, sources | {"stride": str(stride), "seed": str(seed)})
+
+
+def _draws(
+    of: Trajectories, codec: Codec, fast: Fast, stride: int, device: torch.device
+) -> Callable[[torch.Generator], Unresolved]:
+    """Return what draws frames: what the coarse solver knows of them, and the truth."""
+    frames, solved = (len(of.times) - 1) // stride, _rollouts(of, codec, fast, stride)
+    usable = solved.flatten(1).isfinite().all(1).nonzero().flatten().numpy()
+
+    def draw(generator: torch.Generator) -> Unresolved:
+        count = fast.training.batch_size
+        sample = usable[torch.randint(len(usable), (count,), generator=generator).numpy()]
+        frame = (torch.rand(count, generator=generator) ** EARLY * frames).long().numpy()
+        u = of.windows(sample, (frame[:, None] + 1) * stride)[:, 0]
+        mean = of.facts.frame.mean(u, of.grid)
+        z = solved[sample, frame] - of.grid.wide(mean)
+        told = torch.from_numpy(np.asarray(of.parameters[sample], np.float32))
+        return Unresolved(*(one.to(device) for one in (u - of.grid.wide(mean), mean, told, z)))
+
+    return draw
+
+
+def _rollouts(of: Trajectories, codec: Codec, fast: Fast, stride: int) -> Tensor:
+    """Return every frame of every trajectory as the coarse solver has it, on its points."""
+    clock = Clock(float(of.times[stride] - of.times[0]), (len(of.times) - 1) // stride)
+    parts = []
+    for first in range(0, len(of), AT_ONCE):
+        rows = slice(first, first + AT_ONCE)
+        told = torch.as_tensor(of.parameters[rows], dtype=torch.float32)
+        parts.append(known(of.read(rows, [0])[:, 0], told, clock, codec, fast.solver))
+    return torch.cat(parts)
+
+
+def score_fast(
+    fast: Trained[Any], test: Trajectories, settings: Fast, evaluation: Evaluation, stride: int
+) -> dict[str, float]:
+    """Return the scores of the coarse solver alone (``solver``) and with its decoder (``fast``) on the test split."""
+    entered: dict[str, Forecaster] = {
+        "solver": Numerical(test.facts.name, settings.solver),
+        "fast": Hybrid(fast.network, settings.solver),
+    }
+    board, only = Scoreboard(), evaluation.model_copy(update={"protocols": ("rollout",)})
+    for first in range(0, len(test), evaluation.batch_size):
+        part = test.subset(slice(first, first + evaluation.batch_size))
+        for task in make_tasks(part, only, stride, torch.device("cpu")):
+            for name, forecaster in entered.items():
+                add_forecast(board, task, name, forecaster(task, stream(0, "fast")), test)
+    return board.scores()
+
+
+def bundle_fast(bundle: Bundle, fast: Trained[Any], scores: dict[str, float]) -> Bundle:
+    """Return the model with its fast mode."""
+    return bundle.with_fast(fast, scores)
