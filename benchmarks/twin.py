@@ -22,26 +22,26 @@ from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.problems import find
 from universal_simulator.serving import Emulator
 
-SEED, STEP = 99, 0.05
+SEED = 99
 
 
 def twin(model: Emulator, index: int, options: argparse.Namespace) -> tuple[Tensor, Observations]:
     """Return a true initial field ``(channel, x)`` and what sensors say of what becomes of it."""
     problem, grid = find(model.card.facts.name), model.card.grid
     family = problem.family(None)
-    count = round(options.until / STEP)
-    times = np.arange(count + 1) * STEP
+    count = round(options.until / options.step)
+    times = np.arange(count + 1) * options.step
     start = family.batch(grid, SEED, [index])
     told = [options.value if options.value is not None else one for one in model.card.sets[0]]
     solved = problem.solver.solve(told, lambda fine: family.batch(fine, SEED, [index]), times, grid, torch.float64)
     generator = torch.Generator().manual_seed(index)
     where = (torch.arange(options.sensors) + 0.8 * torch.rand(options.sensors, generator=generator)) / options.sensors
     seen = torch.arange(options.every, count + 1, options.every)
-    blank = Observations.sensors(where, seen * STEP, torch.zeros(len(seen), options.sensors), 1.0)
-    clean = Sensing.of(blank, problem.facts, grid, STEP)(solved.values[:, seen])[0]
+    blank = Observations.sensors(where, seen * options.step, torch.zeros(len(seen), options.sensors), 1.0)
+    clean = Sensing.of(blank, problem.facts, grid, options.step)(solved.values[:, seen])[0]
     sd = options.noise * float(solved.values.square().mean().sqrt())
     noisy = clean + sd * torch.randn(len(clean), generator=generator, dtype=torch.float64)
-    return start[0], Observations.sensors(where, seen * STEP, noisy.view(len(seen), -1), sd)
+    return start[0], Observations.sensors(where, seen * options.step, noisy.view(len(seen), -1), sd)
 
 
 def state(model: Emulator, options: argparse.Namespace) -> Iterator[str]:
@@ -98,7 +98,8 @@ def main() -> None:
     parser.add_argument("--model", default="shipped:sota_v1")
     parser.add_argument("--fields", type=int, default=1)
     parser.add_argument("--sensors", type=int, default=24)
-    parser.add_argument("--every", type=int, default=2, help="steps of 0.05 between observations")
+    parser.add_argument("--step", type=float, default=0.05, help="between two times; a multiple of the model's")
+    parser.add_argument("--every", type=int, default=2, help="such steps between observations")
     parser.add_argument("--until", type=float, default=0.5)
     parser.add_argument("--noise", type=float, default=0.02, help="of the solution's root mean square")
     parser.add_argument("--members", type=int, default=16)

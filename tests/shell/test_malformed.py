@@ -20,7 +20,7 @@ NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float
 
 TEXTS = {
     "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
-    "score.training", "propagate.initial", "propagate.model",
+    "score.training", "propagate.initial", "propagate.model", "audit.input",
 }  # fmt: skip
 TEXTS |= {f"{task}.{name}" for task in ("assimilate", "infer") for name in ("model", "observations", "prior")}
 TEXTS |= {"assimilate.truth", "infer.initial"}
