@@ -22,11 +22,10 @@ from universal_simulator.configuration import (
 )
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
-from universal_simulator.pipelines.operator.nodes import stated_linear_part
+from universal_simulator.pipelines.operator.nodes import averaged_over, operator_recipe, stated_linear_part
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
@@ -43,7 +42,7 @@ DECAY = 0.01
 def plan_unet(
     train: Latents,
     validation: Latents,
-    operator: Trained[LatentOperator],
+    autoencoder: Trained[Any],
     settings: Operator,
     baselines: Baselines,
     timings: dict[str, Any],
@@ -51,13 +50,13 @@ def plan_unet(
 ) -> Plan:
     """Give the U-Net the time of the experiment's chain, and the operator's training but for its own rates."""
     section = _section(baselines.unet, baselines.unet.network, settings, baselines.epochs)
-    return _plan("unet", section, (train, validation), operator.recipe, baselines, timings, compute)
+    return _plan("unet", section, (train, validation), _known(autoencoder, settings), baselines, timings, compute)
 
 
 def plan_fno(
     train: Latents,
     validation: Latents,
-    operator: Trained[LatentOperator],
+    autoencoder: Trained[Any],
     settings: Operator,
     baselines: Baselines,
     timings: dict[str, Any],
@@ -65,7 +64,7 @@ def plan_fno(
 ) -> Plan:
     """Give the FNO the same."""
     section = _section(baselines.fno, baselines.fno.network, settings, baselines.epochs)
-    return _plan("fno", section, (train, validation), operator.recipe, baselines, timings, compute)
+    return _plan("fno", section, (train, validation), _known(autoencoder, settings), baselines, timings, compute)
 
 
 def prepare_fields(trajectories: Trajectories, baselines: Baselines, compute: Compute) -> Latents:
@@ -112,6 +111,12 @@ def _plan(
     }
     selected = recipe.model_copy(update={"averaged": known.averaged})
     return Plan(recipe, section, equip, sources, selected=selected, seconds=seconds)
+
+
+def _known(autoencoder: Trained[Any], settings: Operator) -> Recipe:
+    """Return what the experiment's operator is built from, which itself need not have been trained."""
+    recipe = operator_recipe(autoencoder.recipe, settings)
+    return recipe.model_copy(update={"averaged": averaged_over(recipe, settings)})
 
 
 def _section(

@@ -27,7 +27,7 @@ def _fields() -> list[Node]:
 
 
 def _training() -> list[Pipeline]:
-    fields = ["train_fields", "validation_fields", "operator"]
+    fields = ["train_fields", "validation_fields", "autoencoder"]
     inputs = [*fields, "params:operator", "params:baselines", "timings", "params:compute"]
     return [training_stage(name, plan, inputs, name) for name, plan in NETWORKS.items()]
 
