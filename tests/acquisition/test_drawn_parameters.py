@@ -17,6 +17,7 @@ from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data, SolveSource, Span
 from universal_simulator.fields.facts import drawn
 from universal_simulator.fields.statistics import measure
+from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 
 RANGE = Span(low=0.05, high=2.0)
@@ -113,3 +114,14 @@ def test_a_range_of_published_files_is_refused_which_have_one_value_each():
 def test_a_range_beyond_what_the_problem_allows_is_refused():
     with pytest.raises(InputError, match=r"parameters.nu = -1: must be positive and finite; correct it"):
         BURGERS.facts.sets({"nu": Span(low=-1.0, high=1.0, scale="linear")})
+
+
+def test_a_problem_without_parameters_is_solved_into_a_file_and_gone_on_with(tmp_path):
+    problem = find("diffusion_reaction")
+    plane = problem.grid.resized((16, 16))
+    mine = solve.Order(problem, (), SolveSource(chunk=16), plane, np.arange(3) * 0.05)
+    path = tmp_path / problem.file_name(())
+    for samples in (2, 17):
+        solve.provide(path, mine, samples)
+        assert read_layout(path, mine.asked).samples >= samples
+    assert [drawn((), 0, range(n)).shape for n in (0, 3)] == [(0, 0), (3, 0)]

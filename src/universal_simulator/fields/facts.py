@@ -132,7 +132,7 @@ def drawn(values: Sequence[Value], seed: int, numbers: Iterable[int]) -> Float[n
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, number, APART])))
         shares = random.random(len(values)).tolist()
         rows.append([v.at(s) if isinstance(v, Span) else v for v, s in zip(values, shares, strict=True)])
-    return np.array(rows, np.float64).reshape(-1, len(values))
+    return np.array(rows, np.float64).reshape(len(rows), len(values))
 
 
 def ranged(values: Sequence[Value]) -> bool:
