@@ -73,7 +73,7 @@ def _page(
     kind: str, card: Any, name: str, sentences: Sequence[str], result: Mapping[str, Any], pictures: Sequence[Picture]
 ) -> str:
     sections = [
-        Section("pictures", "What was found", "", (Group("", tuple(pictures), "large"),)),
+        Section("pictures", "What was found", "", (Group("", tuple(pictures)),)),
         Section("numbers", "Numbers", "", (pairs(_told(result)),)),
     ]
     return render(
@@ -147,7 +147,7 @@ def _density(found: Any) -> Sequence[Picture]:
         for label, one, line, colour in each:
             density = one.mass / torch.gradient(one.values)[0]
             axes.plot(one.values, density, line, color=COLOURS[colour], label=label)
-        axes.legend()
+        legend_above(axes)
     return [Picture("posterior", figure, f"Density of {of.name} by the model and by the solver")]
 
 
@@ -164,7 +164,7 @@ def _draws(found: Any) -> Sequence[Picture]:
                 if chains is not None:
                     flat = chains.parameters.flatten(0, 1)
                     axes.plot(flat[:, i], flat[:, i + 1], ".", ms=2, color=COLOURS[colour], label=label)
-            axes.legend()
+            legend_above(axes)
         alt = f"Draws of {names[i]} and {names[i + 1]} by the model and by the solver"
         pictures.append(Picture(f"draws_{i}", figure, alt))
     return pictures

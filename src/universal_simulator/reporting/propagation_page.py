@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from universal_simulator.configuration import Propagate
+from universal_simulator.reporting.curves import legend_above
 from universal_simulator.reporting.page import Group, Page, Section, pairs, render
 from universal_simulator.reporting.style import COLOURS, Picture, canvas
 
@@ -61,7 +62,7 @@ def _band(card: Any, made: Any, channel: int) -> Picture:
             for line in np.quantile(made.solved[:, 0, -1, channel], (0.05, 0.5, 0.95), axis=0):
                 axes.plot(x, line, "--", color=COLOURS["truth"], lw=0.8)
             axes.plot([], [], "--", color=COLOURS["truth"], label="solver")
-        axes.legend()
+        legend_above(axes)
     return Picture(f"band-{one.name}", figure, f"90 % band and median of {one.name}, model and solver")
 
 
@@ -86,5 +87,5 @@ def _sources(made: Any, result: Mapping[str, Any], channel: str) -> Picture:
             values = [max(result[f"{of}{kind}/{name}"], 0.0) for name in found]
             axes.barh(np.arange(len(found)) + 0.4 * height, values, 0.35, color=COLOURS[colour], label=kind)
         axes.set_yticks(np.arange(len(found)) + 0.2, [name.replace("_", " ") for name in found])
-        axes.legend()
+        legend_above(axes)
     return Picture(f"sources-{channel}", figure, f"First-order and total Sobol indices of {channel}")
