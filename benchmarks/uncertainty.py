@@ -1,7 +1,7 @@
 """What the generative half of a finished experiment earns: ``python -m benchmarks.uncertainty golden``.
 
 Four tables, each by its own question (``--only``), on the experiment's networks and calibration as they lie in the data
-folder. Errors are of decoded fields over roll-outs from one snapshot of ``--trajectories`` test trajectories; intervals
+folder. Errors are of decoded fields over rollouts from one snapshot of ``--trajectories`` test trajectories; intervals
 are 95 % bootstrap over trajectories, paired where two forecasts are compared. A network call is one state through
 operator, teacher or student, counted where it happens.
 """
@@ -52,7 +52,7 @@ class Experiment:
     load: Callable[[str], Any]
 
     def task(self, part: Trajectories) -> Task:
-        """Pose the roll-out from the first snapshot."""
+        """Pose the rollout from the first snapshot."""
         return make_task("rollout", whole(part), self.stride, 1)
 
     def test(self, count: int) -> Task:
@@ -122,7 +122,7 @@ def residuals(of: Experiment, count: int) -> None:
         "kept from it, for the residual": np.linspace(border, len(train) - 1, count),
     }
     console.print(
-        f"\n| operator's trajectories, {count} each | error of one step | error of a roll-out |\n|---|---|---|"
+        f"\n| operator's trajectories, {count} each | error of one step | error of a rollout |\n|---|---|---|"
     )
     for name, rows in parts.items():
         part = train.subset(rows.round().astype(int))
@@ -149,7 +149,7 @@ def student(of: Experiment, count: int) -> None:
         "student, twice": replace(of.emulator.sampler, calls=2),
     }
     console.print(
-        f"\n| sampler, {count} trajectories | calls per draw | CRPS, one step | CRPS, roll-out | of the teacher's |"
+        f"\n| sampler, {count} trajectories | calls per draw | CRPS, one step | CRPS, rollout | of the teacher's |"
     )
     console.print("|---|---|---|---|---|")
     reference: list[float] = []

@@ -1,7 +1,9 @@
 """Hamiltonian Monte Carlo beside the posterior on a grid, and what says that chains agree."""
 
+import random
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -59,3 +61,13 @@ def test_without_pyro_it_is_refused_in_one_line(problem, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyro", None)
     with pytest.raises(InputError, match=r"two or more parameters need Pyro; pip install"):
         sample(Sampled(problem, [SOUGHT], None), 1, 1, 1, 0)
+
+
+@pytest.mark.usefixtures("unchecked")  # whoever checks annotations draws of Python's random numbers
+def test_the_caller_s_random_numbers_stay_as_they_were(problem):
+    def states():
+        return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    before = states()
+    sample(Sampled(problem, [SOUGHT], prior(HEAT).field(STATE[None])), chains=1, draws=4, warm_up=0, seed=1)
+    assert states() == before

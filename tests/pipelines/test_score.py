@@ -226,7 +226,7 @@ def test_a_model_s_own_forecast_is_made_scored_and_compared_with_another_s(tmp_p
     assert set(rows["experiment"]) == {"golden", "still"}
     assert rows["setting"].nunique() == 1
     assert rows["nrmse_low"].notna().all()
-    scores = json.loads((data / "08_reporting/score/still/scores.json").read_text())
+    scores = json.loads((data / "08_reporting/score/still/result.json").read_text())
     assert scores["rollout/deterministic/nrmse"] == pytest.approx(0, abs=1e-6)
     assert (data / "08_reporting/score/golden/report.html").stat().st_size > 1e5
 

@@ -127,6 +127,13 @@ def test_runs_are_recorded_beside_the_data_unless_the_environment_names_a_server
     assert loader({})["mlflow"]["server"]["mlflow_tracking_uri"] == "http://127.0.0.1:5000"
 
 
+def test_parameters_that_came_later_make_nothing_stale_while_they_say_what_was_done_before():
+    earlier = {"data": {"source": {"kind": "published", "address": "http://a/{id}"}, "train": 4}}
+    later = {"data": {"source": {**earlier["data"]["source"], "files": []}, "train": 4, "split": "content"}}
+    named = {"data": {"source": {**earlier["data"]["source"], "files": ["a.hdf5"]}, "train": 4, "split": "content"}}
+    assert fingerprint(earlier, "data") == fingerprint(later, "data") != fingerprint(named, "data")
+
+
 def test_dotted_keys_nest_and_the_later_wins():
     assert nest({"a.b": 1, "a.c": 2, "a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 

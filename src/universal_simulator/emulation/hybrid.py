@@ -1,7 +1,7 @@
 """A coarse solver that is left alone, and a network that draws the short waves its grid lacks, at the asked times only.
 
 Nothing is fed back: within the waves it keeps a spectral solver errs by next to nothing, so there is nothing to
-correct there, a roll-out is as stable as the solver, and the cost of decoding is paid only for what is looked at.
+correct there, a rollout is as stable as the solver, and the cost of decoding is paid only for what is looked at.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ AT_ONCE = 2**16
 
 @dataclass(frozen=True)
 class Hybrid:
-    """The solver's setting, and the decoder that was trained on its roll-outs."""
+    """The solver's setting, and the decoder that was trained on its rollouts."""
 
     codec: Codec
     setting: CoarseSolver

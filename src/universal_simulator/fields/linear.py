@@ -67,9 +67,7 @@ class LinearPart(BaseModel):
             wave = (-squared) ** (term.order // 2)
             if term.order % 2:
                 wave = 1j * k[-1] * wave
-            size = (
-                torch.full_like(told[:, 0], term.factor) if told.shape[1] else told.new_full((len(told),), term.factor)
-            )
+            size = told.new_full((len(told),), term.factor)
             for name, power in term.powers:
                 size = size * told[:, list(names).index(name)] ** power
             mine = torch.tensor([term.channel in (None, name) for name in channels], device=told.device)

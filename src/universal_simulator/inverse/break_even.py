@@ -13,7 +13,7 @@ TRAINED = ("data_engineering", "autoencoder", "latents", "operator", "diffusion_
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds of training and of one query, by the model and by the cheapest solver that errs no more."""
+    """Seconds of training, by the clock of its run, and CPU seconds of a query by model and cheapest solver as good."""
 
     training_seconds: float
     seconds_per_query: float

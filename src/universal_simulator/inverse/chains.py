@@ -4,9 +4,12 @@ The No-U-Turn sampler (Hoffman & Gelman, JMLR 15 (2014) 1593) on coordinates wit
 lies between its bounds, and whitened amplitudes. Gradients are those of the rollout. Needs the extra ``inference``.
 """
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -94,18 +97,31 @@ def sample(target: Sampled, chains: int, draws: int, warm_up: int, seed: int) ->
         ) from error
     found = []
     for number in range(chains):
-        pyro.set_rng_seed(seed + number)
-        start = torch.randn(target.size, dtype=torch.float64) * 0.5
-        run = MCMC(
-            NUTS(potential_fn=target, max_tree_depth=6),
-            draws,
-            warmup_steps=warm_up,
-            initial_params={"z": start},
-            disable_progbar=True,
-        )
-        run.run()
+        with _own_numbers():
+            pyro.set_rng_seed(seed + number)
+            start = torch.randn(target.size, dtype=torch.float64) * 0.5
+            run = MCMC(
+                NUTS(potential_fn=target, max_tree_depth=6),
+                draws,
+                warmup_steps=warm_up,
+                initial_params={"z": start},
+                disable_progbar=True,
+            )
+            run.run()
         found.append(run.get_samples()["z"].detach())
     z = torch.stack(found)
     told = target.parameters(z)
     walked = z[..., : len(target.sought)]
     return Chains(told, z[..., len(target.sought) :], split_gelman_rubin(walked), effective_sample_size(walked))
+
+
+@contextmanager
+def _own_numbers() -> Iterator[None]:
+    """Leave the process's random numbers as they were: Pyro seeds those of Python, NumPy and torch."""
+    words, numbers = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(words)
+        np.random.set_state(numbers)

@@ -18,7 +18,7 @@ SCORES = (
     "data; lower is better but for coverage (its own level is right) and spread / skill (1 is right). The point "
     "forecast of an ensemble is the mean of its members."
 )
-FOOTER = "Every number on this page stands in scores.json and in the tables beside it."
+FOOTER = "Every number on this page stands in result.json and in the tables beside it."
 
 
 def results(

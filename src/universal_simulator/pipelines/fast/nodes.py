@@ -41,7 +41,7 @@ def plan_fast(
     seed: int,
     compute: Compute,
 ) -> Plan:
-    """Learn from random frames of the coarse solver's own roll-outs, held against the truth."""
+    """Learn from random frames of the coarse solver's own rollouts, held against the truth."""
     if fast is None:
         raise InputError("fast = null: must say the solver's setting and the training; set fast in the experiment")
     device, settings = choose(compute.device), fast.training
