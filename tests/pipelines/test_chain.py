@@ -256,3 +256,61 @@ def test_a_store_of_latents_is_named_by_its_order_where_parameters_take_turns(ch
     name = latents_fingerprint(two, chain.autoencoder)
     assert "interleaved" in name
     replace(chain.latents, fingerprint=name).refuse_stale(chain.autoencoder.fingerprint)  # it is of this encoder
+
+
+def begun(chain: Chain, section: Operator, given: dict[str, Trained[Any]], rate: float) -> tuple[Trained[Any], Any]:
+    """Train the operator from others' weights; return it and its history."""
+    *_, (state, rows) = train_stage(plan(chain, section), SEED, COMPUTE, {}, given, rate)
+    return select_best(plan(chain, section), state), rows
+
+
+def of_width(chain: Chain, width: int) -> Operator:
+    shape = SMALL.model_copy(update={"hidden_width": width, "point_width": width})
+    return small(network=shape, training=short(3, 1e-3).model_copy(update={"ema_decay": 0.0}))
+
+
+def test_a_training_begins_from_given_weights_of_its_stage_at_a_rate_of_its_own(chain):
+    given = {"operator": chain.operator}
+    still, rows = begun(chain, of_width(chain, 32), given, 1e-9)
+    assert rows["learning_rate"].iloc[-1] < 1e-11
+    for name, value in chain.operator.network.state_dict().items():
+        assert torch.allclose(still.network.state_dict()[name], value, atol=1e-6), name
+    assert still.provenance["initial"] == chain.operator.fingerprint
+    fresh, _ = begun(chain, of_width(chain, 32), {}, 1e-9)
+    assert fresh.provenance["validation_loss"] > 2 * still.provenance["validation_loss"]
+
+
+def test_a_network_that_does_not_fit_begins_from_fresh_weights_and_it_is_said(chain, caplog):
+    caplog.set_level("INFO")
+    section = of_width(chain, 16)
+    other, _ = begun(chain, section, {"operator": chain.operator}, 0.5)
+    alone, _ = begun(chain, section, {}, 1.0)
+    assert other.fingerprint == alone.fingerprint
+    assert "operator: begins from fresh weights: of the initial model's, too few fit (not " in caplog.text
+    begun(chain, section, {"autoencoder": chain.autoencoder}, 0.5)
+    assert "operator: begins from fresh weights: the initial model has no such network" in caplog.text
+
+
+def test_what_alone_does_not_fit_is_fresh(chain, caplog):
+    """Of another problem, networks are told other parameters: the layers that read them are new."""
+    caplog.set_level("INFO")
+    weights = chain.operator.network.state_dict()
+    odd = min((name for name in weights if weights[name].ndim > 1), key=lambda name: weights[name].numel())
+    stranger = deepcopy(chain.operator.network)
+    holder = stranger.get_submodule(odd.rpartition(".")[0])
+    setattr(holder, odd.rpartition(".")[2], nn.Parameter(torch.zeros(1)))
+    made, _ = begun(chain, of_width(chain, 32), {"operator": replace(chain.operator, network=stranger)}, 1e-9)
+    assert f"operator: begins from the initial model's weights, but {odd}" in caplog.text
+    found = made.network.state_dict()
+    assert not torch.allclose(found[odd], weights[odd])
+    for name in found.keys() - {odd}:
+        assert torch.allclose(found[name], weights[name], atol=1e-6), name
+
+
+def test_a_training_from_other_weights_is_another_training(chain):
+    section = of_width(chain, 32)
+    *_, (state, _) = train_stage(plan(chain, section), SEED, COMPUTE, {})
+    *_, (other, _) = train_stage(plan(chain, section), SEED, COMPUTE, state, {"operator": chain.operator}, 1.0)
+    assert other is not state
+    ((same, _),) = train_stage(plan(chain, section), SEED, COMPUTE, other, {"operator": chain.operator}, 1.0)
+    assert same is other

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline, node
 
+from universal_simulator.catalog.bundles import InitialNetworksDataset
+from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.shell.hooks.weights import WeightsHooks
 from universal_simulator.support.errors import InputError
 
@@ -81,3 +83,29 @@ def test_what_an_experiment_lacks_to_be_shipped_is_told_in_one_line(tmp_path, mo
     assert (end.value.code, told.count("\n")) == (1, 1)
     assert told.startswith(f"Error: {first}")
     assert not (tmp_path / "weights").exists()
+
+
+def test_a_model_to_begin_from_must_be_there_before_anything_is_made(load):
+    hooks, training = WeightsHooks(), Pipeline([node(len, "initial_networks", "operator_state")])
+    hooks._parameters = load(initial="shipped:nobody")
+    with pytest.raises(InputError, match=r"initial = shipped:nobody: must name a model to begin from .*no such weights"):
+        hooks.before_pipeline_run(training, DataCatalog())
+    hooks._parameters = load(initial="shipped:golden")
+    hooks.before_pipeline_run(training, DataCatalog())
+
+
+def test_trainings_that_never_begin_from_others_weights_refuse_them(load):
+    hooks, sweep = WeightsHooks(), Pipeline([node(len, "latents", "sweep_trials")])
+    hooks._parameters = load(initial="shipped:golden")
+    with pytest.raises(InputError, match="initial = shipped:golden: must be null for an ablation or a sweep"):
+        hooks.before_pipeline_run(sweep, DataCatalog())
+
+
+def test_the_networks_to_begin_from_are_named_by_their_weights(tmp_path):
+    given, none = InitialNetworksDataset("shipped:golden"), InitialNetworksDataset(None)
+    assert none.load() == {}
+    assert none.fingerprint() == "none"
+    assert set(given.load()) >= {"autoencoder", "operator"}
+    assert given.fingerprint() == open_bundle("shipped:golden").card.weights_sha256[:16]
+    with pytest.raises(DatasetError, match="initial = shipped:golden: must not be saved to"):
+        given.save(None)

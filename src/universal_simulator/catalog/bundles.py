@@ -5,6 +5,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from universal_simulator.networks.trained import Trained
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.bundle import CARD, Bundle
 from universal_simulator.serving.emulator import Emulator
@@ -47,6 +48,32 @@ class ModelDataset(AbstractDataset[None, Emulator]):
     def save(self, data: None) -> None:
         """Refuse: evaluation makes models."""
         raise InputError(f"{self._address} = must not be saved to; run --pipeline=evaluation, which makes the bundle")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"address": self._address}
+
+
+class InitialNetworksDataset(AbstractDataset[None, dict[str, Trained[Any]]]):
+    """The networks of a model at any address, by stage; none where no address is given."""
+
+    def __init__(self, address: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._address = address
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Trained[Any]]:
+        """Open the model."""
+        return dict(open_bundle(self._address).parts) if self._address else {}
+
+    def save(self, data: None) -> None:
+        """Refuse: evaluation makes models."""
+        raise InputError(f"initial = {self._address}: must not be saved to; name a model that there is")
+
+    def fingerprint(self) -> str:
+        """Name the weights: what is trained from them is stale when they change."""
+        return open_bundle(self._address).card.weights_sha256[:16] if self._address else "none"
 
     def _exists(self) -> bool:
         return True

@@ -20,7 +20,7 @@ from universal_simulator.configuration.learning import (
 )
 from universal_simulator.configuration.others import Ablation, Baselines, Fast
 from universal_simulator.configuration.propagating import Propagate
-from universal_simulator.configuration.section import Count, Name, NonNegative, Section, Size, text
+from universal_simulator.configuration.section import Count, Name, NonNegative, Positive, Section, Size, text
 from universal_simulator.support.errors import InputError
 
 
@@ -118,6 +118,10 @@ class Parameters(Section):
     gates: Gates = Gates()
     sweep: Sweep = Sweep()
     compute: Compute
+    initial: Annotated[str, Field(min_length=1)] | None = None
+    """Address of a model whose weights trainings begin from, network by network where they fit; docs/fine_tuning.md."""
+    initial_rate: Positive = 0.3
+    """Factor on the learning rates of trainings that begin from them."""
     weights: Annotated[str, Field(min_length=1)] = "trained"
     """Whose networks are evaluated: ``trained`` are the experiment's own, ``shipped`` those that came with the project;
     anything else is an address (``models:/universal-simulator@champion``, a folder). Results then lie in the folder

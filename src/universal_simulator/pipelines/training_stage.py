@@ -6,9 +6,10 @@ state and keeps where it stands; ``select_best`` keeps the weights that did best
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -33,6 +34,11 @@ log = logging.getLogger(__name__)
 
 Kept = Iterator[tuple[State, pd.DataFrame]]
 Equip = Callable[[nn.Module, nn.Module], Stage]
+Given = Mapping[str, Trained[Any]]
+"""Networks of another model by their stage."""
+
+ENOUGH = 0.5
+"""Share of a network's numbers that others' weights must hold for it to begin from them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,14 @@ def training_stage(name: str, plan: Callable[..., Plan], inputs: list[str], netw
             node(plan, inputs, planned, name=f"plan_{name}"),
             node(
                 train_stage,
-                [planned, "params:seed", "params:compute", f"{name}_previous"],
+                [
+                    planned,
+                    "params:seed",
+                    "params:compute",
+                    f"{name}_previous",
+                    "initial_networks",
+                    "params:initial_rate",
+                ],
                 [f"{name}_state", f"{name}_history"],
                 name=f"train_{name}",
                 tags="shared",
@@ -80,12 +93,21 @@ def training_stage(name: str, plan: Callable[..., Plan], inputs: list[str], netw
     )
 
 
-def train_stage(plan: Plan, seed: int, compute: Compute, previous: State) -> Kept:
+def train_stage(
+    plan: Plan,
+    seed: int,
+    compute: Compute,
+    previous: State,
+    initial_networks: Given = MappingProxyType({}),
+    initial_rate: float = 1.0,
+) -> Kept:
     """Train a stage; yield its state and the new rows of its history, of which there are none within an epoch.
 
-    A previous state is continued only if recipe, parameters, seed, sources and code are the same.
+    A previous state is continued only if recipe, parameters, seed, sources and code are the same. Where
+    ``initial_networks`` hold a network of this stage that fits, the training begins from its weights, and its learning
+    rates are ``initial_rate`` times the section's.
     """
-    plan = _within_time(plan, compute, previous)
+    plan = _within_time(_begun_from(plan, initial_networks, initial_rate, seed), compute, previous)
     facts, stage = _facts(plan, seed) | numbers(compute), plan.recipe.stage
     continued = _continued(stage, Share.here().first(previous), facts, plan.settings)
     rows = list(continued["rows"]) if continued else []
@@ -110,6 +132,35 @@ def select_best(plan: Plan, state: State) -> Trained:
     if plan.seconds is not None:
         known["training_s"] = sum(row["seconds"] for row in state["rows"])
     return Trained.rebuild(plan.selected or plan.recipe, state["best"], {**known, **state["sources"]})
+
+
+def _begun_from(plan: Plan, given: Given, rate: float, seed: int) -> Plan:
+    """Return the plan with the weights that it begins from, if one of these networks fits; say what is done."""
+    stage = plan.recipe.stage
+    if not given or plan.initial is not None:  # a student begins from its teacher
+        return plan
+    if stage not in given:
+        log.info("%s: begins from fresh weights: the initial model has no such network", stage)
+        return plan
+    network, theirs = _fresh(plan, seed), given[stage].network.state_dict()
+    mine = network.state_dict()
+    fitting = {name: value for name, value in theirs.items() if name in mine and value.shape == mine[name].shape}
+    rest = sorted(mine.keys() - fitting.keys())
+    numbers_in_all = sum(value.numel() for value in mine.values())
+    if sum(value.numel() for value in fitting.values()) < max(1.0, ENOUGH * numbers_in_all):
+        log.info("%s: begins from fresh weights: of the initial model's, too few fit (not %s)", stage, _few(rest))
+        return plan
+    network.load_state_dict(fitting, strict=False)
+    log.info("%s: begins from the initial model's weights%s", stage, f", but {_few(rest)}" if rest else "")
+    settings = plan.settings
+    slower = {name: rate * getattr(settings, name) for name in ("learning_rate", "final_learning_rate")}
+    section = plan.section.model_copy(update={"training": settings.model_copy(update=slower)})
+    sources = {**plan.sources, "initial": given[stage].fingerprint}
+    return replace(plan, initial=network, section=section, sources=sources)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _within_time(plan: Plan, compute: Compute, previous: State) -> Plan:
@@ -177,6 +228,10 @@ def _network(plan: Plan, seed: int) -> nn.Module:
     """Return fresh weights, or a copy of those to begin from."""
     if plan.initial is not None:
         return deepcopy(plan.initial).requires_grad_(True)
+    return _fresh(plan, seed)
+
+
+def _fresh(plan: Plan, seed: int) -> nn.Module:
     with fresh_weights(seed, plan.recipe.stage):
         return plan.recipe.build()
 

@@ -40,6 +40,7 @@ class WeightsHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Fill the catalog with what the pipeline needs of networks and data."""
         self._told, weights = {}, self._parameters["weights"]
+        self._open_initial(pipeline)
         if weights == "trained":
             return
         if any(name.endswith("_state") for name in pipeline.all_outputs()):
@@ -63,6 +64,23 @@ class WeightsHooks:
         if dataset_name == "scores":
             for name in sorted(self._told.keys() & data.keys()):  # of what was evaluated here
                 log.info("%s = %.4g here, %.4g with the weights", name, data[name], self._told[name])
+
+    def _open_initial(self, pipeline: Pipeline) -> None:
+        """Refuse an address without a model before any data are made, and trainings that would not begin from it."""
+        initial = self._parameters["initial"]
+        alone = {"ablation", "sweep_trials"} & pipeline.all_outputs()
+        if initial and alone:
+            raise InputError(
+                f"initial = {initial}: must be null for an ablation or a sweep, whose trainings begin from fresh "
+                "weights; leave it out"
+            )
+        if initial and "initial_networks" in pipeline.inputs():
+            from universal_simulator.serving.addresses import open_bundle  # torch takes seconds
+
+            try:
+                open_bundle(initial)
+            except InputError as error:
+                raise InputError(f"initial = {initial}: must name a model to begin from ({error})") from error
 
     def _refuse_another(self, made_for: str, theirs: Tree) -> None:
         """Demand the parameters that the weights were made with: another split would hold what they have seen."""
