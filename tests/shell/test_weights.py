@@ -88,7 +88,9 @@ def test_what_an_experiment_lacks_to_be_shipped_is_told_in_one_line(tmp_path, mo
 def test_a_model_to_begin_from_must_be_there_before_anything_is_made(load):
     hooks, training = WeightsHooks(), Pipeline([node(len, "initial_networks", "operator_state")])
     hooks._parameters = load(initial="shipped:nobody")
-    with pytest.raises(InputError, match=r"initial = shipped:nobody: must name a model to begin from .*no such weights"):
+    with pytest.raises(
+        InputError, match=r"initial = shipped:nobody: must name a model to begin from .*no such weights"
+    ):
         hooks.before_pipeline_run(training, DataCatalog())
     hooks._parameters = load(initial="shipped:golden")
     hooks.before_pipeline_run(training, DataCatalog())

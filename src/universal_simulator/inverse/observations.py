@@ -1,6 +1,6 @@
 """What was measured: where, when, of which channel, and how well."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,14 +121,26 @@ class Observations:
         Columns ``time``, one for each axis, ``channel`` (may be left out where there is one), ``value``, ``sd`` or
         ``variance``; ``width`` or ``width_<axis>`` for windows. Raises ``InputError`` for anything else.
         """
-        table = _table(Path(path).expanduser())
+        return cls.of(_table(Path(path).expanduser()), str(path))
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], source: str = "a table") -> "Observations":
+        """Return what columns by name say, as of ``read``; ``source`` is what a refusal calls them."""
         missing = [name for name in ("time", "value") if name not in table]
         if not {"sd", "variance"} & set(table):
             missing.append("sd")
         if missing:
-            raise InputError(f"observations = {path}: must have the column {missing[0]}, with the unit's plain numbers")
+            raise InputError(
+                f"observations = {source}: must have the column {missing[0]}, with the unit's plain numbers"
+            )
         axes = tuple(name for name in table if name not in KNOWN and not name.startswith("width_"))
         column = {name: _numbers(name, values) for name, values in table.items() if name != "channel"}
+        lengths = {name: tuple(np.shape(values)) for name, values in table.items()}
+        if strange := [name for name, shape in lengths.items() if len(shape) != 1 or shape != lengths["value"]]:
+            raise InputError(
+                f"observations.{strange[0]} = an array of shape {lengths[strange[0]]}: must be as long as value, "
+                f"{lengths['value']}; give one for each"
+            )
         if "variance" in column and not (column["variance"] > 0).all():
             raise InputError(f"observations.variance = {column['variance'].min():g}: must be positive; correct it")
         count, none = len(column["value"]), torch.zeros(len(column["value"]), dtype=torch.float64)

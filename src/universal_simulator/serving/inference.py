@@ -55,6 +55,37 @@ class Inference:
     model_error: float
     """Root mean square of the model's error at the observations, as its ensemble has it, over the noise's."""
 
+    def numbers(self) -> dict[str, Any]:
+        """Return what was found in numbers, by flat names; with several parameters these end with the parameter's."""
+        each = {"posterior": self.posterior, "perfect_model": self.perfect, "exact": self.exact}
+        found: dict[str, Any] = {}
+        for name, one in each.items():
+            found |= {f"{name}/{key}": value for key, value in self._moments(one).items()}
+        calibration, cost = self.calibration, self.cost
+        return found | {
+            "calibration/ks": None if calibration is None else calibration.ks,
+            "calibration/p_value": None if calibration is None else calibration.p_value,
+            "calibration/coverage_90": None if calibration is None else calibration.coverage,
+            "model_error/over_noise": self.model_error,
+            "cost/training_seconds": cost.training_seconds,
+            "cost/seconds_per_query": cost.seconds_per_query,
+            "cost/solver_seconds_per_query": cost.solver_seconds_per_query,
+            "cost/break_even_queries": cost.break_even_queries,
+        }
+
+    def _moments(self, one: Found | None) -> dict[str, Any]:
+        names = [of.parameter.name for of in self.sought]
+        if one is None:
+            return dict.fromkeys(("mean", "sd")) if len(names) == 1 else {}
+        if not isinstance(one, Chains):
+            low, high = one.interval
+            return {"mean": one.mean, "sd": one.sd, "low_90": low, "high_90": high}
+        told: dict[str, Any] = {"converged": one.converged}
+        for i, name in enumerate(names):
+            columns = {"mean": one.mean, "sd": one.sd, "r_hat": one.r_hat, "effective": one.effective}
+            told |= {f"{key}/{name}": float(values[i]) for key, values in columns.items()}
+        return told
+
 
 @dataclass(frozen=True)
 class Question:

@@ -50,6 +50,22 @@ class Assimilation:
     model_error: float
     """Root mean square of the model's error at the observations, as its ensemble has it, over the noise's."""
 
+    def numbers(self, truth: Float[Tensor, "channel *space"] | None = None) -> dict[str, Any]:
+        """Return what was found in numbers, by flat names; with the true initial field also how far off it is."""
+        each = {"analysis": self.analysis, "perfect_model": self.perfect, "solver": self.solver}
+        found: dict[str, Any] = {}
+        for name, one in each.items():
+            if one is not None:
+                found |= {f"{name}/{key}": value for key, value in _numbers(one, truth).items()}
+        return found | {
+            "model_error/over_noise": self.model_error,
+            "cost/training_seconds": self.cost.training_seconds,
+            "cost/seconds_per_query": self.cost.seconds_per_query,
+            "cost/solver_seconds_per_query": self.cost.solver_seconds_per_query,
+            "cost/equal_solver": None if self.equal is None else self.equal.name,
+            "cost/break_even_queries": self.cost.break_even_queries,
+        }
+
 
 @dataclass(frozen=True)
 class Task:
@@ -195,3 +211,23 @@ def _longest_step(times: Float[Tensor, " observation"], trained: tuple[float, ..
 
 def _drawn(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def _numbers(one: Analysis, truth: Tensor | None) -> dict[str, float]:
+    count = len(one.posed.sensing.observations)
+    found = {
+        "cost_before": float(one.minimum.first[0]),
+        "cost_after": float(one.minimum.value[0]),
+        "misfit": float(one.posed.noise.quadratic(one.observed - one.posed.sensing.observations.values)) / count,
+        "gradients": float(one.minimum.gradients[0]),
+        "cpu_seconds": one.seconds,
+    }
+    if len(one.whitened) > 2:
+        found["spread"] = float(one.sd.square().mean().sqrt())
+    if truth is None:
+        return found
+    wrong = one.field - truth
+    found["error"] = float(torch.linalg.vector_norm(wrong) / torch.linalg.vector_norm(truth))
+    if len(one.whitened) > 2:
+        found["coverage_90"] = float((wrong.abs() < 1.645 * one.sd).double().mean())
+    return found

@@ -10,6 +10,8 @@ LARGEST = 1e9
 """Numbers: an hour or two of one core."""
 LARGEST_SERVED = 2e7
 """Of one request over HTTP: about a minute, after which MLflow's server gives up by default."""
+LARGEST_QUESTION = 2e8
+"""Of one question that is answered by many forecasts, as an assimilation: some minutes."""
 FEWEST_POINTS = 1024
 """A step costs no less for fewer points: the networks' latent grid is the same."""
 GUIDED = 5
@@ -29,6 +31,16 @@ def refuse_beyond(usual: float, samples: int, members: int, steps: float, points
             f"forecast = {samples} fields × {members} members × {steps:.15g} steps × {points} points"
             f"{', guided,' if guided else ''} costs {asked:.2g}: must cost at most {largest:.2g}; "
             f"ask for fewer or earlier, in several requests, or set {SETTING}"
+        )
+
+
+def refuse_question(runs: float, steps: float, points: int) -> None:
+    """Refuse what needs more forecasts than the setting allows, or than what is usual without it."""
+    asked, largest = cost(1, 1, runs * steps, points), limit(LARGEST_QUESTION)
+    if asked > largest:
+        raise InputError(
+            f"question = about {runs:.3g} forecasts × {steps:.3g} steps × {points} points costs {asked:.2g}: must cost "
+            f"at most {largest:.2g}; ask for fewer iterations, members, nodes or draws, or set {SETTING}"
         )
 
 

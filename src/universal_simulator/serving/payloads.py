@@ -63,6 +63,12 @@ def kind(said: str | None) -> str:
     return found
 
 
+def demand_json(said: str | None) -> None:
+    """Refuse any other media type where only JSON is understood."""
+    if (found := kind(said)) != JSON:
+        raise InputError(f"Content-Type = {found}: must be {JSON} here; convert it")
+
+
 def wanted(accepted: str | None, given: str) -> str:
     """Return the media type of the answer: the first of ours that the client accepts, or that of its request."""
     accepts = [one.partition(";")[0].strip().lower() for one in (accepted or "*/*").split(",")]

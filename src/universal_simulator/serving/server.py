@@ -3,6 +3,7 @@
 | address | |
 |---|---|
 | ``POST /invocations`` | a forecast, as with MLflow's server (``payloads``) |
+| ``POST /assimilate``, ``POST /infer`` | the initial state, or parameters, from observations (``questions``) |
 | ``GET /card``, ``GET /ping`` | what the model is; whether it is there |
 | ``GET /Info``, ``POST /Evaluate`` … | UM-Bridge (``um_bridge``) |
 
@@ -11,7 +12,7 @@ A refusal is one line in ``message``: 400 for what cannot be forecast, 413 for t
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +21,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from torch import Tensor
 
-from universal_simulator.serving import payloads, um_bridge
+from universal_simulator.serving import payloads, questions, um_bridge
 from universal_simulator.serving.batching import Batcher, BusyError
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.payloads import TooLargeError
@@ -33,6 +34,8 @@ CODES: dict[type[Exception], tuple[int, str]] = {
     BusyError: (503, "TEMPORARILY_UNAVAILABLE"),
 }
 INVALID = (400, "INVALID_PARAMETER_VALUE")
+MOST_ASKING = 8
+"""Questions to ``/assimilate`` and ``/infer`` that may wait; they are answered one after the other."""
 
 
 def application(emulator: Emulator) -> FastAPI:
@@ -48,6 +51,7 @@ def application(emulator: Emulator) -> FastAPI:
     app.state.batcher = batcher
     app.add_exception_handler(InputError, _refused)
     _add_forecasts(app, batcher)
+    _add_questions(app, emulator)
     _add_um_bridge(app, batcher)
     return app
 
@@ -78,6 +82,29 @@ def _add_forecasts(app: FastAPI, batcher: Batcher) -> None:
         wanted = payloads.wanted(asked.headers.get("accept"), media)
         content, headers = await run_in_threadpool(lambda: payloads.packed(wanted, answered(emulator, request, answer)))
         return Response(content, media_type=wanted, headers=headers)
+
+
+def _add_questions(app: FastAPI, emulator: Emulator) -> None:
+    """Answer what takes many forecasts, one question after the other, beside the forecasts."""
+    turn, asking = asyncio.Lock(), set[object]()
+
+    def answering(answer: Callable[[Emulator, Mapping[str, Any]], dict[str, Any]]) -> Callable[[Request], Any]:
+        async def reply(asked: Request) -> Response:
+            payloads.demand_json(asked.headers.get("content-type"))
+            content, ticket = _object(await _body(asked)), object()
+            if len(asking) >= MOST_ASKING:
+                raise BusyError(f"questions = {MOST_ASKING} wait already: must be fewer; try again later")
+            asking.add(ticket)
+            try:
+                async with turn:
+                    return JSONResponse(await run_in_threadpool(lambda: answer(emulator, content)))
+            finally:
+                asking.discard(ticket)
+
+        return reply
+
+    for name, answer in questions.ANSWERS.items():
+        app.post(f"/{name}")(answering(answer))
 
 
 def _add_um_bridge(app: FastAPI, batcher: Batcher) -> None:
@@ -142,7 +169,7 @@ def _object(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"request = no valid JSON ({error}): must be; correct it") from error
     if not isinstance(found, dict):
-        raise InputError(f"request = {type(found).__name__}: must be an object; write {{'name': '{um_bridge.NAME}'}}")
+        raise InputError(f"request = {type(found).__name__}: must be an object; write {{…}}, as docs/serving.md has it")
     return found
 
 
