@@ -67,6 +67,14 @@ class Sensing:
         order = torch.cat([one.rows for one in self.groups]).argsort()
         return torch.cat(parts, 1)[:, order.to(u.device)]
 
+    def at(
+        self, moment: int, u: Float[Tensor, "sample channel *space"]
+    ) -> tuple[Float[Tensor, "sample observation"], Tensor]:
+        """Return the observations of fields at one of ``steps``, without noise, and which of all they are."""
+        here = [one for one in self.groups if one.step == moment]
+        read = torch.cat([_weighed(u[:, one.channel], one.weights) for one in here], 1)
+        return read, torch.cat([one.rows for one in here])
+
 
 def weights(
     grid: Grid,

@@ -52,7 +52,7 @@ from universal_simulator.serving.request import (
 from universal_simulator.support.errors import InputError
 
 if TYPE_CHECKING:
-    from universal_simulator.serving import propagation
+    from universal_simulator.serving import filtering, propagation
 
 Device = Literal["auto", "cpu", "cuda"]
 SMALL = 2**15
@@ -203,6 +203,28 @@ class Emulator:
         warn_outside(self.statistics, named_parameters(told, 1, self.card.facts)[0].tolist())
         task = pose(self, observations, prior, settings or Variational())
         return apart(lambda: assimilate(task, told, with_solver, seed))
+
+    def filter(
+        self,
+        observations: Observations,
+        members: Fields,
+        parameters: Mapping[str, Any] | None = None,
+        inflation: float = 1.02,
+        model_error: bool = True,
+        seed: int = 0,
+    ) -> "filtering.Filtered":
+        """Return the state at each time of observations, and how sure it is, by an ensemble Kalman filter.
+
+        ``members`` are fields at time 0, at least two, ``(member, [channel,] *space)``: draws of what is known then.
+        Anomalies grow by ``inflation`` at each analysis; ``model_error`` lets every member's steps err as the model
+        does. For long runs of observations, and chaos, which 4D-Var's one window cannot span. Raises ``InputError``.
+        """
+        from universal_simulator.serving import filtering  # which knows this module
+
+        told = parameters or {}
+        warn_outside(self.statistics, named_parameters(told, 1, self.card.facts)[0].tolist())
+        asked = (observations, members, told, inflation, model_error, seed)
+        return apart(lambda: filtering.filter_by_model(self, *asked))
 
     def infer(
         self,

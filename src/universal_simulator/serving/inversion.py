@@ -131,7 +131,7 @@ def pose(model: "Emulator", observations: Observations, prior: Fields | None, se
         raise InputError(
             f"observations.time = {latest:g}: must be at most {card.horizon:g}, the scored horizon; drop it"
         )
-    step = _longest_step(observations.times, model.time_steps)
+    step = longest_step(observations.times, model.time_steps)
     sensing = Sensing.of(observations, card.facts, card.grid, step)
     for channel, known in enumerate(statistics.channels):
         mine = torch.cat([one.rows for one in sensing.groups if one.channel == channel] or [torch.empty(0).long()])
@@ -201,7 +201,7 @@ def initial_field(model: "Emulator", given: Fields) -> Float[Tensor, "1 channel 
     return resized(u, grid.resized(tuple(u.shape[2:])), model.card.facts.channels, grid.shape)
 
 
-def _longest_step(times: Float[Tensor, " observation"], trained: tuple[float, ...]) -> float:
+def longest_step(times: Float[Tensor, " observation"], trained: tuple[float, ...]) -> float:
     """Return the longest trained step of which all times are multiples; the shortest where there is none."""
     for step in sorted(trained, reverse=True):
         if ((times / step - (times / step).round()).abs() <= 1e-4).all():
