@@ -95,7 +95,7 @@ def main() -> None:
     case = f"L = {asked.length:.2f}, {asked.members} members, inflation {asked.inflation}, {asked.cycles} cycles"
     print(f"{case}, a tenth of them left out; noise 1")  # noqa: T201
     score("solver, 128 points, steps of 0.5", by_solver(asked.length, POINTS, 4.0), asked)
-    score("solver, 64 points, steps of 0.5", by_solver(asked.length, 64, 4.0), asked)
+    score("solver, 96 points, steps of 0.5", by_solver(asked.length, 96, 4.0), asked)
     for error in (True, False) if asked.model else ():
         name = f"{asked.model}, {'its own error drawn' if error else 'taken to be perfect'}"
         score(name, by_model(asked.model, asked.length, asked.members, error), asked)

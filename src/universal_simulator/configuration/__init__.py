@@ -27,7 +27,7 @@ from universal_simulator.configuration.forecasting import (
     TestTimeConditioning,
     Variant,
 )
-from universal_simulator.configuration.inverse import Assimilate, Infer, Inverse, Sampling, Variational
+from universal_simulator.configuration.inverse import Assimilate, Correlation, Infer, Inverse, Sampling, Variational
 from universal_simulator.configuration.learning import (
     Autoencoder,
     BetaDistribution,
@@ -94,6 +94,7 @@ __all__ = [
     "Compute",
     "ConsistencyDistillation",
     "ConvolutionalAutoencoder",
+    "Correlation",
     "Count",
     "Data",
     "Depth",

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from universal_simulator.configuration.others import CoarseSolver
-from universal_simulator.configuration.section import Name, Section, Size
+from universal_simulator.configuration.section import Name, NonNegative, Section, Size
 
 
 class Variational(Section):
@@ -33,6 +33,15 @@ class Sampling(Section):
     warm_up: Annotated[int, Field(ge=0, le=10**6)] = 150
 
 
+class Correlation(Section):
+    """How noise is correlated between observations of one channel."""
+
+    length: NonNegative = 0.0
+    """``exp(-|Δx|/length)`` along each axis; 0: none between different places."""
+    time: NonNegative = 0.0
+    """``exp(-|Δt|/time)``; 0: none between different times."""
+
+
 class Inverse(Section):
     """What both tasks are told."""
 
@@ -46,6 +55,8 @@ class Inverse(Section):
     """Of the equation, by name: those that are known."""
     prior: str | None = None
     """File of initial fields that the prior is estimated from; by default the family that the model was trained on."""
+    noise: Correlation = Correlation()
+    """Of the observations."""
     with_solver: bool = True
     """Whether the same is done with the problem's solver, where there is one."""
     variational: Variational = Variational()

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.support.errors import InputError
 
@@ -35,6 +36,11 @@ def filtered(
         raise InputError(f"members = {len(members)}: must be at least 2, as they say how sure the state is; give more")
     if not inflation >= 1:
         raise InputError(f"inflation = {inflation:g}: must be at least 1, which leaves members as they are; raise it")
+    if told := sensing.observations.correlation.time:
+        raise InputError(
+            f"observations.correlation.time = {told:g}: must be 0 in a filter, which takes each time by itself; use "
+            "assimilate"
+        )
     now = 0
     for moment in sensing.steps:
         before = advance(members, moment - now) if moment > now else members
@@ -51,7 +57,14 @@ def _analysed(
 ) -> Float[Tensor, "member channel *space"]:
     seen, rows = sensing.at(moment, members)
     given = sensing.observations
-    values, sd = given.values[rows].to(seen), given.sd[rows].to(seen)
+    known = sensing.correlation
+    if known is None:
+        values, sd = given.values[rows].to(seen), given.sd[rows].to(seen)
+    else:  # in coordinates in which noise is independent, of deviation 1
+        alone = Noise.of(given.sd[rows], correlation=known[rows][:, rows])
+        root = torch.linalg.cholesky(alone.covariance).to(seen)
+        both = torch.linalg.solve_triangular(root, torch.cat((seen, given.values[rows].to(seen)[None])).mT, upper=False)
+        seen, values, sd = both.mT[:-1], both.mT[-1], torch.ones_like(both[:, 0])
     return transformed(members, seen, values, sd, inflation, rotation(len(members), generator).to(seen))
 
 

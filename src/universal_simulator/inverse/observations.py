@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.configuration import Correlation
 from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
@@ -17,9 +18,12 @@ KNOWN = ("time", "channel", "value", "sd", "variance", "width")
 """Columns of a table; any other is an axis, or the width along one."""
 
 
+INDEPENDENT = Correlation()
+
+
 @dataclass(frozen=True)
 class Observations:
-    """Measured numbers with independent Gaussian noise, in the problem's units.
+    """Measured numbers with Gaussian noise, independent unless a correlation is told, in the problem's units.
 
     Each is the value at a point, or the mean over a window: ``width`` is 0 or the window's extent along each axis,
     infinite for the whole domain. ``channels`` are names, empty for the only one. Raises ``InputError`` where a number
@@ -37,6 +41,8 @@ class Observations:
     values: Float[Tensor, " observation"]
     sd: Float[Tensor, " observation"]
     axes: tuple[str, ...] = ("x",)
+    correlation: Correlation = INDEPENDENT
+    """Of the noise, between observations of one channel."""
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -57,9 +63,20 @@ class Observations:
         """Return both; raises ``InputError`` where their axes differ."""
         if self.axes != other.axes:
             raise InputError(f"observations = axes {self.axes} and {other.axes}: must be alike; name them alike")
+        if self.correlation != other.correlation:
+            raise InputError(
+                f"observations = noise of {self.correlation} and {other.correlation}: must be alike; correlate the sum"
+            )
         numbers = ("times", "where", "width", "values", "sd")
         joined: dict[str, Any] = {name: torch.cat((getattr(self, name), getattr(other, name))) for name in numbers}
         return replace(self, channels=self.channels + other.channels, **joined)
+
+    def correlated(self, length: float = 0.0, time: float = 0.0) -> "Observations":
+        """Return the same with noise whose correlation is ``exp(-|Δx|/length)`` along each axis, ``exp(-|Δt|/time)``.
+
+        0 means none between different places, or different times.
+        """
+        return replace(self, correlation=Correlation(length=length, time=time))
 
     @classmethod
     def sensors(

@@ -67,6 +67,22 @@ class Sensing:
         order = torch.cat([one.rows for one in self.groups]).argsort()
         return torch.cat(parts, 1)[:, order.to(u.device)]
 
+    @property
+    def correlation(self) -> Float[Tensor, "observation observation"] | None:
+        """Return that of the observations' noise; None where it is independent."""
+        told, given = self.observations.correlation, self.observations
+        if not (told.length or told.time):
+            return None
+        names = [given.channels.index(one) for one in given.channels]
+        alike = torch.tensor(names)[:, None] == torch.tensor(names)
+        found = alike.double() * _alike(given.times[:, None] - given.times, told.time)
+        for axis in self.grid.axes:
+            x = given.where[:, given.axes.index(axis.name)]
+            apart = (x[:, None] - x).abs()
+            apart = torch.minimum(apart, axis.length - apart) if axis.periodic else apart
+            found = found * _alike(apart, told.length)
+        return found
+
     def at(
         self, moment: int, u: Float[Tensor, "sample channel *space"]
     ) -> tuple[Float[Tensor, "sample observation"], Tensor]:
@@ -74,6 +90,10 @@ class Sensing:
         here = [one for one in self.groups if one.step == moment]
         read = torch.cat([_weighed(u[:, one.channel], one.weights) for one in here], 1)
         return read, torch.cat([one.rows for one in here])
+
+
+def _alike(apart: Tensor, scale: float) -> Tensor:
+    return torch.exp(-apart.abs() / scale) if scale else (apart.abs() < 1e-12).double()
 
 
 def weights(

@@ -122,7 +122,7 @@ class Question:
         """Return what is seen of the given initial field."""
         assert self.initial is not None
         see = seen_from(posed, self.initial, self.rows)
-        return GivenState.of(see, self.sought[0], SPLINE * posed.noise.sd)
+        return GivenState.of(see, self.sought[0], SPLINE * posed.sensing.observations.sd)
 
     def with_error(self, value: Float[Tensor, " sought"]) -> Posed:
         """Return the task with the model's error about a value of the parameters in its noise."""
@@ -180,7 +180,7 @@ def infer(question: Question) -> Inference:
         exact,
         _calibrated(question, solver) if settings.calibration else None,
         _cost(question, taken, perfect, solver),
-        float(error / task.posed.noise.sd.square().mean().sqrt()),
+        float(error / task.posed.sensing.observations.sd.square().mean().sqrt()),
     )
 
 
@@ -191,7 +191,7 @@ def _calibrated(question: Question, solver: Posed | None) -> Calibration:
             f"infer.calibration = {question.settings.calibration}: must be 0 unless one parameter is sought from "
             "a given initial field, which alone is cheap enough; give infer.initial"
         )
-    own = Noise(question.task.posed.noise.sd)
+    own = question.task.posed.noise
     model = question.given(question.task.posed)
     truth = question.given(solver) if solver is not None else model
     (one,) = question.sought

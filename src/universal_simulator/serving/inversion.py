@@ -92,7 +92,7 @@ class Task:
             return None
         own = self.posed
         forward: Forward = ThroughSolver(solver, card.grid, self.forward.time_step, own.sensing.steps, setting)
-        return Posed(forward, own.sensing, own.prior, Noise(own.noise.sd))
+        return Posed(forward, own.sensing, own.prior, own.noise)
 
     def with_error(
         self, u: Float[Tensor, "1 channel *space"], parameters: Float[Tensor, "1 parameter"], seed: int
@@ -103,8 +103,9 @@ class Task:
         errors = self.forward.errors(u, parameters, count, generator) if count > 1 else None
         if errors is None:
             return self.posed
-        sensed = self.posed.sensing(errors).double()
-        return self.posed.with_noise(Noise.of(self.posed.noise.sd, sensed))
+        sensing = self.posed.sensing
+        sensed = sensing(errors).double()
+        return self.posed.with_noise(Noise.of(sensing.observations.sd, sensed, sensing.correlation))
 
     @torch.no_grad()
     def equal_solver(self, u: Float[Tensor, "1 channel *space"], parameters: Tensor) -> CoarseSolver | None:
@@ -143,7 +144,8 @@ def pose(model: "Emulator", observations: Observations, prior: Fields | None, se
                 f"{known.name} was {known.minimum:.3g} … {known.maximum:.3g} in training; convert it"
             )
     forward = ThroughEmulator(model.parts, step, sensing.steps)
-    return Task(model, Posed(forward, sensing, prior_of(model, prior, settings), Noise(observations.sd)), settings)
+    noise = Noise.of(observations.sd, correlation=sensing.correlation)
+    return Task(model, Posed(forward, sensing, prior_of(model, prior, settings), noise), settings)
 
 
 def prior_of(model: "Emulator", fields: Fields | None, settings: Variational) -> GaussianPrior:
@@ -177,7 +179,7 @@ def assimilate(task: Task, parameters: Mapping[str, Any], with_solver: bool, see
     equal = task.equal_solver(perfect.field[None], told[None]) if solver is not None else None
     error = (real.noise.variance - posed.noise.variance).mean().clamp(
         min=0
-    ).sqrt() / posed.noise.sd.square().mean().sqrt()
+    ).sqrt() / posed.sensing.observations.sd.square().mean().sqrt()
     return Assimilation(analysis, perfect, solved, _cost(task, perfect, told, equal), equal, float(error))
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from universal_simulator.configuration import Infer, Sampling, Variational
+from universal_simulator.configuration import Correlation, Infer, Sampling, Variational
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.inverse.posterior import Posterior
 from universal_simulator.serving.emulator import Emulator
@@ -40,6 +40,7 @@ class Question(BaseModel):
     prior: list[Any] | None = None
     """Initial fields ``(sample, [channel,] *space)`` that the prior is estimated from."""
     variational: Variational = Variational()
+    noise: Correlation = Correlation()
     with_solver: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
 
@@ -62,7 +63,7 @@ class InferQuestion(Question):
 def assimilated(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to ``/assimilate``; raises ``InputError``."""
     asked = _checked(AssimilateQuestion, content)
-    given, settings = Observations.of(asked.observations, "request"), asked.variational
+    given, settings = _observed(asked), asked.variational
     runs = GRADIENT * settings.iterations * (1 + settings.members) + settings.error_members
     _bound(emulator, given, runs * (2 if asked.with_solver else 1))
     found = emulator.assimilate(given, asked.parameters, asked.prior, settings, asked.with_solver, asked.seed)
@@ -77,7 +78,7 @@ def assimilated(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any
 def inferred(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to ``/infer``; raises ``InputError``."""
     asked = _checked(InferQuestion, content)
-    given, settings = Observations.of(asked.observations, "request"), _settings(asked)
+    given, settings = _observed(asked), _settings(asked)
     sought = ranges(emulator, settings)
     _bound(emulator, given, _runs(asked, len(sought)))
     found = emulator.infer(given, settings, asked.initial, asked.prior, asked.seed)
@@ -100,6 +101,10 @@ ANSWERS: dict[str, Callable[[Emulator, Mapping[str, Any]], dict[str, Any]]] = {
     "infer": inferred,
 }
 """Who answers, by the last part of the address."""
+
+
+def _observed(asked: Question) -> Observations:
+    return Observations.of(asked.observations, "request").correlated(asked.noise.length, asked.noise.time)
 
 
 def _settings(asked: InferQuestion) -> Infer:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from universal_simulator.configuration import Assimilate
+from universal_simulator.configuration import Assimilate, Inverse
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.reporting.inverse_page import assimilation_page, assimilation_pictures
 from universal_simulator.serving import files
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def observed(path: str | None, section: str) -> Observations:
-    """Return the observations of a file; refuse none."""
-    if not path:
+def observed(asked: Inverse, section: str) -> Observations:
+    """Return the observations of a file, their noise correlated as is asked; refuse none."""
+    if not asked.observations:
         raise InputError(f"{section}.observations = null: must name a table; add {section}.observations=FILE")
-    return Observations.read(path)
+    return Observations.read(asked.observations).correlated(asked.noise.length, asked.noise.time)
 
 
 def fields(path: str | None) -> Any:
@@ -46,7 +46,7 @@ def assimilate_observations(
     model: Emulator, asked: Assimilate, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, bytes], str]:
     """Return numbers, fields, figures and the page."""
-    observations, given = observed(asked.observations, "assimilate"), fields(asked.truth)
+    observations, given = observed(asked, "assimilate"), fields(asked.truth)
     truth = None if given is None else initial_field(model, given)[0]
     prior, solver = fields(asked.prior), asked.with_solver
     told = (observations, asked.parameters, prior, asked.variational, solver, seed)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def infer_parameters(model: Emulator, asked: Infer, seed: int) -> tuple[dict[str, Any], dict[str, bytes], str]:
     """Return numbers, figures and the page."""
-    told = (observed(asked.observations, "infer"), asked, fields(asked.initial), fields(asked.prior), seed)
+    told = (observed(asked, "infer"), asked, fields(asked.initial), fields(asked.prior), seed)
     found, warned = with_warnings(partial(model.infer, *told))
     result, pictures = found.numbers(), inference_pictures(found)
     log.info("%s", found.cost.told)
