@@ -76,7 +76,7 @@ class Chain:
     """The stages of an experiment, one after the other, and how long each took."""
 
     def __init__(self, parameters: Parameters, folder: Path) -> None:
-        self.p, self.folder = parameters, folder
+        self.p, self.raw = parameters, folder / "raw"
         self.seconds: dict[str, float] = {}
         self.losses: dict[str, float] = {}
 
@@ -92,7 +92,7 @@ class Chain:
 
     def splits(self) -> tuple[Trajectories, Trajectories, Trajectories]:
         """Solve what is missing, and return training, validation and test trajectories."""
-        store, data = RawStore(self.folder / "raw", self.p.problem), self.p.data
+        store, data = RawStore(self.raw, self.p.problem), self.p.data
         for one in store.files(data):
             one.path.parent.mkdir(parents=True, exist_ok=True)
             assert one.parameters is not None
