@@ -37,6 +37,8 @@ class Results:
     data_card: str = ""
     outside: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per parameter and amplitude that ensembles were tried on outside training; may be empty."""
+    chaos: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Curves of chaotic motion in long form (``pipelines.evaluation.chaos.COLUMNS``); may be empty."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     """Sentences that say which forecasts are missing, and why."""
