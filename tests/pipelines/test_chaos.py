@@ -11,7 +11,7 @@ from universal_simulator.configuration import Chaos, CoarseSolver, Evaluation, T
 from universal_simulator.evaluation import chaos as scoring
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.pipelines.evaluation.chaos import COLUMNS, evaluate_chaos, gather_scores, worth_of_ensembles
+from universal_simulator.pipelines.evaluation.chaos import COLUMNS, assemble_scores, evaluate_chaos, worth_of_ensembles
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 from untrained import untrained
@@ -53,7 +53,7 @@ def test_nothing_is_scored_as_chaos_unless_it_is_asked_for(train):
     assert scores == {}
     assert list(curves.columns) == list(COLUMNS)
     assert not len(curves)
-    assert gather_scores({"rollout/deterministic/nrmse": 1.0}, scores) == {"rollout/deterministic/nrmse": 1.0}
+    assert assemble_scores({"rollout/deterministic/nrmse": 1.0}, scores) == {"rollout/deterministic/nrmse": 1.0}
 
 
 def test_a_fine_solver_follows_the_truth_to_the_end_and_a_coarse_one_does_not(found):

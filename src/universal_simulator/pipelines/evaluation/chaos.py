@@ -96,7 +96,7 @@ def evaluate_chaos(
     return scores, pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def gather_scores(forecast: dict[str, float], chaotic: dict[str, float]) -> dict[str, float]:
+def assemble_scores(forecast: dict[str, float], chaotic: dict[str, float]) -> dict[str, float]:
     """Return all scores of an experiment in one mapping."""
     return {**forecast, **chaotic}
 

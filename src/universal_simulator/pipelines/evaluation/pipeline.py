@@ -4,7 +4,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
-from universal_simulator.pipelines.evaluation.chaos import evaluate_chaos, gather_scores
+from universal_simulator.pipelines.evaluation.chaos import assemble_scores, evaluate_chaos
 from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
 from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
 
@@ -40,7 +40,7 @@ def create_pipeline() -> Pipeline:
                 ["chaos_scores", "chaos"],
                 name="evaluate_chaos",
             ),
-            node(gather_scores, ["forecast_scores", "chaos_scores"], "scores", name="gather_scores"),
+            node(assemble_scores, ["forecast_scores", "chaos_scores"], "scores", name="assemble_scores"),
             node(keep_examples, ["emulator", *_FORECAST], "examples", name="select_examples"),
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
