@@ -4,17 +4,19 @@ from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from universal_simulator.reporting.curves import legend_above
 from universal_simulator.reporting.page import Cell, Group, Row, Section, Table, Text
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.style import COLOURS, LINES, Picture, canvas, word
 from universal_simulator.reporting.verdict import number, percent
 
+WIDE = (6.8, 2.9)
+"""Inches: room for a legend of everybody beside the curves."""
 LEAD = "lead time (time units)"
 SHARE = "share of the truth's root mean square (relative)"
-GREYS = ("#222222", "#555555", "#777777", "#999999", "#BBBBBB")
+GREYS = ("#111111", "#444444", "#666666", "#888888", "#A5A5A5", "#C4C4C4")
 """Of the solver's settings, the first the darkest."""
 SEVERAL = "ensemble"
 COLUMNS = {
@@ -79,9 +81,9 @@ def correlations(chaos: pd.DataFrame) -> Picture:
         _lines(axes, chaos, "correlation")
         frame = _curve(chaos, "correlation", "deterministic")
         axes.fill_between(frame["at"], frame["low"], frame["high"], color=COLOURS["deterministic"], alpha=0.15, lw=0)
-        axes.axhline(0.8, color="#999", ls=":", lw=1)
+        axes.axhline(0.8, color="#999", ls=":", lw=1, label="0.8")
         axes.set_ylim(-0.2, 1.02)
-        legend_above(axes)
+        _legend_beside(figure, axes)
         return Picture("chaos-correlation", figure, "Mean correlation with the truth over lead time; dotted: 0.8")
 
 
@@ -91,7 +93,7 @@ def valid(chaos: pd.DataFrame) -> Picture:
         _lines(axes, chaos, "valid")
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        legend_above(axes)
+        _legend_beside(figure, axes)
         return Picture("chaos-valid", figure, "Share of trajectories whose forecast is still valid, over lead time")
 
 
@@ -102,7 +104,7 @@ def crps(chaos: pd.DataFrame) -> Picture:
             if len(frame := _curve(chaos, "crps", variant)):
                 axes.plot(frame["at"], frame["value"], label=named(variant), **_style(variant))
         axes.set_ylim(bottom=0)
-        legend_above(axes)
+        _legend_beside(figure, axes)
         return Picture("chaos-crps", figure, "Continuous ranked probability score over lead time")
 
 
@@ -116,7 +118,7 @@ def spread(chaos: pd.DataFrame) -> Picture:
             frame = _curve(chaos, quantity, SEVERAL)
             axes.plot(frame["at"], frame["value"], ls=line, color=colour, label=label)
         axes.set_yscale("log")
-        legend_above(axes)
+        _legend_beside(figure, axes)
         return Picture("chaos-spread", figure, "Spread of the ensemble and error of its mean over lead time")
 
 
@@ -130,7 +132,7 @@ def energies(chaos: pd.DataFrame) -> Picture:
         axes.plot(truth["at"], truth["value"], color=COLOURS["truth"], lw=2.4, alpha=0.35, label="Truth")
         _lines(axes, chaos, "energy")
         axes.set(xscale="log", yscale="log", ylim=(1e-12 * truth["value"].max(), 3 * truth["value"].max()))
-        legend_above(axes)
+        _legend_beside(figure, axes)
         return Picture("chaos-energy", figure, "Median energy of each wave number in long runs")
 
 
@@ -166,6 +168,12 @@ def _lines(axes: Axes, chaos: pd.DataFrame, quantity: str) -> None:
         solver = variant.startswith("solver")
         style = {"color": next(greys), "lw": 0.9, "zorder": 1} if solver else _style(variant)
         axes.plot(frame["at"], frame["value"], label=named(variant), **style)
+
+
+def _legend_beside(figure: Figure, axes: Axes) -> None:
+    """Put the legend to the right of the curves, where it covers nothing however many they are."""
+    figure.set_size_inches(*WIDE)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center")
 
 
 def _style(variant: str) -> dict:

@@ -100,8 +100,10 @@ class Results:
 
     @property
     def other_scores(self) -> dict[str, float]:
-        """Return the scores that belong to no forecast, such as those of the autoencoder alone."""
-        return {name: value for name, value in self.scores.items() if name.split("/")[0] not in self.protocols}
+        """Return the scores that belong to no forecast, as those of the autoencoder alone; chaos has its own table."""
+        return {
+            name: value for name, value in self.scores.items() if name.split("/")[0] not in (*self.protocols, "chaos")
+        }
 
     def score(self, name: str) -> float | None:
         """Return a score by its flat name, or nothing."""
