@@ -15,7 +15,7 @@ from universal_simulator.reporting.verdict import number, percent
 WIDE = (6.8, 2.9)
 """Inches: room for a legend of everybody beside the curves."""
 LEAD = "lead time (time units)"
-SHARE = "share of the truth's root mean square (relative)"
+SHARE = "share of the truth's rms (relative)"
 GREYS = ("#111111", "#444444", "#666666", "#888888", "#A5A5A5", "#C4C4C4")
 """Of the solver's settings, the first the darkest."""
 SEVERAL = "ensemble"
