@@ -72,6 +72,14 @@ def test_the_mean_is_not_correlated_with_anything_and_persistence_for_a_short_wh
     assert "chaos/rms_ratio/persistence" not in scores, "what does not move has no statistics"
 
 
+def test_the_equation_brings_a_network_that_knows_nothing_nearer_to_the_truth(found):
+    """The eight longest waves of every step are then those of the equation, whatever the weights."""
+    scores, _ = found
+    alone, guided = (scores[f"chaos/one_step_error/{name}"] for name in ("deterministic", "guided"))
+    assert guided < 0.9 * alone
+    assert "chaos/rms_ratio/guided" not in scores, "it is followed as far as the horizon alone"
+
+
 def test_curves_have_a_row_for_everybody_and_every_lead_time(found):
     _, curves = found
     assert set(curves["quantity"]) == {"correlation", "valid", "error", "crps", "spread", "energy", "cost_us"}

@@ -18,7 +18,7 @@ LEAD = "lead time (time units)"
 SHARE = "share of the truth's rms (relative)"
 GREYS = ("#111111", "#444444", "#666666", "#888888", "#A5A5A5", "#C4C4C4")
 """Of the solver's settings, the first the darkest."""
-SEVERAL = "ensemble"
+SEVERAL, GUIDED = "ensemble", "guided"
 COLUMNS = {
     "correlation_time": "Correlation time",
     "mean_correlation_time": "of the mean correlation",
@@ -70,7 +70,7 @@ def sentence(results: Results) -> str:
 def named(variant: str) -> str:
     """Return what somebody is called; a solver by its points and Courant number."""
     if not variant.startswith("solver_"):
-        return word(variant)
+        return "Guided by the equation" if variant == GUIDED else word(variant)
     _, points, courant, *others = variant.split("_")
     return f"Solver, {points} points, Courant {courant[1:]}" + "".join(f", vanishing {one[1:]}" for one in others)
 
@@ -177,7 +177,8 @@ def _legend_beside(figure: Figure, axes: Axes) -> None:
 
 
 def _style(variant: str) -> dict:
-    return {"color": COLOURS.get(variant, "#555"), "ls": LINES.get(variant, "-"), "zorder": 2}
+    known = "ttc" if variant == GUIDED else variant
+    return {"color": COLOURS.get(known, "#555"), "ls": LINES.get(known, "-"), "zorder": 2}
 
 
 def _curve(chaos: pd.DataFrame, quantity: str, variant: str) -> pd.DataFrame:

@@ -18,11 +18,12 @@ from torch import Tensor
 from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import Chaos, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, forecasters, numerical
+from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters, numerical
 from universal_simulator.emulation.protocols import Task
 from universal_simulator.evaluation import chaos as scoring
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.pipelines.baselines.scoring import correction_alone
 from universal_simulator.pipelines.evaluation.out_of_distribution import FAMILY
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
@@ -35,6 +36,8 @@ COLUMNS = ("quantity", "variant", "at", "value", "low", "high")
 TRUTH = "truth"
 SCORED = ("deterministic", "ensemble", *TRIVIAL)
 """Variants that are forecast; the others are conditioned by the equation, and too dear for a long run."""
+GUIDED = "guided"
+"""The network, the longest waves of whose every step the equation's balance sets (``ttc.guidance``)."""
 Row = dict[str, Any]
 
 
@@ -80,7 +83,7 @@ def evaluate_chaos(
     followed: dict[str, scoring.Lead] = {}
     with progress("evaluation: chaos", len(entered)) as advance:
         for name, forecaster in entered.items():
-            long = name not in (*TRIVIAL, "ensemble")
+            long = name not in (*TRIVIAL, "ensemble", GUIDED)
             begun = time.process_time()
             fields = forecaster(runs.task if long else runs.short, stream(seed, "chaos", name)).cpu()
             cost = (time.process_time() - begun) / (len(fields) * fields.shape[2] * runs.task.time_step)
@@ -183,8 +186,10 @@ def _entered(
     """Return everybody who forecasts, by name."""
     assert evaluation.chaos is not None
     wanted = [name for name in evaluation.variants if name in SCORED]
-    solvers = numerical(emulator.facts.name, evaluation.chaos.solvers)
-    return {**forecasters(wanted, emulator, train, evaluation.chaos.members, ttc), **solvers}
+    found = forecasters(wanted, emulator, train, evaluation.chaos.members, ttc)
+    if "deterministic" in found and ttc.guidance.modes and find(emulator.facts.name).rate is not None:
+        found[GUIDED] = Rollout(emulator, "ttc", settings=correction_alone(ttc))
+    return {**found, **numerical(emulator.facts.name, evaluation.chaos.solvers)}
 
 
 def _like(found: Mapping[str, scoring.Invariants]) -> dict[str, float]:
