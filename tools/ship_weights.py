@@ -30,6 +30,7 @@ SHOWN = {
     "nRMSE of the training mean": "rollout/mean/nrmse",
     "nRMSE, `pdebench` protocol": "pdebench/deterministic/nrmse",
     "nRMSE, rollout, mode `fast`": "rollout/fast/nrmse",
+    "time for which chaos is followed": "chaos/correlation_time/deterministic",
     "conservation gap": "rollout/deterministic/conservation_gap",
     "boundary violation": "rollout/deterministic/boundary_violation",
     "calibration error of the ensemble": "rollout/ensemble/ece",

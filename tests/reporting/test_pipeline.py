@@ -37,6 +37,7 @@ def test_the_stage_turns_artefacts_into_gates_figures_and_a_page(results, tmp_pa
         "timings": results.timings,
         "data_card": results.data_card,
         "outside": results.outside,
+        "chaos": results.chaos,
         "provenance": results.provenance,
         **{f"{split}_trajectories": training_data(results) for split in ("train", "validation", "test")},
         **{f"{stage}_history": results.histories[stage] for stage in TRAINED},

@@ -6,6 +6,7 @@ receives its section as one of these models, validated before any node runs.
 ``tree.py`` has the whole; each other file has some of its sections. Whoever needs a section imports it from here.
 """
 
+from universal_simulator.configuration.chaos import Chaos
 from universal_simulator.configuration.data import (
     BucketSource,
     Data,
@@ -88,6 +89,7 @@ __all__ = [
     "BetaDistribution",
     "BucketSource",
     "Change",
+    "Chaos",
     "CircularUNet",
     "CoarseSolver",
     "Codec",

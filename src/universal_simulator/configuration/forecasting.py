@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from universal_simulator.configuration.chaos import Chaos
 from universal_simulator.configuration.section import Count, NonNegative, Positive, Section, Size
 
 
@@ -90,6 +91,8 @@ class Evaluation(Section):
     )
     ensemble: Ensemble = Ensemble()
     outside: Outside = Outside()
+    chaos: Chaos | None = None
+    """Scores of a chaotic problem (docs/metrics.md); null: none."""
     batch_size: Count = 50
     """Trajectories forecast at once."""
     one_step_every: Count = 10

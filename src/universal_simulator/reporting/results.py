@@ -37,6 +37,8 @@ class Results:
     data_card: str = ""
     outside: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per parameter and amplitude that ensembles were tried on outside training; may be empty."""
+    chaos: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Curves of chaotic motion in long form (``pipelines.evaluation.chaos.COLUMNS``); may be empty."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     """Sentences that say which forecasts are missing, and why."""
@@ -98,8 +100,10 @@ class Results:
 
     @property
     def other_scores(self) -> dict[str, float]:
-        """Return the scores that belong to no forecast, such as those of the autoencoder alone."""
-        return {name: value for name, value in self.scores.items() if name.split("/")[0] not in self.protocols}
+        """Return the scores that belong to no forecast, as those of the autoencoder alone; chaos has its own table."""
+        return {
+            name: value for name, value in self.scores.items() if name.split("/")[0] not in (*self.protocols, "chaos")
+        }
 
     def score(self, name: str) -> float | None:
         """Return a score by its flat name, or nothing."""

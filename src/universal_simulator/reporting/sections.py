@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from universal_simulator.reporting import curves, uncertainty
+from universal_simulator.reporting import chaos, curves, uncertainty
 from universal_simulator.reporting.examples import Examples
 from universal_simulator.reporting.page import Group, Section
 from universal_simulator.reporting.results import Results
@@ -26,6 +26,7 @@ def sections(results: Results) -> list[Section]:
         growth(results),
         spectra(results),
         uncertain(results),
+        *([chaos.section(results)] if len(results.chaos) else []),
         conditioned(results),
         training(results),
     ]

@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline, node
 
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
+from universal_simulator.pipelines.evaluation.chaos import assemble_scores, evaluate_chaos
 from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
 from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
 
@@ -22,17 +23,24 @@ BUNDLE = [
 
 
 def create_pipeline() -> Pipeline:
-    """Return: join the parts, score all test trajectories, keep a few, look outside training, bundle the model."""
+    """Return: join the parts, score all test trajectories, score chaos, keep a few, look outside training, bundle."""
     return Pipeline(
         [
             node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
             node(
                 evaluate,
                 ["emulator", "train_trajectories", *_FORECAST],
-                ["scores", "trajectory_scores", "error_growth", "calibration"],
+                ["forecast_scores", "trajectory_scores", "error_growth", "calibration"],
                 tags="shared",
                 name="evaluate_test_split",
             ),
+            node(
+                evaluate_chaos,
+                ["emulator", "train_trajectories", *_FORECAST],
+                ["chaos_scores", "chaos"],
+                name="evaluate_chaos",
+            ),
+            node(assemble_scores, ["forecast_scores", "chaos_scores"], "scores", name="assemble_scores"),
             node(keep_examples, ["emulator", *_FORECAST], "examples", name="select_examples"),
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"

@@ -17,6 +17,7 @@ ARTEFACTS = (
     "timings",
     "data_card",
     "outside",
+    "chaos",
     "provenance",
     "train_trajectories",
     "validation_trajectories",
