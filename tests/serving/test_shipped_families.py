@@ -35,6 +35,10 @@ def test_a_shipped_model_forecasts_trajectories_that_it_never_saw(name, step, bo
     assert error(name, step) < bound
 
 
+def test_the_fast_mode_of_flows_errs_less_than_their_network():
+    assert error("navier_stokes", 0.1, "fast") < 0.01 < error("navier_stokes", 0.1) < 0.2
+
+
 def test_advection_is_exact_whatever_the_weights_are():
     emulator = Emulator.load("shipped:advection", "cpu")
     u0 = torch.sin(2 * torch.pi * (torch.arange(1024) + 0.5) / 1024)[None]
