@@ -68,6 +68,11 @@ def test_protocols_give_and_ask_for_the_snapshots_that_papers_do():
     assert bench.times == pytest.approx([0.5, 0.55, 0.6])
     assert bench.time_step == pytest.approx(0.05)
 
+    ten = make_task("ten_given", given, 2, 10)
+    assert torch.equal(ten.starts, u[:, 9:10])
+    assert torch.equal(ten.truth, u[:, 11::2])
+    assert ten.times[0] == pytest.approx(0.11)
+
     single = make_task("one_step", given, 2, 10)
     assert torch.equal(single.starts, u[:, 0:59:20])
     assert torch.equal(single.truth, u[:, 2:61:20])
@@ -76,6 +81,8 @@ def test_protocols_give_and_ask_for_the_snapshots_that_papers_do():
 def test_a_protocol_that_the_data_are_too_short_for_is_refused():
     with pytest.raises(InputError, match="pdebench: needs more than the 40 snapshots"):
         make_task("pdebench", whole(field()[:, :40], torch.ones(2, 1)), 2, 10)
+    with pytest.raises(InputError, match="ten_given: needs more than the 11 snapshots"):
+        make_task("ten_given", whole(field()[:, :11], torch.ones(2, 1)), 2, 10)
 
 
 def test_one_step_forecasts_every_frame_from_its_own_start(emulator):

@@ -38,7 +38,7 @@ def posed(data: Trajectories, protocol: str = "rollout") -> Task:
 TRAIN = drawn(0, [0.1, 0.2, 0.1, 0.2, 0.1])
 
 
-@pytest.mark.parametrize("protocol", ["rollout", "one_step", "pdebench"])
+@pytest.mark.parametrize("protocol", ["rollout", "one_step", "pdebench", "ten_given"])
 def test_a_training_trajectory_finds_itself_and_the_mean_is_that_of_all(protocol):
     task = posed(TRAIN, protocol)
     assert torch.equal(Nearest(TRAIN)(task, NOBODY)[:, 0], task.truth)

@@ -157,6 +157,11 @@ def test_the_protocol_that_is_given_ten_snapshots_needs_more_than_fifty(tmp_path
     given = parameters(OWN) | {"evaluation": Evaluation(protocols=("pdebench",))}
     with pytest.raises(InputError, match=r"snapshots = 6 must be more than 50, as the protocol pdebench in evaluation"):
         demand_enough(raw_layout, *given.values())
+    given |= {"evaluation": Evaluation(protocols=("ten_given",))}
+    with pytest.raises(
+        InputError, match=r"snapshots = 6 must be more than 1\d, as the protocol ten_given in evaluation"
+    ):
+        demand_enough(raw_layout, *given.values())
 
 
 def test_fewer_points_than_latent_numbers_are_told(raw_layout, caplog):

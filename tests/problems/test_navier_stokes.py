@@ -143,6 +143,35 @@ def test_the_coarse_forecast_converges():
     assert errors[-1] < 1e-4, errors
 
 
+def test_hou_and_lis_filter_leaves_long_waves_as_they_are_and_ends_the_shortest():
+    """By its formula, and by what a forecast makes of single waves, which carry themselves nowhere."""
+    n, nu, grid = 32, 2e-3, SMALL
+    x = grid.centres()[1]
+    rows, clock = torch.tensor([[nu, 0.0]], dtype=torch.float64), Clock(0.05, 1)
+
+    def left(wave: int, dealiasing: str) -> float:
+        w = torch.sin(2 * math.pi * wave * x)[None, None]
+        found = PROBLEM.solver.forecast(w, rows, clock, grid, Coarse(n, 1.0, dealiasing=dealiasing))[0, 0]
+        return float((found * w[0]).sum() / w.square().sum()) / math.exp(-nu * (2 * math.pi * wave) ** 2 * 0.05)
+
+    assert [left(wave, "two_thirds") for wave in (4, 10, 11, 15)] == pytest.approx([1, 1, 0, 0], abs=1e-9)
+    assert [left(wave, "hou_li") for wave in (4, 10)] == pytest.approx([1, 1], abs=1e-5)
+    assert left(13, "hou_li") == pytest.approx(math.exp(-36 * (13 / 16) ** 36), rel=1e-6)
+    assert left(15, "hou_li") < 0.05
+
+
+def test_with_hou_and_lis_filter_a_coarse_forecast_errs_less_on_the_same_points():
+    nu, grid, times = 5e-4, PROBLEM.grid, np.array([0.0, 0.8])
+    truth = solve(lambda grid: PROBLEM.family().batch(grid, 0, [0, 1]), (nu, 0.0), times, grid, Plan(108, 50))
+    rows = torch.tensor([[nu, 0.0]] * 2)
+
+    def error(dealiasing: str) -> float:
+        coarse = Coarse(40, 0.8, dealiasing=dealiasing)
+        return relative(PROBLEM.solver.forecast(truth[:, 0], rows, Clock(0.8, 1), grid, coarse), truth[:, 1:])
+
+    assert error("hou_li") < error("two_thirds") / 3
+
+
 def test_the_initial_fields_have_the_speed_and_the_waves_that_they_say():
     fields = PROBLEM.family().batch(SMALL, 0, range(60))
     spectrum = torch.fft.rfft2(fields[:, 0])

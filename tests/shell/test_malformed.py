@@ -123,6 +123,7 @@ PAIRS = [
     ({"data.parameters": {"nu": {"low": 1.0, "high": 2.0}}, "data.source.kind": "published"}, "parameters.nu = a range must be values for source.kind = published"),
     ({"problem": "compressible", "operator.exponential": True, "operator.flux_form": False}, "operator.exponential = true: compressible states no linear part, must be one of advection, burgers"),
     ({"problem": "navier_stokes", "latent.tokens": 4, "latent.dim": 16, "autoencoder.network.kernel": 5, "baselines.solvers": [{"points": 16, "courant": 1.0, "vanishing": 0.2}]}, "vanishing = 0.2: must be 0 for navier_stokes"),
+    ({"baselines.solvers": [{"points": 64, "courant": 1.0, "dealiasing": "hou_li"}]}, "dealiasing = hou_li: must be two_thirds for burgers"),
     ({"data.folder": "../elsewhere"}, "data.folder = ../elsewhere: "),
     ({"data.folder": "/etc"}, "data.folder = /etc: "),
     ({"experiment.name": "../../etc/passwd"}, "experiment.name = ../../etc/passwd: "),

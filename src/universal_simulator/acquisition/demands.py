@@ -30,6 +30,8 @@ def demand_enough(
         line = layout.grid.dimensions == 1
         reach = PDEBENCH_GIVEN * PDEBENCH_STRIDE if line else PDEBENCH_GIVEN - 1 + data.time_stride
         reaches["the protocol pdebench in evaluation.protocols"] = reach
+    if "ten_given" in evaluation.protocols:
+        reaches["the protocol ten_given in evaluation.protocols"] = PDEBENCH_GIVEN - 1 + data.time_stride
     for name, reach in reaches.items():
         demand_snapshots(layout.path, len(layout.times), name, reach)
     for axis, numbers in zip(layout.grid.axes, latent.shape(layout.grid.dimensions), strict=True):

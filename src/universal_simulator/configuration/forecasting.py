@@ -73,7 +73,7 @@ class EnsembleCalibration(Section):
     """Times, in time units, over which a member's noise may remember; the best one is kept."""
 
 
-Protocol = Literal["one_step", "rollout", "pdebench"]
+Protocol = Literal["one_step", "rollout", "pdebench", "ten_given"]
 Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "persistence", "mean", "nearest"]
 
 

@@ -1,6 +1,6 @@
 """What the chain is compared with: baselines at equal cost, and itself with one thing changed."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -56,11 +56,15 @@ class CoarseSolver(Section):
     vanishing: NonNegative = 0.0
     """Strength ε of a viscosity of the short waves alone, ε over the number of points, where fronts are thinner than a
     cell; only for equations on a line that are solved by their spectra."""
+    dealiasing: Literal["two_thirds", "hou_li"] = "two_thirds"
+    """``hou_li``: a smooth filter that keeps more waves than the 2/3 rule; only for flows in the plane that are solved
+    by their spectra."""
 
     @property
     def name(self) -> str:
         """Return what its scores are called."""
-        return f"solver_{self.points}_c{self.courant:g}" + (f"_v{self.vanishing:g}" if self.vanishing else "")
+        more = f"_v{self.vanishing:g}" if self.vanishing else ""
+        return f"solver_{self.points}_c{self.courant:g}{more}" + ("_hl" if self.dealiasing == "hou_li" else "")
 
 
 class Fast(Section):

@@ -161,7 +161,8 @@ class Numerical:
         solver = find(self.problem).solver
         assert solver is not None, "left out where there is none"
         u, parameters = (value.cpu() for value in task.flat())
-        setting = Coarse(self.setting.points, self.setting.courant, self.setting.vanishing)
+        of = self.setting
+        setting = Coarse(of.points, of.courant, of.vanishing, dealiasing=of.dealiasing)
         fields = solver.forecast(u, parameters, Clock(task.time_step, task.frames), task.grid, setting)
         return task.gathered(fields[:, None])
 

@@ -82,4 +82,5 @@ def known(
     if (solver := find(facts.name).solver) is None:
         raise InputError(f"fast.solver = {setting.name}: {facts.name} must have a solver; leave the fast mode out")
     start = resized(u, grid, facts.channels, grid.shape)
-    return solver.forecast(start, parameters, clock, grid, Coarse(setting.points, setting.courant, setting.vanishing))
+    coarse = Coarse(setting.points, setting.courant, setting.vanishing, dealiasing=setting.dealiasing)
+    return solver.forecast(start, parameters, clock, grid, coarse)

@@ -1,13 +1,15 @@
-"""What is given and what is to be forecast: the three protocols that papers report.
+"""What is given and what is to be forecast: the protocols that papers report.
 
 | protocol | given | scored | grid |
 |---|---|---|---|
 | ``rollout`` | the first snapshot | every later one, on the model's time step | the data's |
 | ``pdebench`` | snapshots 0, 5, …, 45 (the model uses the last) | 50, 55, …, rolled out | every fourth point |
+| ``ten_given`` | snapshots 0 to 9 (the model uses the last) | every model step after, rolled out | the data's |
 | ``one_step`` | a true snapshot | the next one on the model's time step | the data's |
 
 ``pdebench`` is PDEBench's for its 1-D files; of fields in more dimensions it gives the first ten snapshots and scores
-the model's steps after the tenth, on the data's own grid, as PDEBench does for them.
+the model's steps after the tenth, on the data's own grid, as PDEBench does for them. ``ten_given`` does so for any
+data, as PDENNEval does for PDEBench's 1-D gases (there every snapshot is scored, here the model's steps).
 """
 
 from dataclasses import dataclass, replace
@@ -85,13 +87,13 @@ def make_task(protocol: Protocol, whole: Sample, stride: int, one_step_every: in
         case "one_step":
             starts = np.arange(0, len(times) - stride, stride * one_step_every)
             frames = starts + stride
-        case "pdebench":
-            if grid.dimensions == 1:
-                stride, u = PDEBENCH_STRIDE, u[..., ::PDEBENCH_THINNING]
-                grid = grid.resized(tuple(u.shape[-1:]))
-                starts = np.array([(PDEBENCH_GIVEN - 1) * stride])
-            else:
-                starts = np.array([PDEBENCH_GIVEN - 1])
+        case "pdebench" if grid.dimensions == 1:
+            stride, u = PDEBENCH_STRIDE, u[..., ::PDEBENCH_THINNING]
+            grid = grid.resized(tuple(u.shape[-1:]))
+            starts = np.array([(PDEBENCH_GIVEN - 1) * stride])
+            frames = np.arange(starts[0] + stride, len(times), stride)
+        case "pdebench" | "ten_given":
+            starts = np.array([PDEBENCH_GIVEN - 1])
             frames = np.arange(starts[0] + stride, len(times), stride)
     if len(frames) == 0:
         raise InputError(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Complex, Float
@@ -144,6 +144,10 @@ class Clock:
     frames: int
 
 
+Dealiasing = Literal["two_thirds", "hou_li"]
+"""How a spectral flow in the plane keeps products of waves from falling back onto others (``plane._kept``)."""
+
+
 @dataclass(frozen=True)
 class Coarse:
     """What a numerical baseline is allowed."""
@@ -157,6 +161,8 @@ class Coarse:
     together: bool = False
     """Whether a spectral solver takes samples of different parameters together, in the steps that the worst of them
     needs: faster, and the last bits of one then depend on its companions."""
+    dealiasing: Dealiasing = "two_thirds"
+    """Of flows in the plane."""
 
 
 @dataclass(frozen=True)

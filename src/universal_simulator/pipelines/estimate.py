@@ -158,7 +158,7 @@ def _invented(p: Parameters) -> Trajectories:
         raise InputError(f"problem = {p.problem}: only its files know how large its data are; wait for the first stage")
     count = TRAJECTORIES[choose(p.compute.device).type]
     initial = family.batch(grid, 0, range(count))
-    snapshots = max(_snapshots(p, protocol) for protocol in ("rollout", "one_step", "pdebench"))
+    snapshots = max(_snapshots(p, protocol) for protocol in ("rollout", "one_step", "pdebench", "ten_given"))
     snapshots = max(snapshots, 1 + max(p.operator.time_strides) * (p.operator.unroll + 1))
     times = times[:snapshots]
     decay = torch.exp(-torch.from_numpy(times)).view(-1, *[1] * (initial.ndim - 1))
@@ -290,10 +290,9 @@ def _snapshots(p: Parameters, protocol: Protocol) -> int:
             return 1 + FRAMES * p.data.time_stride
         case "one_step":
             return 1 + p.data.time_stride * (1 + (FRAMES - 1) * p.evaluation.one_step_every)
-        case "pdebench":
-            grid = find(p.problem).grid
-            if grid is None or grid.dimensions == 1:
-                return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
+        case "pdebench" if (grid := find(p.problem).grid) is None or grid.dimensions == 1:
+            return 1 + (PDEBENCH_GIVEN - 1 + FRAMES) * PDEBENCH_STRIDE
+        case "pdebench" | "ten_given":
             return PDEBENCH_GIVEN + FRAMES * p.data.time_stride
 
 

@@ -128,9 +128,11 @@ def named(name: str) -> str:
     """Return a competitor in words."""
     if not name.startswith("solver_"):
         return NAMES.get(name, name)
-    _, points, courant, *vanishing = name.split("_")
+    _, points, courant, *more = name.split("_")
     told = f"Solver, {points} points, Courant {courant.removeprefix('c')}"
-    return told + (f", vanishing viscosity {vanishing[0].removeprefix('v')}" if vanishing else "")
+    return told + "".join(
+        ", Hou and Li's filter" if one == "hl" else f", vanishing viscosity {one[1:]}" for one in more
+    )
 
 
 def pareto(found: Field, protocol: str, column: str, axis: str) -> Picture:

@@ -19,7 +19,7 @@ from universal_simulator.reporting.examples import Examples, unit
 from universal_simulator.reporting.results import Results
 from universal_simulator.reporting.style import COLOURS, LINES, TIME, Picture, canvas, word
 
-PROTOCOLS = {"rollout": "Rollout", "one_step": "One step", "pdebench": "PDEBench protocol"}
+PROTOCOLS = {"rollout": "Rollout", "one_step": "One step", "pdebench": "PDEBench protocol", "ten_given": "Ten given"}
 
 SINGLE_PRECISION = 1e-14
 """Energies below this share of the largest are rounding of single-precision fields."""

@@ -58,6 +58,7 @@ CAPTIONS = {
     "rollout": "Rollout: from one snapshot over the whole horizon",
     "one_step": "One step: from each true snapshot to the next",
     "pdebench": "PDEBench protocol: ten of 41 snapshots given, the rest rolled out, 256 points",
+    "ten_given": "The first ten snapshots given, the rest rolled out",
 }
 
 

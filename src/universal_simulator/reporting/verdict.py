@@ -62,6 +62,7 @@ def accuracy(results: Results, protocol: str) -> str:
         "rollout": "rolled out from one snapshot",
         "one_step": "one step at a time",
         "pdebench": "after PDEBench's ten given snapshots",
+        "ten_given": "after the first ten snapshots",
     }.get(protocol, f"under {protocol}")
     sure = f" (95 % interval {percent(interval.low)} to {percent(interval.high)})" if interval else ""
     setting = f"On {trajectories} unseen trajectories, {task},"

@@ -17,7 +17,7 @@ def refuse_misfit(p: Parameters) -> None:
     from universal_simulator.problems import find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
-    _refuse_vanishing_viscosity(p, problem)
+    _refuse_solvers_of_others(p, problem)
     if p.operator.exponential:
         linear_part(problem, problem.grid)
     if not problem.open_facts:
@@ -59,7 +59,8 @@ def _refuse_sizes(p: Parameters, points: int, snapshots: int, dimensions: int) -
             raise InputError(f"{name} = {reach} must be below the {snapshots} snapshots of a trajectory; lower either")
 
 
-def _refuse_vanishing_viscosity(p: Parameters, problem: "Problem") -> None:
+def _refuse_solvers_of_others(p: Parameters, problem: "Problem") -> None:
+    from universal_simulator.physics.plane import FlowSolver
     from universal_simulator.physics.spectral import SpectralSolver
 
     for one in (*p.baselines.solvers, *([p.fast.solver] if p.fast else [])):
@@ -67,6 +68,11 @@ def _refuse_vanishing_viscosity(p: Parameters, problem: "Problem") -> None:
             raise InputError(
                 f"solver {one.name}: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
                 "by its spectrum on a line; drop it"
+            )
+        if one.dealiasing == "hou_li" and problem.solver is not None and not isinstance(problem.solver, FlowSolver):
+            raise InputError(
+                f"solver {one.name}: dealiasing = hou_li: must be two_thirds for {problem.name}, which is not solved "
+                "by its spectrum in the plane; drop it"
             )
 
 

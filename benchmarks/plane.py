@@ -1,0 +1,209 @@
+"""The fast mode for flows in the plane beside the front of solvers, in one process: error at the end, and cost.
+
+python -m benchmarks.plane shipped:navier_stokes --keep FOLDER
+
+Fresh trajectories, of a seed that no data set is solved with, from the snapshot at t = 0 to the model's horizon. The
+front is our own solver over grids, steps and both ways of dealiasing. Errors are means over trajectories at the end,
+relative to the field, on the data's points and on the waves that half as many points hold. Milliseconds are of the
+processor, one thread, per trajectory, the least of several; costs and errors of equals are interpolated on the front,
+logarithm against logarithm.
+
+Beside them the same solver on grids that grow: an initial field of few waves needs few points, and short waves follow
+the long ones within a fraction of a turnover, so a finer grid pays at the end (García-Archilla, Novo & Titi, SIAM J.
+Numer. Anal. 35 (1998) 941, who refine after the last step).
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from universal_simulator.configuration import CoarseSolver
+from universal_simulator.emulation.hybrid import Hybrid
+from universal_simulator.emulation.protocols import Sample, Task, make_task
+from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.spectral import resized
+from universal_simulator.physics.numerics import Clock, Coarse
+from universal_simulator.problems import find
+from universal_simulator.problems.problem import Problem
+from universal_simulator.serving import Emulator
+
+SEED = 2**31 + 1
+FRONT = [
+    CoarseSolver(points=points, courant=courant, dealiasing=dealiasing)
+    for points in (24, 28, 32, 36, 40, 48, 56, 64)
+    for courant, dealiasing in ((1.0, "hou_li"), (1.25, "hou_li"), (1.8, "two_thirds"))
+]
+GROWING = (((36, 0.9), (48, 0.1)), ((28, 0.2), (36, 0.15), (40, 0.25), (48, 0.4)), ((40, 0.9), (64, 0.1)))
+"""Points along each axis, and for which share of the time; Courant number 1.25, Hou and Li's filter."""
+REPEATS = 3
+Forecast = Callable[[Task, list[int]], Tensor]
+"""From a task and numbers of steps to ``(sample, time, channel, y, x)``."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What somebody errs by at the end, and costs in milliseconds for each trajectory of a batch."""
+
+    name: str
+    error: float
+    long: float
+    """On the waves that half as many points hold."""
+    once: float
+    """Where only the last field is wanted."""
+    all: float
+    """Where every step's is."""
+
+
+def truth(problem: Problem, told: Tensor, times: np.ndarray, keep: Path | None) -> Task:
+    """Return the rollout's task; a folder keeps the trajectories for the next time."""
+    path = keep and keep / f"{problem.name}-{len(told)}.npy"
+    if path and path.is_file():
+        values = torch.from_numpy(np.load(path))
+    else:
+
+        def initial(grid: Grid) -> Tensor:
+            return problem.family().batch(grid, SEED, range(len(told)))
+
+        values = problem.solver.solve(told[0].tolist(), initial, times, problem.grid).values
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, values.numpy())
+    return make_task("rollout", Sample(values, told, times, problem.grid), 1, 1)
+
+
+def errors(problem: Problem, forecast: Tensor, task: Task) -> tuple[float, float]:
+    """Return the mean error at the end, on all waves and on the long ones; what diverged counts as 1."""
+    half = tuple(n // 2 for n in task.grid.shape)
+    found, right, kept = forecast[:, -1], task.truth[:, -1], []
+    for shape in (task.grid.shape, half):
+        a, b = (resized(one, task.grid, problem.facts.channels, shape) for one in (found, right))
+        size = b.flatten(1).norm(dim=1)
+        kept.append(((a - b).flatten(1).norm(dim=1) / size).nan_to_num(1.0, 1.0).clamp(max=1.0).mean())
+    return float(kept[0]), float(kept[1])
+
+
+def milliseconds(forecast: Forecast, task: Task, steps: list[int]) -> float:
+    """Return processor time per trajectory, the least of several."""
+    spent = []
+    for _ in range(REPEATS):
+        begun = time.process_time()
+        forecast(task, steps)
+        spent.append(time.process_time() - begun)
+    return 1e3 * min(spent) / len(task.truth)
+
+
+def row(problem: Problem, name: str, forecast: Forecast, task: Task) -> Row:
+    """Return somebody's row."""
+    every = list(range(1, task.frames + 1))
+    costs = (milliseconds(forecast, task, steps) for steps in (every[-1:], every))
+    return Row(name, *errors(problem, forecast(task, every[-1:]), task), *costs)
+
+
+def solver(problem: Problem, setting: CoarseSolver) -> Forecast:
+    """Return a solver that brings only what is asked for from its points to the task's."""
+    own, channels = problem.grid.resized((setting.points,) * problem.grid.dimensions), problem.facts.channels
+    coarse = Coarse(setting.points, setting.courant, dealiasing=setting.dealiasing)
+
+    @torch.inference_mode()
+    def forecast(task: Task, steps: list[int]) -> Tensor:
+        u, told = task.flat()
+        start = resized(u, task.grid, channels, own.shape)
+        found = problem.solver.forecast(start, told, Clock(task.time_step, max(steps)), own, coarse)
+        wanted = found[:, torch.tensor(steps) - 1]
+        return resized(wanted.flatten(0, 1), own, channels, task.grid.shape).unflatten(0, wanted.shape[:2])
+
+    return forecast
+
+
+def growing(problem: Problem, legs: tuple[tuple[int, float], ...]) -> Forecast:
+    """Return a solver on one grid after the other, each for a share of a task's frames."""
+
+    def forecast(task: Task, steps: list[int]) -> Tensor:
+        part, found = task, []
+        for points, share in legs:
+            of = solver(problem, CoarseSolver(points=points, courant=1.25, dealiasing="hou_li"))
+            count = round(share * task.frames)
+            known = sum(len(one[0]) for one in found)
+            wanted = sorted({count, *(step - known for step in steps if known < step <= known + count)})
+            frames = of(part, wanted)
+            found.append(frames.new_zeros(len(frames), count, *frames.shape[2:]))
+            found[-1][:, torch.tensor(wanted) - 1] = frames
+            part = replace(task, starts=frames[:, -1:])
+        return torch.cat(found, 1)[:, torch.tensor(steps) - 1]
+
+    return forecast
+
+
+def named(legs: tuple[tuple[int, float], ...]) -> str:
+    """Return the grids in words."""
+    return "solver on " + ", then ".join(f"{points} points for {share:.0%}" for points, share in legs)
+
+
+def hybrid(one: Hybrid) -> Forecast:
+    """Return the fast mode."""
+    return lambda task, steps: one.fields(*task.flat(), task.time_step, steps, task.grid.shape)
+
+
+def front(rows: list[Row], wanted: str) -> list[Row]:
+    """Return those that nobody beats in error at less cost, the cheapest first."""
+    best: list[Row] = []
+    for one in sorted(rows, key=lambda one: one.once):
+        if not best or getattr(one, wanted) < getattr(best[-1], wanted):
+            best.append(one)
+    return best
+
+
+def between(of: list[tuple[float, float]], at: float) -> float:
+    """Return y at an x of a curve of (x, y), x rising, logarithm against logarithm; NaN outside of it."""
+    for (x, y), (x1, y1) in pairwise(of):
+        if x <= at <= x1:
+            share = np.log(at / x) / np.log(x1 / x)
+            return float(y * (y1 / y) ** share)
+    return float("nan")
+
+
+def table(problem: Problem, one: Hybrid, task: Task) -> list[str]:
+    """Return the table's lines, and what the fast mode is to the front."""
+    solvers = [row(problem, s.name, solver(problem, s), task) for s in FRONT]
+    grown = [row(problem, named(legs), growing(problem, legs), task) for legs in GROWING]
+    fast = row(problem, "fast mode", hybrid(one), task)
+    lines = ["| who | nRMSE at the end | its long waves | ms, one output time | ms, all |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {each.name} | {each.error:.1e} | {each.long:.1e} | {each.once:.2f} | {each.all:.2f} |"
+        for each in (*solvers, *grown, fast)
+    ]
+    for kind in ("error", "long"):
+        best = front(solvers, kind)
+        beside = between([(each.once, getattr(each, kind)) for each in best], fast.once)
+        price = between([(getattr(each, kind), each.once) for each in reversed(best)], getattr(fast, kind))
+        lines.append(f"{kind}: a solver of equal cost errs by {beside:.1e}; one of equal error takes {price:.2f} ms")
+    return lines
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--trajectories", type=int, default=16)
+    parser.add_argument("--keep", type=Path, help="folder for the solved trajectories")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    emulator = Emulator.load(given.model, "cpu")
+    if emulator.fast is None:
+        raise SystemExit(f"Error: {given.model} = a model without a fast mode: must have one; run --pipeline=fast")
+    problem, step = find(emulator.card.facts.name), emulator.statistics.time_step
+    told = [[one.minimum for one in emulator.statistics.parameters]] * given.trajectories
+    times = np.arange(round(emulator.card.horizon / step) + 1) * step
+    task = truth(problem, torch.tensor(told), times, given.keep)
+    print("\n".join(table(problem, emulator.fast, task)))  # noqa: T201 - a command's answer
+
+
+if __name__ == "__main__":
+    main()

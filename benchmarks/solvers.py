@@ -1,0 +1,68 @@
+"""Our solver at several costs beside an experiment's network: ``python -m benchmarks.solvers compressible``.
+
+The solvers are those of ``baselines.solvers``, on the experiment's test trajectories; nothing is trained, so this takes
+minutes where ``--pipeline=baselines`` takes an hour. Errors are means over trajectories and channels, and of each
+channel where there are several; what diverged counts as 1. Milliseconds are of the processor, one thread, for each
+trajectory of one batch, the less of two.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from kedro.framework.startup import bootstrap_project
+
+from benchmarks.baselines import PROJECT, opened
+from universal_simulator.compute.device import use_threads
+from universal_simulator.compute.seeding import stream
+from universal_simulator.emulation.forecasters import Forecaster, Rollout, numerical
+from universal_simulator.emulation.protocols import Task
+from universal_simulator.pipelines.baselines.scoring import scored
+from universal_simulator.pipelines.evaluation.nodes import make_tasks
+from universal_simulator.pipelines.judging import bare
+
+
+def milliseconds(forecaster: Forecaster, task: Task) -> float:
+    """Return processor time per trajectory, the less of two."""
+    spent = []
+    for _ in range(2):
+        begun = time.process_time()
+        forecaster(task, stream(0, "clock"))
+        spent.append(time.process_time() - begun)
+    return 1e3 * min(spent) / len(task.truth)
+
+
+def lines(load: Callable[[str], Any]) -> list[str]:
+    """Return a table for each protocol."""
+    test, stride = load("test_trajectories"), load("params:data.time_stride")
+    asked = load("params:evaluation")
+    network = Rollout(bare(load("autoencoder"), load("operator")), "deterministic")
+    entered = {"network": network, **numerical(test.facts.name, load("params:baselines").solvers)}
+    board = scored(entered, test, asked, stride).scores()
+    tasks = make_tasks(test.subset(slice(0, asked.batch_size)), asked, stride, torch.device("cpu"))
+    names = test.facts.names
+    found = []
+    for task in tasks:
+        head = ["who", "nRMSE", "Frobenius", *(names if len(names) > 1 else ()), "ms per trajectory"]
+        found += ["", task.protocol, "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+        for name, forecaster in entered.items():
+            keys = ["nrmse", "nrmse_frobenius", *(f"nrmse_frobenius/{one}" for one in names if len(names) > 1)]
+            told = [f"{board.get(f'{task.protocol}/{name}/{key}', float('nan')):.2g}" for key in keys]
+            found.append(f"| {name} | {' | '.join(told)} | {milliseconds(forecaster, task):.3g} |")
+    return found
+
+
+def main() -> None:
+    """Print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", help="as after --params=")
+    given = parser.parse_args()
+    bootstrap_project(PROJECT)
+    use_threads(1)
+    print("\n".join(opened(given.experiment, lines)))  # noqa: T201 - a command's answer
+
+
+if __name__ == "__main__":
+    main()
