@@ -5,7 +5,7 @@ from kedro.pipeline import Pipeline, node
 from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
 from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
-from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
+from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution, score_alarm
 
 _FORECAST = ["test_trajectories", "params:evaluation", "params:ttc", "params:data.time_stride", "params:seed"]
 
@@ -37,6 +37,7 @@ def create_pipeline() -> Pipeline:
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
             ),
+            node(score_alarm, "outside", "alarm_scores", name="score_alarm"),
             *BUNDLE,
         ]
     )
