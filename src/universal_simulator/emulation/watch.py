@@ -94,8 +94,8 @@ def unexplained(
     shape = tuple(n + n % 2 for n in emulator.codec.grid.shape)
     found = []
     for part, told in zip(u.split(AT_ONCE), parameters.split(AT_ONCE), strict=True):
-        near = (value.to(emulator.device, emulator.dtype) for value in (part, told))
-        start = emulator.start(*near, time_step)
+        near, known = (value.to(emulator.device, emulator.dtype) for value in (part, told))
+        start = emulator.start(near, known, time_step)
         both = (start.z, emulator.step(start.z, start))
         before, after = (emulator.decode_comoving(z, start.parameters, shape) for z in both)
         trusted = None if linear is None else balance.slow(linear, start.parameters, shape)

@@ -95,10 +95,12 @@ def _load_pyfunc(path: str) -> Served:
 def signature(card: Card) -> ModelSignature:
     """Return what comes out, and the parameters; of inputs, MLflow would drop what it does not know without a word."""
     axes = (-1,) * (3 + card.grid.dimensions + (not card.facts.single))
-    beside = {"alarm": np.float64, "warnings": np.str_}
     outputs = Schema(
-        [TensorSpec(np.dtype(np.float32), axes, "u")]
-        + [TensorSpec(np.dtype(kind), (-1,), name) for name, kind in beside.items()]
+        [
+            TensorSpec(np.dtype(np.float32), axes, "u"),
+            TensorSpec(np.dtype(np.float64), (-1,), "alarm"),
+            TensorSpec(np.dtype(np.str_), (-1,), "warnings"),
+        ]
     )
     params = ParamSchema(
         [
