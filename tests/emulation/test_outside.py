@@ -8,6 +8,8 @@ import torch
 
 from together import BURGERS, LINE
 from universal_simulator.configuration import Evaluation, Outside, TestTimeConditioning
+from universal_simulator.emulation import watch
+from universal_simulator.emulation.calibration import Calibration
 from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.initial_conditions import initial_condition
@@ -17,6 +19,7 @@ from universal_simulator.pipelines.evaluation.out_of_distribution import (
     Case,
     cases,
     evaluate_out_of_distribution,
+    score_alarm,
     solved,
     worth,
 )
@@ -68,6 +71,24 @@ def test_a_table_has_a_row_for_every_case_and_tells_which_one_training_held(emul
     assert table[["parameter", "amplitude"]].values.tolist() == [[0.05, 1.0], [0.1, 1.0], [0.05, 2.0]]
     assert table["inside"].tolist() == [True, False, False]
     assert (table[["nrmse", "error", "spread"]] > 0).all(axis=None)
+    assert table[["auroc", "coverage_90_alarm"]].isna().all(axis=None)  # this emulator has no alarm
+
+
+def test_with_an_alarm_the_table_says_where_it_rings_and_the_scores_tell_kinds_apart(emulator):
+    normal = solved(TEST, Case((0.05,), 1.0, inside=True), 16, 1, torch.device("cpu"))
+    u = torch.cat((normal.initial[:, None], normal.truth), 1).numpy()
+    seen = Trajectories.of(u, np.full((16, 1), 0.05), TIMES, BURGERS.facts, LINE)
+    watching = emulator.calibrated(Calibration(alarm=watch.fit(emulator, seen, 0.02)))
+    table = scored(watching, parameter=(2.0,), amplitude=(40.0,))
+    assert table["rings"].tolist() == [0, 1, 1]
+    assert table["auroc"].tolist() == [0.5, 1, 1]
+    assert table["coverage_90_alarm"][0] == table["coverage_90"][0]
+    assert (table["coverage_90_alarm"] >= table["coverage_90"]).all()
+    found = score_alarm(table)
+    assert found["alarm/inside/false_alarms"] == 0
+    assert found["alarm/auroc/parameter_x2"] == found["alarm/auroc/amplitude_x40"] == 1
+    assert found["alarm/outside/coverage_90"] == pytest.approx(table["coverage_90_alarm"][1:].mean())
+    assert score_alarm(table.iloc[:0]) == score_alarm(scored(emulator, parameter=(), amplitude=())) == {}
 
 
 def test_a_case_that_cannot_be_solved_is_left_out_with_a_warning(emulator, caplog, monkeypatch):

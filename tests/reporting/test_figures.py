@@ -163,6 +163,21 @@ def test_without_cases_outside_training_there_is_no_picture(results):
     assert uncertainty.outside(replace(results, outside=results.outside[:0])) == ()
 
 
+def test_the_alarm_is_drawn_case_by_case_and_said_in_one_sentence(results):
+    assert uncertainty.alarm(results) == ()  # of a model without one
+    table = results.outside.assign(rings=1.0, coverage_90=0.2, coverage_90_alarm=0.9)
+    table.loc[table["inside"], ["rings", "coverage_90"]] = 0.04, 0.9
+    heard = replace(results, outside=table)
+    (picture,) = uncertainty.alarm(heard)
+    (axes,) = picture.figure.axes
+    assert next(label.get_text() for label in axes.get_yticklabels()) == "Nu = 0.01 (as trained)"
+    assert sorted(bar.get_width() for bar in axes.patches)[0] == 0.04
+    assert uncertainty.alarm_sentence(heard) == (
+        "The alarm rings for 4% of the forecasts inside training and for 100% of those outside. Outside, 90 % intervals "
+        "hold 20% of the truth, and 90% once members are moved apart where it rings."
+    )
+
+
 def test_a_problem_without_parameters_is_tried_outside_training_by_amplitude_alone(results):
     table = results.outside[results.outside["parameter"] == 0.01].assign(parameter=np.nan)
     plain = replace(results, facts=FRONTS.model_copy(update={"parameters": ()}), outside=table)

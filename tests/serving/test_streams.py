@@ -84,14 +84,14 @@ from universal_simulator.serving import Emulator, stores
 from universal_simulator.serving.streams import Asked, Stream
 
 Stream.part = 2
-made = Stream.forecast
+made = Stream.watched_forecast
 
 def forecast(self, rows):
     if rows.start == 4:
         os.kill(os.getpid(), 9)
     return made(self, rows)
 
-Stream.forecast = forecast
+Stream.watched_forecast = forecast
 folder = Path(sys.argv[1])
 emulator, u0 = Emulator.load(folder / "bundle", "cpu"), np.load(folder / "u0.npy")
 for ending in (".zarr", ".nc"):
@@ -108,8 +108,8 @@ def test_after_kill_9_the_rest_is_made_and_the_file_is_the_same_to_the_bit(bundl
     np.save(tmp_path / "u0.npy", U0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], check=True, env=environment, timeout=120)
-    asked, made = [], Stream.forecast
-    monkeypatch.setattr(Stream, "forecast", lambda self, rows: asked.append(rows) or made(self, rows))
+    asked, made = [], Stream.watched_forecast
+    monkeypatch.setattr(Stream, "watched_forecast", lambda self, rows: asked.append(rows) or made(self, rows))
     for ending in ENDINGS:
         dead, alive = tmp_path / f"made{ending}", tmp_path / f"alive{ending}"
         assert not dead.exists()
@@ -123,27 +123,29 @@ def test_after_kill_9_the_rest_is_made_and_the_file_is_the_same_to_the_bit(bundl
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_part_that_is_damaged_and_all_behind_it_are_made_again(emulator, tmp_path, ending, small_parts, monkeypatch):
     path, stream = tmp_path / f"made{ending}", Stream(emulator, U0, NU, DRAWN)
-    made = Stream.forecast
+    made = Stream.watched_forecast
 
     def ends(self, rows):
         if rows.start == 6:
             raise KeyboardInterrupt
         return made(self, rows)
 
-    monkeypatch.setattr(Stream, "forecast", ends)
+    monkeypatch.setattr(Stream, "watched_forecast", ends)
     with pytest.raises(KeyboardInterrupt):
         stores.save(path, stream)
     store = (stores._Zarr if ending == ".zarr" else stores._NetCDF)(tmp_path / f"made{ending}.part", stream)
     store.write(slice(2, 4), [np.zeros((2, 3, 2, 64), np.float32)])
     asked = []
-    monkeypatch.setattr(Stream, "forecast", lambda self, rows: asked.append(rows.start) or made(self, rows))
+    monkeypatch.setattr(Stream, "watched_forecast", lambda self, rows: asked.append(rows.start) or made(self, rows))
     stores.save(path, stream)
     assert asked == [2, 4, 6]
 
 
 def test_what_is_there_is_not_made_again_unless_something_else_is_asked_for(emulator, tmp_path, monkeypatch):
-    path, asked, made = tmp_path / "made.zarr", [], Stream.forecast
-    monkeypatch.setattr(Stream, "forecast", lambda self, rows: asked.append(self.asked.seed) or made(self, rows))
+    path, asked, made = tmp_path / "made.zarr", [], Stream.watched_forecast
+    monkeypatch.setattr(
+        Stream, "watched_forecast", lambda self, rows: asked.append(self.asked.seed) or made(self, rows)
+    )
     for seed in (5, 5, 6):
         stores.save(path, Stream(emulator, U0, NU, replace(DRAWN, seed=seed)))
     assert asked == [5, 6]

@@ -97,9 +97,9 @@ def test_what_cannot_be_forecast_is_refused_in_one_line(emulator_2d, change, lin
 def test_served_it_answers_with_all_axes_of_its_signature(emulator_2d, fields, forecast):
     found = Served(emulator_2d).predict({"u0": fields.tolist()}, {"times": TIMES})
     np.testing.assert_array_equal(found["u"][:, 0], forecast)
-    (u, warned) = signature(emulator_2d.card).outputs.inputs
+    (u, *beside) = signature(emulator_2d.card).outputs.inputs
     assert (u.name, u.shape, len(u.shape)) == ("u", (-1,) * 6, found["u"].ndim)
-    assert warned.name == "warnings"
+    assert [one.name for one in beside] == ["alarm", "warnings"]
 
 
 def test_mlflow_opens_it_and_its_own_example_is_forecast(bundle_2d, emulator_2d, tmp_path):

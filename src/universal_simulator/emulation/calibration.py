@@ -14,6 +14,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from universal_simulator.emulation.alarm import Alarm
 from universal_simulator.support.errors import InputError
 
 
@@ -55,7 +56,7 @@ class Fit(BaseModel):
 
 
 class Calibration(BaseModel):
-    """An artefact: one tuning for each kind of ensemble, what was tried for it, and the networks it belongs to."""
+    """An artefact: one tuning for each kind of ensemble, what was tried for it, the alarm, and the networks' names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,6 +64,8 @@ class Calibration(BaseModel):
     guided_ensemble: Tuning = Tuning()
     fits: dict[str, tuple[Fit, ...]] = {}
     """Of each kind that was fitted; the last one is the chosen tuning."""
+    alarm: Alarm | None = None
+    """What is normal for these networks; None in a model that was made before there was an alarm."""
     sources: dict[str, str] = {}
     """Fingerprints of what it was fitted with; empty for one that nobody fitted."""
 

@@ -58,6 +58,15 @@ class ParameterStatistics(BaseModel):
         name = self.parameter.name
         return f"{name} = {value:g} is outside the training data's {self.minimum:g} … {self.maximum:g}"
 
+    def excess(self, value: float) -> float:
+        """Return how far a value is outside, in units of ``MARGIN``: above 1 it counts as outside, inside it is 0."""
+        if self.parameter.scale == "log":
+            beyond = max(self.minimum / value, value / self.maximum) - 1
+        else:
+            least = max(self.maximum - self.minimum, abs(self.maximum), 1e-12)
+            beyond = max(self.minimum - value, value - self.maximum) / least
+        return max(beyond, 0.0) / MARGIN
+
     def _stretched(self, margin: float) -> tuple[float, float]:
         if self.parameter.scale == "log":
             return self.minimum / (1 + margin), self.maximum * (1 + margin)

@@ -11,14 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from universal_simulator.fields.boundaries import doubled_everywhere, halved_everywhere
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.linear import LinearPart
 from universal_simulator.fields.spectral import low_passed, resized
 
 LONGEST_MODES = 12
+FASTEST = 1.0
+"""Change by the linear part over a step, relative to a wave, up to which the rule of integration is good: to 1e-3."""
 NOTHING = 1e-9
 """Change, relative to the field, below which there is none."""
 
@@ -46,6 +50,42 @@ class Balance:
         """
         first, last = self._even(before), self._even(after)
         return self._unexplained(first, last, self._explained(first, last, parameters), modes)
+
+    def defect(
+        self,
+        before: Float[Tensor, "sample channel *space"],
+        after: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
+        floor: Float[Tensor, " channel"],
+        trusted: Bool[Tensor, "sample channel *mode"] | None = None,
+        modes: int = LONGEST_MODES,
+    ) -> Float[Tensor, " sample"]:
+        """Return what the equation leaves unexplained of the change over a step, relative to the field.
+
+        Where ``residual`` judges a step, this tells how much error it adds. ``floor`` is each channel's root mean
+        square, in the units of the field, under which it counts as flat; ``trusted`` says which waves the balance can
+        be trusted at (``slow``), by default all of the ``modes`` longest.
+        """
+        first, last = self._even(before), self._even(after)
+        rest = self._long(last - first - self._explained(first, last, parameters), modes)
+        if trusted is not None:
+            whole = doubled_everywhere(rest, self.grid, self.facts.channels)
+            kept = torch.fft.rfftn(whole, dim=self.grid.space) * trusted
+            shape = whole.shape[-self.grid.dimensions :]
+            rest = halved_everywhere(torch.fft.irfftn(kept, s=shape, dim=self.grid.space), self.grid)
+        size = (self.grid.rms(first).square() + floor.to(first).square()).sqrt()
+        return _norm(self.grid.rms(rest) / size)
+
+    def slow(
+        self, linear: LinearPart, parameters: Float[Tensor, "sample parameter"], shape: tuple[int, ...]
+    ) -> Bool[Tensor, "sample channel *mode"]:
+        """Return which waves of fields on even numbers of points the linear part changes little in a step.
+
+        For faster ones, as under strong diffusion, the rule of integration has left its range.
+        """
+        grid, names = self.grid.resized(shape), [one.name for one in self.facts.parameters]
+        symbol = linear.symbol(grid, self.facts.names, names, parameters)
+        return (symbol * self.time_step).abs() <= FASTEST
 
     def corrected(
         self,

@@ -99,6 +99,8 @@ def uncertain(results: Results) -> Section:
         groups.append(Group("Calibration", tuple(uncertainty.calibration(results, protocol))))
     if found := uncertainty.outside(results):
         groups.append(Group(uncertainty.outside_sentence(results), found))
+    if heard := uncertainty.alarm(results):
+        groups.append(Group(uncertainty.alarm_sentence(results), heard))
     if not groups:
         return Section("uncertainty", title, "No ensemble was forecast, so there is nothing to say about uncertainty.")
     return Section("uncertainty", title, judged(results, protocol), tuple(groups))

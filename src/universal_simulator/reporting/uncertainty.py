@@ -106,6 +106,48 @@ def outside_sentence(results: Results) -> str:
     )
 
 
+def alarm(results: Results) -> tuple[Picture, ...]:
+    """Draw how often the alarm rings in each case, and what 90 % intervals hold as they are and as it makes them."""
+    table = results.outside
+    if "rings" not in table or not table["rings"].notna().any():
+        return ()
+    table = table.dropna(subset=["rings"]).sort_values("inside", ascending=False, kind="stable")
+    places, names = range(len(table)), [_case(results, row) for _, row in table.iterrows()]
+    with canvas("Alarm", "share of forecasts, or of the truth", "") as (figure, axes):
+        axes.barh(places, table["rings"], color="#DDD", label="alarm rings")
+        axes.plot(table["coverage_90"], places, "o", color=COLOURS["truth"], ms=5, label="90 % intervals hold, without")
+        held = table["coverage_90_alarm"]
+        axes.plot(held, places, "D", color=COLOURS["ensemble"], ms=5, label="90 % intervals hold, with the alarm")
+        axes.axvline(0.9, color="#999", ls=":", lw=1)
+        axes.set(xlim=(0, 1), yticks=list(places), yticklabels=names)
+        axes.invert_yaxis()
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(visible=False, axis="y")
+        legend_above(axes)
+        return (Picture("alarm", figure, "Where the alarm rings, and what 90 % intervals hold with and without it"),)
+
+
+def alarm_sentence(results: Results) -> str:
+    """Say how often the alarm rings inside and outside, and what it makes of the intervals."""
+    table = results.outside.dropna(subset=["rings"])
+    inside, beyond = (table[table["inside"] == flag] for flag in (True, False))
+    if not len(inside) or not len(beyond):
+        return "The alarm was asked in too few cases to say what it is worth."
+    held, moved = (beyond[name].mean() for name in ("coverage_90", "coverage_90_alarm"))
+    return (
+        f"The alarm rings for {inside['rings'].mean():.0%} of the forecasts inside training and for "
+        f"{beyond['rings'].mean():.0%} of those outside. Outside, 90 % intervals hold {held:.0%} of the truth, and "
+        f"{moved:.0%} once members are moved apart where it rings."
+    )
+
+
+def _case(results: Results, row: pd.Series) -> str:
+    told = [f"{results.label(name)} = {row[name]:g}" for name in _parameters(results)]
+    if row["amplitude"] != 1 or not told:
+        told.append(f"amplitude × {row['amplitude']:g}")
+    return ", ".join(told) + (" (as trained)" if row["inside"] else "")
+
+
 def _parameters(results: Results) -> list[str]:
     """Return the columns with parameters: one each, or ``parameter``, the first; none where there are none."""
     names = [*(one.name for one in results.facts.parameters), "parameter"]

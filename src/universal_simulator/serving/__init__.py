@@ -4,6 +4,7 @@ Loading runs no code from the folder: weights are plain tensors (safetensors), e
 """
 
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.serving.emulator import DivergedWarning, Emulator, GuidanceWarning, OutsideTrainingWarning
+from universal_simulator.serving.cautions import DivergedWarning, GuidanceWarning, OutsideTrainingWarning
+from universal_simulator.serving.emulator import Emulator
 
 __all__ = ["DivergedWarning", "Emulator", "GuidanceWarning", "Observations", "OutsideTrainingWarning"]

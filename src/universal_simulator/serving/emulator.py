@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -31,9 +32,10 @@ from universal_simulator.fields.statistics import Statistics
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.serving import gradients, quick
 from universal_simulator.serving.addresses import open_bundle
+from universal_simulator.serving.alarms import demanded, forecasts, judged, watched
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
-from universal_simulator.serving.cautions import DivergedWarning, GuidanceWarning, OutsideTrainingWarning, warn_outside
+from universal_simulator.serving.cautions import DivergedWarning, unknown, warn_outside
 from universal_simulator.serving.gradients import as_tensor
 from universal_simulator.serving.inference import Inference, Question, infer, ranges
 from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 SMALL = 2**15
 """Numbers in latent states up to which one core takes no more time than several that wait for each other."""
-TOLD = 4
-"""Warnings of one forecast that are told in full; of more, their number."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,33 @@ class Emulator:
             answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
         else:
             answer = self.answer(request)
+        found = watched(self, request, answer, fast=mode == "fast")
+        answer = found.answer
+        for warning in found.warnings:
+            warnings.warn(warning, stacklevel=2)
         if lost := diverged(answer):
             line = f"{len(lost)} of {len(answer)} forecasts left all bounds: what is not finite in them is no forecast"
             warnings.warn(line, DivergedWarning, stacklevel=2)
         return self._shaped(answer[:, 0] if members is None else answer, request.form, u0)
+
+    def judge(
+        self, u0: Fields, u: Array, times: float | Array, parameters: Mapping[str, Any] | None = None
+    ) -> np.ndarray:
+        """Return the alarm's score of each forecast ``u`` of the fields ``u0``: above 1 its error is unknown.
+
+        ``u`` is what ``rollout`` makes of ``u0`` at ``times``; one number for each sample comes back. Raises
+        ``InputError`` for a model without an alarm.
+
+        >>> emulator = Emulator.load("shipped:golden")
+        >>> u0 = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)[None]
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     u = emulator.rollout(u0, parameters={"nu": 0.005}, times=[0.1])
+        >>> emulator.judge(u0, u, [0.1], {"nu": 0.005}) > 1
+        array([ True])
+        """
+        alarm = demanded(self)
+        request = ask(self.model, u0, {} if parameters is None else parameters, times, None, False, 0)
+        return judged(self, alarm, request, forecasts("u", u, request))
 
     def propagate(self, u0: Fields, asked: Propagate, seed: int = 0) -> "propagation.Propagation":
         """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
@@ -277,33 +300,7 @@ class Emulator:
 
     def unknown(self, request: Request) -> list[Warning]:
         """Return what is to be known of a forecast beforehand: where its error is unknown, or grows by guidance."""
-        said = list(dict.fromkeys(self._outside(request)))
-        if len(said) > TOLD:
-            said[TOLD:] = [f"{len(said) - TOLD} more like these: the error there is unknown"]
-        known: list[Warning] = [OutsideTrainingWarning(line) for line in said]
-        own, guided = (self.card.scores.get(f"rollout/{variant}/nrmse") for variant in ("deterministic", "ttc"))
-        if request.guided and own is not None and guided is not None and guided > own:
-            line = f"guided, it erred by {guided:.2g} over its scored rollouts, and by {own:.2g} without guidance"
-            known.append(GuidanceWarning(line))
-        return known
-
-    def _outside(self, request: Request) -> list[str]:
-        lowest, highest = request.u.flatten(2).aminmax(dim=2)
-        grid, frame = self.card.grid, self.card.facts.frame
-        size = grid.rms(request.u - grid.wide(frame.mean(request.u, grid)))
-        said = []
-        given = request.parameters
-        for row in given.unique(dim=0) if given.shape[1] else given[:1]:  # of no parameters all are alike
-            mine = (given == row).all(1)
-            ranges = list(zip(lowest[mine].amin(0).tolist(), highest[mine].amax(0).tolist(), strict=True))
-            for line in self.statistics.outside(ranges, size[mine].amin(0).tolist(), row.tolist()):
-                units = "; are these the equation's units?" if "amplitude" in line else ""
-                said.append(f"{line}: the error there is unknown{units}")
-        horizon = max(request.steps) * self.statistics.time_step
-        if horizon > self.card.horizon * (1 + 1e-6):
-            line = f"time {horizon:g} is beyond {self.card.horizon:g}, the longest forecast that was scored"
-            said.insert(0, f"{line}: the error there is unknown")
-        return said
+        return unknown(self.card, self.statistics, request)
 
     def _in_turn(self, request: Request) -> list[Tensor]:
         return [self._forecast(piece, request).cpu() for piece in request.pieces()]

@@ -8,6 +8,7 @@
 | ``.csv`` | a field in each row | columns ``sample, member, time, x…`` |
 | ``.zarr``, ``.nc`` | a variable for each channel, or ``u0``; parameters by name | a variable for each channel |
 
+Beside a forecast stands ``alarm``, a number for each sample (``alarms.py``), but in ``.npy`` and ``.csv``.
 A forecast is ``(sample, time, *space)``, an ensemble ``(sample, member, time, *space)``; channels stand before space
 where the fields had them. Those of zarr and netCDF are written part by part (``stores``), the others whole.
 ``viscosity`` is short for the only parameter.
@@ -31,11 +32,11 @@ from universal_simulator.acquisition.slices import Sliced
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.field_tables import read_table
-from universal_simulator.serving.labelled import ENDINGS, Labels, read_labels
+from universal_simulator.serving.labelled import ALARM, ENDINGS, Labels, read_labels
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.writing import replace
 
-OTHERS = ("x", "y", "z", "t", "times", "channels", SPACE)
+OTHERS = ("x", "y", "z", "t", "times", "channels", ALARM, SPACE)
 """Arrays of an archive that are no parameters."""
 FORMATS = (".h5", ".hdf5", ".npz", ".npy", ".csv")
 """Of forecasts that are held in memory as a whole."""
@@ -76,6 +77,13 @@ class Forecasts:
     """One number for each sample, by name."""
     grid: Grid
     channels: tuple[str, ...] = ("u",)
+    alarm: Float[np.ndarray, " sample"] | None = None
+    """Above 1 the error is unknown; None where the model has no alarm."""
+
+    @property
+    def beside(self) -> dict[str, np.ndarray]:
+        """Return the parameters, and the alarm where there is one."""
+        return self.parameters if self.alarm is None else {**self.parameters, ALARM: self.alarm}
 
     @property
     def axes(self) -> dict[str, np.ndarray]:
@@ -140,14 +148,14 @@ def _fill(ending: str, made: Forecasts, part: Path) -> None:
         case ".npz":
             with part.open("wb") as opened:
                 arrays = {"u": made.u, "times": made.times, "channels": np.array(made.channels)}
-                np.savez(opened, **arrays, **made.axes, **made.parameters)  # type: ignore[arg-type]
+                np.savez(opened, **arrays, **made.axes, **made.beside)  # type: ignore[arg-type]
         case _:
             with h5py.File(part, "w") as file:
                 file["tensor"], file["t-coordinate"] = made.u, made.times
                 file["tensor"].attrs["channels"] = list(made.channels)
                 for name, values in made.axes.items():
                     file[f"{name}-coordinate"] = values
-                for name, values in made.parameters.items():
+                for name, values in made.beside.items():
                     file[name] = values
 
 

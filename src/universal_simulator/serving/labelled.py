@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import xarray
 
 SAMPLE, MEMBER, TIME, CHANNEL = "sample", "member", "time", "channel"
+ALARM = "alarm"
+"""Variable with the alarm's score of each sample; no parameter."""
 LABELS = (SAMPLE, MEMBER, TIME, CHANNEL)
 """Dimensions that are none of space."""
 ENDINGS = (".zarr", ".nc")
@@ -105,7 +107,7 @@ def read_labels(path: Path) -> Labels:
     with opened(path) as data:
         names = _channels(path, data)
         of = data[names[0]]
-        known = (*of.dims, *LABELS)
+        known = (*of.dims, *LABELS, ALARM)
         coordinates = {str(d): data[d].values.astype(np.float64) for d in of.dims if d in data.coords}
         sizes = {str(d): size for d, size in of.sizes.items()}
         demand(path, all(sizes.values()), f"dimensions = {sizes}", "be none of them empty")

@@ -3,8 +3,8 @@
 | media type | request | answer |
 |---|---|---|
 | ``application/json`` | ``{"inputs": {"u0": …, "nu": …}, "params": {"times": […]}}`` | ``{"predictions": {…}}`` |
-| ``application/x-npz`` | ``u0``, the parameters, ``times``, ``members`` … as arrays | ``u`` and ``warnings`` |
-| ``application/x-npy`` | ``u0``; the rest in the address: ``?nu=0.01&times=0.5,1`` | ``u``; warnings in a header |
+| ``application/x-npz`` | ``u0``, the parameters, ``times``, ``members`` … as arrays | ``u``, ``alarm``, ``warnings`` |
+| ``application/x-npy`` | ``u0``; the rest in the address: ``?nu=0.01&times=0.5,1`` | ``u``; the rest in headers |
 """
 
 import io
@@ -26,7 +26,7 @@ KINDS = (JSON, NPZ, NPY)
 SETTING = "UNIVERSAL_SIMULATOR_LARGEST_REQUEST"
 LARGEST = 256e6
 """Bytes of one request, unpacked."""
-WARNINGS = "x-warnings"
+WARNINGS, ALARM = "x-warnings", "x-alarm"
 
 Parts = tuple[Any, Mapping[str, Any]]
 
@@ -92,17 +92,19 @@ def unpacked(media: str, body: bytes, query: Mapping[str, str]) -> Parts:
 
 def packed(media: str, answer: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     """Return an answer as bytes, and headers that go with it."""
-    u, warnings = answer["u"], answer["warnings"]
+    u, alarm, warnings = answer["u"], answer["alarm"], answer["warnings"]
     stream = io.BytesIO()
     match media:
         case "application/x-npz":
-            np.savez(stream, u=u, warnings=np.array(warnings, dtype=np.str_))
+            np.savez(stream, u=u, alarm=alarm, warnings=np.array(warnings, dtype=np.str_))
             return stream.getvalue(), {}
         case "application/x-npy":
             np.save(stream, u)
-            return stream.getvalue(), {WARNINGS: quote("; ".join(warnings), " ;:,.=()'")} if warnings else {}
+            said = {WARNINGS: quote("; ".join(warnings), " ;:,.=()'")} if warnings else {}
+            return stream.getvalue(), said | ({ALARM: ",".join(f"{one:.4g}" for one in alarm)} if len(alarm) else {})
         case _:
-            return json.dumps({"predictions": {"u": u.tolist(), "warnings": warnings}}).encode(), {}
+            made = {"u": u.tolist(), "alarm": alarm.tolist(), "warnings": warnings}
+            return json.dumps({"predictions": made}).encode(), {}
 
 
 def _json(body: bytes) -> Parts:

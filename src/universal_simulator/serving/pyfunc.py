@@ -5,9 +5,10 @@
 ```
 
 Inputs are ``u0``, ``(sample, channel, *space)``, for one channel also ``(sample, *space)``, and the model's parameters
-by name; ``viscosity`` is short for the only one. ``predictions`` are ``{"u": (sample, member, time, …), "warnings":
-["…", …]}``, with one member where ``members`` is 0, and channels where u0 has them. Instead of ``inputs`` also
-``instances``, ``dataframe_split`` and ``dataframe_records`` are taken: rows of a field ``u0``, a list, and its
+by name; ``viscosity`` is short for the only one. ``predictions`` are ``{"u": (sample, member, time, …), "alarm":
+(sample), "warnings": ["…", …]}``, with one member where ``members`` is 0, and channels where u0 has them. Above 1 the
+alarm rings; a model without one has no scores. Instead of ``inputs`` also ``instances``, ``dataframe_split`` and
+``dataframe_records`` are taken: rows of a field ``u0``, a list, and its
 parameters. What cannot be forecast is refused with status 400 and one line in ``message``.
 """
 
@@ -94,7 +95,13 @@ def _load_pyfunc(path: str) -> Served:
 def signature(card: Card) -> ModelSignature:
     """Return what comes out, and the parameters; of inputs, MLflow would drop what it does not know without a word."""
     axes = (-1,) * (3 + card.grid.dimensions + (not card.facts.single))
-    outputs = Schema([TensorSpec(np.dtype(np.float32), axes, "u"), TensorSpec(np.dtype(np.str_), (-1,), "warnings")])
+    outputs = Schema(
+        [
+            TensorSpec(np.dtype(np.float32), axes, "u"),
+            TensorSpec(np.dtype(np.float64), (-1,), "alarm"),
+            TensorSpec(np.dtype(np.str_), (-1,), "warnings"),
+        ]
+    )
     params = ParamSchema(
         [
             ParamSpec("times", DataType.double, [card.horizon], (-1,)),

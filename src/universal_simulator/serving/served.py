@@ -8,12 +8,15 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from universal_simulator.serving.alarms import watched
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.emulator import Emulator, diverged
 from universal_simulator.serving.limits import LARGEST_SERVED
 from universal_simulator.serving.request import Request, ask
 from universal_simulator.support.errors import InputError
 
+HIGHEST = 1e12
+"""Score of the alarm that is sent for any higher one: JSON knows no infinity."""
 FIELDS, SHORT, PARAMS = "u0", "viscosity", ("times", "members", "guided", "seed")
 
 
@@ -54,13 +57,20 @@ def requested(emulator: Emulator, given: Mapping[str, Any], told: Mapping[str, A
 def answered(
     emulator: Emulator, request: Request, answer: Float[Tensor, "sample member time channel *space"]
 ) -> dict[str, Any]:
-    """Return the forecast ``u``, an array, and ``warnings``; refuse one that left all bounds."""
+    """Return the forecast ``u``, ``alarm``, its score for each field, and ``warnings``; refuse what left all bounds.
+
+    Members are moved apart where the alarm rings. A model without an alarm has no scores.
+    """
     if lost := diverged(answer):
         names = ", ".join(map(str, lost[:10])) + (" …" if len(lost) > 10 else "")
         raise InputError(
             f"u0 = fields {names} of {len(answer)}, counted from 0: their forecasts left all bounds, must stay "
             "finite; ask for earlier times, or leave them out"
         )
+    found = watched(emulator, request, answer)
+    answer = found.answer
     answer = answer if request.form.channelled else answer.squeeze(-emulator.card.grid.dimensions - 1)
     u: np.ndarray = answer.numpy()
-    return {"u": u, "warnings": [str(warning) for warning in emulator.unknown(request)]}
+    said = [*emulator.unknown(request), *found.warnings]
+    scores = np.zeros(0) if found.scores is None else np.minimum(found.scores, HIGHEST)
+    return {"u": u, "alarm": scores, "warnings": [str(warning) for warning in said]}

@@ -20,8 +20,9 @@ import numpy as np
 from universal_simulator import __version__
 from universal_simulator.acquisition.space import alone, demand_space
 from universal_simulator.acquisition.writing import part
+from universal_simulator.serving.alarms import NONE
 from universal_simulator.serving.bundle import Card
-from universal_simulator.serving.labelled import MEMBER, SAMPLE, TIME, opened
+from universal_simulator.serving.labelled import ALARM, MEMBER, SAMPLE, TIME, opened
 from universal_simulator.serving.streams import Stream
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import progress
@@ -34,6 +35,7 @@ CONVENTIONS = "CF-1.11"
 IDENTITY = "id"
 """Attribute that names the request behind a file."""
 FLOAT = np.dtype("<f4")
+RINGS = "above 1 the alarm rings: the error is unknown"
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,10 @@ class Store(Protocol):
         """Write everything but the fields, and give these their place."""
 
     def write(self, rows: slice, values: Sequence[np.ndarray]) -> None:
-        """Write some rows of every channel."""
+        """Write some rows of every variable."""
 
     def read(self, rows: slice) -> list[np.ndarray]:
-        """Return some rows of every channel."""
+        """Return some rows of every variable."""
 
 
 def save(path: Path, stream: Stream) -> None:
@@ -122,20 +124,31 @@ def attributes(card: Card, stream: Stream) -> dict[str, str]:
         "model_scores": json.dumps(card.scores),
         "model_parameters": json.dumps(card.parameters),
         "model_provenance": json.dumps(card.provenance),
-        "model_calibration": json.dumps(card.calibration),
+        "model_calibration": json.dumps({name: value for name, value in card.calibration.items() if name != ALARM}),
+        ALARM: RINGS if stream.watched else NONE,
     }
 
 
-def _variables(stream: Stream) -> dict[str, dict[str, str]]:
-    """Return the channels and their attributes."""
+@dataclass(frozen=True)
+class _Variable:
+    """What is written part by part: fields of a channel, or the alarm's scores."""
+
+    dimensions: tuple[str, ...]
+    shape: tuple[int, ...]
+    about: dict[str, str]
+
+
+def _variables(stream: Stream) -> dict[str, _Variable]:
+    """Return the channels, and the alarm where there is one."""
     facts = stream.model.card.facts
     beside = {"coordinates": " ".join(one.name for one in facts.parameters)} if facts.parameters else {}
-    return {one.name: {"long_name": one.name, "units": one.unit or "1", **beside} for one in facts.channels}
-
-
-def _dimensions(stream: Stream) -> tuple[str, ...]:
     members = (MEMBER,) if stream.asked.members else ()
-    return (SAMPLE, *members, TIME, *stream.model.card.grid.names)
+    whole = (SAMPLE, *members, TIME, *stream.model.card.grid.names)
+    told = {one.name: {"long_name": one.name, "units": one.unit or "1", **beside} for one in facts.channels}
+    found = {name: _Variable(whole, stream.shape, about) for name, about in told.items()}
+    if stream.watched:
+        found[ALARM] = _Variable((SAMPLE,), (len(stream),), {"long_name": RINGS, "units": "1"})
+    return found
 
 
 @dataclass(frozen=True)
@@ -149,18 +162,11 @@ class _Zarr:
         import zarr
 
         head(self.stream).to_zarr(self.path, mode="w", zarr_format=3, consolidated=False)
-        group, shape = zarr.open_group(self.path, mode="a"), self.stream.shape
-        chunks, names = (min(self.stream.part, shape[0]), *shape[1:]), _dimensions(self.stream)
-        for name, about in _variables(self.stream).items():
-            group.create_array(
-                name,
-                shape=shape,
-                chunks=chunks,
-                dtype=FLOAT,
-                attributes={**about},
-                dimension_names=names,
-                fill_value=np.nan,
-            )
+        group = zarr.open_group(self.path, mode="a")
+        for name, one in _variables(self.stream).items():
+            chunks = (min(self.stream.part, one.shape[0]), *one.shape[1:])
+            about: dict[str, Any] = {"attributes": {**one.about}, "dimension_names": one.dimensions}
+            group.create_array(name, shape=one.shape, chunks=chunks, dtype=FLOAT, fill_value=np.nan, **about)
         with warnings.catch_warnings():  # zarr's own readers want it, its newest standard does not speak of it yet
             warnings.simplefilter("ignore")
             zarr.consolidate_metadata(self.path)
@@ -197,9 +203,9 @@ class _NetCDF:
         plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         with h5netcdf.File(self.path, "a") as file:
-            for name, about in _variables(self.stream).items():
-                made = file.create_variable(name, _dimensions(self.stream), FLOAT, dcpl=plan)
-                made.attrs.update(about)
+            for name, one in _variables(self.stream).items():
+                made = file.create_variable(name, one.dimensions, FLOAT, dcpl=plan)
+                made.attrs.update(one.about)
 
     def write(self, rows: slice, values: Sequence[np.ndarray]) -> None:
         offsets = self._offsets()
@@ -210,8 +216,8 @@ class _NetCDF:
                 file.write(row.data)
 
     def read(self, rows: slice) -> list[np.ndarray]:
-        shape = self.stream.shape
-        return [np.array(np.memmap(self.path, FLOAT, "r", at, shape)[rows]) for at in self._offsets()]
+        places = zip(self._offsets(), _variables(self.stream).values(), strict=True)
+        return [np.array(np.memmap(self.path, FLOAT, "r", at, one.shape)[rows]) for at, one in places]
 
     def _offsets(self) -> list[int]:
         import h5py
@@ -245,9 +251,10 @@ def _fill(path: Path, store: Store, stream: Stream, sums: list[int]) -> None:
     channels = -stream.model.card.grid.dimensions - 1
     with progress(f"forecast {path.name}", len(stream), done) as advance:
         for rows in parts[len(sums) :]:
-            made = stream.forecast(rows)
+            made, scores = stream.watched_forecast(rows)
             single = made.ndim == len(stream.shape)
             values = [made] if single else [np.take(made, i, channels) for i in range(made.shape[channels])]
+            values += [] if scores is None else [scores.astype(FLOAT)]
             store.write(rows, values)
             sums.append(_sum(values))
             text = json.dumps({"identity": stream.identity, "sums": sums})

@@ -13,7 +13,9 @@ from jaxtyping import Float
 
 from universal_simulator import __version__
 from universal_simulator.acquisition.slices import Sliced, checksum
-from universal_simulator.serving.emulator import TOLD, Emulator, diverged
+from universal_simulator.serving.alarms import watched
+from universal_simulator.serving.cautions import TOLD
+from universal_simulator.serving.emulator import Emulator, diverged
 from universal_simulator.serving.limits import FEWEST_POINTS, LARGEST, LARGEST_SERVED
 from universal_simulator.serving.request import AT_ONCE, STATES_AT_ONCE, Request, ask
 
@@ -90,20 +92,34 @@ class Stream:
         for first in range(0, len(self), self.part):
             yield slice(first, min(first + self.part, len(self)))
 
-    def forecast(self, rows: slice) -> Float[np.ndarray, "sample *rest"]:
-        """Return some of the forecasts, ``(sample, [member,] time, [channel,] *space)``.
+    @property
+    def watched(self) -> bool:
+        """Tell whether the model has an alarm."""
+        return self.model.parts.calibration.alarm is not None
 
-        What is to be known of them is told in the log, once.
+    def forecast(self, rows: slice) -> Float[np.ndarray, "sample *rest"]:
+        """Return some of the forecasts, ``(sample, [member,] time, [channel,] *space)``."""
+        return self.watched_forecast(rows)[0]
+
+    def watched_forecast(
+        self, rows: slice
+    ) -> tuple[Float[np.ndarray, "sample *rest"], Float[np.ndarray, " sample"] | None]:
+        """Return some of the forecasts, and the alarm's scores.
+
+        What is to be known of them is told in the log, once. There are no scores where the model has no alarm.
         """
         request = self.request(rows)
         request.refuse_beyond(LARGEST)
         for warning in self.model.unknown(request):
             self._tell(str(warning))
-        answer = self.model.answer(request)
+        found = watched(self.model, request, self.model.answer(request))
+        answer = found.answer
+        for warning in found.warnings:
+            log.warning("fields %d to %d: %s", rows.start, rows.stop - 1, warning)
         if lost := diverged(answer):
             first = rows.start + lost[0]
             log.warning("%d forecasts left all bounds, the first that of field %d: no forecasts", len(lost), first)
-        return (answer[:, 0] if self.asked.members is None else answer).numpy()
+        return (answer[:, 0] if self.asked.members is None else answer).numpy(), found.scores
 
     def request(self, rows: slice) -> Request:
         """Return what the model is asked for of some fields."""

@@ -24,6 +24,7 @@ from universal_simulator.acquisition.pdebench import TENSOR, TIME
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.labelled import (
+    ALARM,
     CHANNEL,
     ENDINGS,
     MEMBER,
@@ -107,7 +108,7 @@ def _archive(path: Path, facts: Facts, grid: Grid) -> WholeFields:
     demand(path, arrays["u"].dtype.kind in "fiu", f"u is of type {arrays['u'].dtype}", "be real numbers; convert it")
     said = [str(name) for name in arrays.get("channels", ())]
     axes = {axis.name: arrays[axis.name] for axis in grid.axes if axis.name in arrays}
-    known = {"u", "times", "channels", *axes}
+    known = {"u", "times", "channels", ALARM, *axes}
     parameters = {
         name.lower(): np.ravel(v) for name, v in arrays.items() if name not in known and v.dtype.kind in "fiu"
     }

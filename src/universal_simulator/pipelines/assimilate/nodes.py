@@ -11,7 +11,8 @@ from universal_simulator.configuration import Assimilate, Inverse
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.reporting.inverse_page import assimilation_page, assimilation_pictures
 from universal_simulator.serving import files
-from universal_simulator.serving.emulator import Emulator, OutsideTrainingWarning
+from universal_simulator.serving.cautions import OutsideTrainingWarning
+from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.inversion import initial_field
 from universal_simulator.support.errors import InputError
 

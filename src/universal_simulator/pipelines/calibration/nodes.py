@@ -16,6 +16,7 @@ from torch import Tensor
 
 from universal_simulator.compute.seeding import stream
 from universal_simulator.configuration import EnsembleCalibration, Evaluation, TestTimeConditioning
+from universal_simulator.emulation import watch
 from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
 from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.ensembles import inflate
@@ -48,7 +49,7 @@ def calibrate_ensemble(
     stride: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the calibration of the ensembles that are to be evaluated."""
+    """Return the calibration of the ensembles that are to be evaluated, and the alarm of all forecasts."""
     wanted = possible(evaluation.variants, emulator.facts.name)
     kinds = [kind for kind in KINDS if kind in wanted]
     chosen = np.linspace(0, len(validation) - 1, min(settings.trajectories, len(validation))).round().astype(int)
@@ -67,7 +68,8 @@ def calibrate_ensemble(
             _tell(kind, fits[kind][-1])
     best = {kind: found[-1].tuning for kind, found in fits.items()}
     sources = emulator.sources | {"validation": validation.fingerprint}
-    return Calibration.model_validate({**best, "fits": fits, "sources": sources}).model_dump(mode="json")
+    made = {**best, "fits": fits, "alarm": watch.fit(emulator, validation, task.time_step), "sources": sources}
+    return Calibration.model_validate(made).model_dump(mode="json")
 
 
 def _forecast(rollout: Rollout, task: Task, generator: torch.Generator) -> Members:

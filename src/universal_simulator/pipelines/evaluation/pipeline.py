@@ -6,7 +6,7 @@ from universal_simulator.emulation.assembly import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
 from universal_simulator.pipelines.evaluation.chaos import assemble_scores, evaluate_chaos
 from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
-from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
+from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution, score_alarm
 
 _FORECAST = ["test_trajectories", "params:evaluation", "params:ttc", "params:data.time_stride", "params:seed"]
 
@@ -45,6 +45,7 @@ def create_pipeline() -> Pipeline:
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
             ),
+            node(score_alarm, "outside", "alarm_scores", name="score_alarm"),
             *BUNDLE,
         ]
     )

@@ -35,7 +35,8 @@ def forecast_file(model: Emulator, fields: InitialFields, predict: Predict, seed
     for warning in told:
         log.warning("%s", warning.message)
     log.info("%s forecast %d fields at %d times", model.card.experiment, len(u), len(times))
-    return Forecasts(u, np.asarray(times, np.float64), columns, grid, facts.names)
+    alarm = None if model.parts.calibration.alarm is None else model.judge(np.asarray(u0), u, times, parameters)
+    return Forecasts(u, np.asarray(times, np.float64), columns, grid, facts.names, alarm)
 
 
 def _column(value: np.ndarray | float, samples: int) -> np.ndarray:

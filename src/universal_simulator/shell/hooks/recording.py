@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STATE = "_state"
 """A dataset of this ending holds where a training stands; ``retried`` in it says why its rate was halved."""
 
-SCORES = ("scores", "baseline_scores", "foreign_scores")
+SCORES = ("scores", "baseline_scores", "foreign_scores", "alarm_scores")
 """Flat mappings of names to numbers that become metrics of the run."""
 
 IDENTITY = "foreign_identity"
