@@ -121,8 +121,9 @@ def fit(emulator: Emulator, normal: Trajectories, time_step: float, false_alarms
         spread=tuple(float(f"{one:.4g}") for one in spread_of(points).tolist()),
         farthest=1, false_alarms=false_alarms, trajectories=len(rows),
     )  # fmt: skip
-    far = made.distance(others if len(others) else points)
-    borders: dict[str, float] = {"farthest": max(border(far, false_alarms), SLACK)}
+    far = made.distance(others if len(others) else points).unflatten(0, (-1, len(frames)))
+    own = [border(far[:, i], false_alarms) for i in range(len(frames))]  # early fields differ more than late ones
+    borders: dict[str, float] = {"farthest": max(*own, SLACK)}
     if find(emulator.facts.name).rate is not None:
         worst = unexplained(emulator, u.flatten(0, 1), told, time_step).unflatten(0, tuple(u.shape[:2])).amax(1)
         borders["unexplained"] = border(worst, false_alarms)
