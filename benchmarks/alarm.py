@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.alarm_cases import SEED, Case, family, kinds, parameters, solved
 from universal_simulator.emulation import watch
-from universal_simulator.evaluation import spreading
+from universal_simulator.evaluation import uncertainty
 from universal_simulator.pipelines.evaluation.out_of_distribution import auroc
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.alarms import demanded, judged, watched
@@ -144,7 +144,7 @@ def covering(model: Emulator, cases: list[Case], count: int) -> None:
         plain = model.answer(request)
         thin = (..., *[slice(None, None, THINNING)] * model.card.grid.dimensions)
         found = [
-            spreading.measure(one[thin], part.truth[thin]) for one in (plain, watched(model, request, plain).answer)
+            uncertainty.measure(one[thin], part.truth[thin]) for one in (plain, watched(model, request, plain).answer)
         ]
         held, skill = ([f"{getattr(one, name):.2f}" for one in found] for name in ("coverage_90", "spread_skill"))
         say(f"| {case.name} | {len(part.u0)} | {held[0]} | {held[1]} | {skill[0]} | {skill[1]} |")

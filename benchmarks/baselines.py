@@ -23,14 +23,13 @@ from universal_simulator.cli import parse_params
 from universal_simulator.compute.device import use_threads
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import Forecaster, Rollout
-from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
 from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.evaluation.scores import paired_gain, score_intervals
 from universal_simulator.networks.trained import Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.baselines.pipeline import NETWORKS
 from universal_simulator.pipelines.baselines.scoring import CORRECTED, correction_alone, scored
-from universal_simulator.pipelines.evaluation.nodes import evaluate
-from universal_simulator.pipelines.judging import bare
+from universal_simulator.pipelines.evaluation.nodes import bare, evaluate
 from universal_simulator.problems import find
 
 PROJECT = Path(__file__).parents[1]

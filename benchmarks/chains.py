@@ -22,10 +22,10 @@ from rich.console import Console
 
 from benchmarks.baselines import PROJECT, PROTOCOLS, chain_scores, errors, opened
 from universal_simulator.compute.device import use_threads
-from universal_simulator.evaluation.bootstrap import Interval, paired_gain, score_intervals
+from universal_simulator.evaluation.scores import Interval, paired_gain, score_intervals
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
-from universal_simulator.training.stepping import step_stage
+from universal_simulator.training.loop import step_stage
 
 VARIANTS = ("persistence", "deterministic", "ensemble", "ttc")
 told = Console(width=200, highlight=False, markup=False).print

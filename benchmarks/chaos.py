@@ -17,7 +17,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from universal_simulator.cli import parse_params
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import CoarseSolver, Evaluation
 from universal_simulator.emulation.forecasters import Numerical
 from universal_simulator.emulation.protocols import Task

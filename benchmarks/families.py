@@ -14,11 +14,10 @@ from universal_simulator.acquisition.solve import BLOCK, Order
 from universal_simulator.configuration import SolveSource
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics import plane, solver
-from universal_simulator.physics.cells import averaged
 from universal_simulator.physics.plane import FlowSolver
 from universal_simulator.physics.reaction import ReactionSolver
 from universal_simulator.physics.spectral import SpectralSolver
-from universal_simulator.physics.volumes import VolumeSolver
+from universal_simulator.physics.volumes import VolumeSolver, averaged
 from universal_simulator.problems import find, gray_scott, names
 from universal_simulator.problems.problem import Problem
 

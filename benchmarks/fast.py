@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.viscosities import error, truth
 from universal_simulator.configuration import CoarseSolver
-from universal_simulator.emulation.hybrid import Hybrid
+from universal_simulator.emulation.forecasters import Hybrid
 from universal_simulator.emulation.protocols import Task
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import resized

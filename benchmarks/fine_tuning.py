@@ -23,8 +23,7 @@ from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.autoencoder.nodes import plan_autoencoder
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
-from universal_simulator.pipelines.judging import ROLLOUT, bare, rollout_error
+from universal_simulator.pipelines.evaluation.nodes import ROLLOUT, add_forecast, bare, make_tasks, rollout_error
 from universal_simulator.pipelines.operator.nodes import plan_operator
 from universal_simulator.pipelines.training_stage import Plan, select_best, train_stage
 from universal_simulator.serving.addresses import open_bundle

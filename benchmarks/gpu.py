@@ -28,8 +28,8 @@ from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.compute.device import choose, threads, use_threads
 from universal_simulator.configuration import Parameters
-from universal_simulator.configuration.layers import Tree, nest, overlay
-from universal_simulator.emulation.assembly import assemble
+from universal_simulator.configuration.tree import Tree, nest, overlay
+from universal_simulator.emulation.emulator import assemble
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
@@ -44,9 +44,9 @@ from universal_simulator.pipelines.operator.nodes import plan_operator
 from universal_simulator.pipelines.training_stage import Plan, select_best, train_stage
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.bundle import Bundle
-from universal_simulator.support.reading import read_mapping
+from universal_simulator.support.files import read_mapping
 from universal_simulator.training.budget import steps_per_second
-from universal_simulator.training.precision import with_precision
+from universal_simulator.training.loop import with_precision
 
 PROJECT = Path(__file__).parents[1]
 WAYS = {"plain": ("float32", False), "compiled": ("float32", True), "bfloat16": ("bfloat16", False)}

@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.raw import STATISTICS, allocated
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
-from universal_simulator.catalog.latents import LatentsDataset
+from universal_simulator.catalog.trajectories import LatentsDataset
 from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Compute, ConvolutionalAutoencoder, Data, Latent, LocalSource
 from universal_simulator.fields.trajectories import Trajectories

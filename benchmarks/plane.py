@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from universal_simulator.configuration import CoarseSolver
-from universal_simulator.emulation.hybrid import Hybrid
+from universal_simulator.emulation.forecasters import Hybrid
 from universal_simulator.emulation.protocols import Sample, Task, make_task
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import resized

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.training import operator_stage, parameters_of
-from universal_simulator.catalog.states import StateDataset
+from universal_simulator.catalog.networks import StateDataset
 from universal_simulator.compute.device import use_threads
 from universal_simulator.training.loop import train
 

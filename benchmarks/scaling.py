@@ -18,8 +18,7 @@ import torch.distributed as processes
 from rich.console import Console
 
 from benchmarks.training import operator_stage, parameters_of
-from universal_simulator.compute.device import use_threads
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream, use_threads
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.training.loop import train
 

@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 
 from universal_simulator.serving import Emulator, payloads
-from universal_simulator.serving.batching import joined
 from universal_simulator.serving.request import ask
+from universal_simulator.serving.server import joined
 
 
 def seconds(work: Callable[[], object], least: float = 1.0) -> float:

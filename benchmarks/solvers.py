@@ -15,13 +15,11 @@ import torch
 from kedro.framework.startup import bootstrap_project
 
 from benchmarks.baselines import PROJECT, opened
-from universal_simulator.compute.device import use_threads
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream, use_threads
 from universal_simulator.emulation.forecasters import Forecaster, Rollout, numerical
 from universal_simulator.emulation.protocols import Task
 from universal_simulator.pipelines.baselines.scoring import scored
-from universal_simulator.pipelines.evaluation.nodes import make_tasks
-from universal_simulator.pipelines.judging import bare
+from universal_simulator.pipelines.evaluation.nodes import bare, make_tasks
 
 
 def milliseconds(forecaster: Forecaster, task: Task) -> float:

@@ -28,10 +28,8 @@ from universal_simulator.fields.statistics import ChannelStatistics, ParameterSt
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.problems import find
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.training.loop import Stage
+from universal_simulator.training.loop import Stage, step_stage, update_ema
 from universal_simulator.training.optimizers import optimizer_for
-from universal_simulator.training.schedule import update_ema
-from universal_simulator.training.stepping import step_stage
 
 ROUNDS, STEPS, SIZE = 12, 20, 1024
 console = Console(width=160, highlight=False)

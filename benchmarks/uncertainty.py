@@ -21,19 +21,17 @@ from rich.console import Console
 from torch import Tensor
 
 from universal_simulator.cli import parse_params
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import Guidance, TestTimeConditioning, Variant
-from universal_simulator.diffusion.schedule import NoiseSchedule
-from universal_simulator.emulation.assembly import assemble
-from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.diffusion.denoising import NoiseSchedule
+from universal_simulator.emulation.emulator import Emulator, TeacherSampler, assemble
 from universal_simulator.emulation.forecasters import Rollout
 from universal_simulator.emulation.protocols import Sample, Task, make_task
-from universal_simulator.emulation.teacher import TeacherSampler
-from universal_simulator.evaluation.bootstrap import interval, paired_gain, resampled_means
-from universal_simulator.evaluation.spreading import measure
+from universal_simulator.evaluation.scores import interval, paired_gain, resampled_means
+from universal_simulator.evaluation.uncertainty import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution
-from universal_simulator.training.holdout import fitted
+from universal_simulator.training.windows import fitted
 
 MEMBERS, SEED = 8, 17
 EVERY = 4

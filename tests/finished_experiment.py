@@ -11,15 +11,14 @@ import pandas as pd
 import torch
 
 from universal_simulator.configuration import Gate
-from universal_simulator.evaluation.bootstrap import score_intervals
 from universal_simulator.evaluation.gates import judge
+from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
-from universal_simulator.evaluation.truth import Truth
+from universal_simulator.evaluation.scores import score_intervals
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.reporting.examples import Examples
-from universal_simulator.reporting.results import Results
+from universal_simulator.reporting.results import Examples, Results
 
 MEMBERS = 8
 FRONTS = Facts(

@@ -8,9 +8,8 @@ import torch
 from exact import POINTS, ExactStep, exact_parts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.inverse.forward import ThroughEmulator, ThroughSolver
-from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.inverse.prior import GaussianPrior
+from universal_simulator.inverse.prior import GaussianPrior, Noise
 from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.inverse.variational import Posed
 from universal_simulator.physics.numerics import Coarse

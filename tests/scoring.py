@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
-from universal_simulator.evaluation.truth import Truth
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
 

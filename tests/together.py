@@ -16,10 +16,9 @@ from torch import Tensor
 
 from commands import SERVER
 from universal_simulator.acquisition import solve
-from universal_simulator.compute.seeding import fresh_weights, stream
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share, fresh_weights, stream
 from universal_simulator.configuration import ConsistencyDistillation, Latent, SolveSource, Training, UTransformer
-from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.diffusion.denoising import NoiseSchedule
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Window

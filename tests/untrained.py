@@ -5,12 +5,12 @@ from torch import nn
 
 from together import normal
 from universal_simulator.configuration import ConvolutionalAutoencoder, UTransformer
-from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.diffusion.denoising import NoiseSchedule
 from universal_simulator.emulation.emulator import Emulator, ResidualSampler
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.autoencoder import Autoencoder
-from universal_simulator.networks.low_pass import LowPass
+from universal_simulator.networks.conditions import LowPass
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
 

@@ -26,7 +26,7 @@ from universal_simulator.problems import find
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.bundle import CARD
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.writing import replace
+from universal_simulator.support.files import replace
 
 SEED = 2**31 + 7
 """Of the initial fields: no data set, and no table of the documentation, is of it."""

@@ -15,8 +15,7 @@ from PIL import Image as Frame
 from PIL import ImageSequence
 
 from universal_simulator.fields.grid import Grid
-from universal_simulator.reporting.movie import PACE, REST
-from universal_simulator.reporting.style import ERRORS, FIELDS, STYLE, WIDEST
+from universal_simulator.reporting.style import ERRORS, FIELDS, PACE, REST, STYLE, WIDEST
 
 DATA = Path(os.environ.get("UNIVERSAL_SIMULATOR_DATA", "data"))
 

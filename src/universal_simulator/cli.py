@@ -21,11 +21,9 @@ from kedro.pipeline.node import Node
 from kedro.utils import find_kedro_project
 
 from universal_simulator.pipeline_registry import PIPELINES, plain_name
+from universal_simulator.shell.command_line import merged_params, mlflow, parse_params, pipeline_names, read_config
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.shell.mlflow_command import mlflow
-from universal_simulator.shell.typed import merged_params, parse_params, pipeline_names, read_config
-from universal_simulator.support.errors import InputError
-from universal_simulator.support.refusals import machine_refusal, suggestion, user_mistake
+from universal_simulator.support.errors import InputError, machine_refusal, suggestion, user_mistake
 
 __all__ = ["cli", "parse_params", "run"]
 

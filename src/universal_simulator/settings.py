@@ -1,5 +1,6 @@
 """What Kedro is to use in this project. See https://docs.kedro.org/en/stable/configure/project_settings.html."""
 
+from universal_simulator.shell.command_line import put_off
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.hooks import (
     ArtefactHooks,
@@ -13,7 +14,6 @@ from universal_simulator.shell.hooks import (
     TrackingHooks,
     WeightsHooks,
 )
-from universal_simulator.shell.mlflow_command import put_off
 
 put_off()  # Kedro imports this file before it imports its plugins' commands
 

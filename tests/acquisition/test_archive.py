@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from raw_files import write_flow, write_gas
-from universal_simulator.acquisition import published
-from universal_simulator.acquisition.acquire import acquire
+from universal_simulator.acquisition import download
 from universal_simulator.acquisition.archive import FILES, Published, chosen
 from universal_simulator.acquisition.checks import check
+from universal_simulator.acquisition.sources import acquire
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
 from universal_simulator.pipelines.data_engineering import nodes
@@ -67,8 +67,8 @@ def test_the_sizes_are_those_that_the_repository_prints():
 def test_ids_and_checksums_are_told_apart_and_none_is_outdated():
     everything = FILES.values()
     assert len({one.number for one in everything}) == len({one.md5 for one in everything}) == len(FILES) == 55
-    assert all(re.fullmatch(r"[0-9a-f]{32}", md5) for md5 in [*(one.md5 for one in everything), *published.OUTDATED])
-    assert not set(published.OUTDATED) & {one.md5 for one in everything}
+    assert all(re.fullmatch(r"[0-9a-f]{32}", md5) for md5 in [*(one.md5 for one in everything), *download.OUTDATED])
+    assert not set(download.OUTDATED) & {one.md5 for one in everything}
     assert {one.family.problem for one in everything} - {""} <= set(names())
 
 
@@ -165,13 +165,13 @@ def test_without_room_for_all_files_nothing_is_asked_for(tmp_path, monkeypatch):
 )
 def test_a_faulty_release_is_refused_with_the_reason(tmp_path, monkeypatch, name, reason):
     """Its md5 is that of a file of gigabytes: here a small one stands for it."""
-    why = published.OUTDATED["99d57a5a8d660ba2cb824f41e09c6543"] if "Adv" in name else "release of that kind"
-    monkeypatch.setitem(published.OUTDATED, hashlib.md5(b"small").hexdigest(), why)
+    why = download.OUTDATED["99d57a5a8d660ba2cb824f41e09c6543"] if "Adv" in name else "release of that kind"
+    monkeypatch.setitem(download.OUTDATED, hashlib.md5(b"small").hexdigest(), why)
     (tmp_path / name).write_bytes(b"small")
     one = FILES[name]
     assert isinstance(one, Published)
     with pytest.raises(InputError, match=rf"md5 = .* must be {one.md5}.*{reason}"):
-        published.provide(tmp_path / name, data().source)
+        download.provide_published(tmp_path / name, data().source)
 
 
 def card(store: RawStore, given: Data) -> str:
@@ -207,9 +207,9 @@ def test_an_outdated_file_of_the_users_own_is_refused_and_others_are_not_read_fo
     local, store = data(source={"kind": "local"}), RawStore(tmp_path, "compressible")
     (tmp_path / RAND).write_bytes(small)
     assert acquire(store, local) == {RAND: {}}
-    monkeypatch.setitem(published.OUTDATED, hashlib.md5(small).hexdigest(), "outdated release of that kind")
+    monkeypatch.setitem(download.OUTDATED, hashlib.md5(small).hexdigest(), "outdated release of that kind")
     with pytest.raises(InputError, match=r"md5 = .* must be that of a later release, this is the outdated release of"):
         acquire(store, local)
-    monkeypatch.setattr(published, "OVERHEAD", 0)
-    monkeypatch.setattr(published, "checksum", lambda _: pytest.fail("read, though it has another size"))
+    monkeypatch.setattr(download, "OVERHEAD", 0)
+    monkeypatch.setattr(download, "checksum", lambda _: pytest.fail("read, though it has another size"))
     assert acquire(store, local) == {RAND: {}}

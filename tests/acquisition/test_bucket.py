@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import s3fs
 
-from universal_simulator.acquisition import bucket
+from universal_simulator.acquisition import sources
 from universal_simulator.acquisition.download import Patience
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import BucketSource
@@ -49,7 +49,9 @@ def remote(credentials) -> Iterator[s3fs.S3FileSystem]:
 
 
 def provide(folder: Path, credentials: dict[str, object], **source: object) -> dict[str, object]:
-    return bucket.provide(folder / NAME, BucketSource(uri="s3://bucket/burgers", **source), credentials, QUICK)
+    return sources.provide_from_bucket(
+        folder / NAME, BucketSource(uri="s3://bucket/burgers", **source), credentials, QUICK
+    )
 
 
 def test_an_object_comes_once_checked_by_its_etag(tmp_path, credentials, remote):
@@ -83,7 +85,7 @@ def test_what_is_not_there_is_named_with_what_is(tmp_path, credentials, remote):
     with pytest.raises(InputError, match=r"not there, must be; did you mean 1D_Burgers_Sols_Nu0.1.hdf5"):
         provide(tmp_path, credentials)
     with pytest.raises(InputError, match=r"correct data.source.uri"):
-        bucket.provide(tmp_path / NAME, BucketSource(uri="s3://nobody/x"), credentials, QUICK)
+        sources.provide_from_bucket(tmp_path / NAME, BucketSource(uri="s3://nobody/x"), credentials, QUICK)
 
 
 def test_a_bucket_out_of_reach_is_told_in_one_line(tmp_path, credentials, monkeypatch):
@@ -101,11 +103,11 @@ def test_a_bucket_out_of_reach_is_told_in_one_line(tmp_path, credentials, monkey
 
 SCRIPT = """
 from pathlib import Path
-from universal_simulator.acquisition import bucket
+from universal_simulator.acquisition import sources as bucket
 from universal_simulator.acquisition.download import Patience
 from universal_simulator.configuration import BucketSource
 bucket.PIECE = 100_000
-bucket.provide(Path({path!r}), BucketSource(uri="s3://bucket/burgers"), {credentials!r}, Patience(10, 0.01, 0.05))
+bucket.provide_from_bucket(Path({path!r}), BucketSource(uri="s3://bucket/burgers"), {credentials!r}, Patience(10, 0.01, 0.05))
 """
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from universal_simulator.acquisition import download, published
-from universal_simulator.acquisition.download import Patience, fetch
-from universal_simulator.acquisition.http import WebFile
+from universal_simulator.acquisition import download
+from universal_simulator.acquisition import download as published
+from universal_simulator.acquisition.download import Patience, WebFile, fetch
 from universal_simulator.acquisition.writing import part
 from universal_simulator.configuration import PublishedSource
 from universal_simulator.support.errors import InputError
@@ -164,18 +164,18 @@ def test_an_outdated_published_file_is_refused_with_the_reason(tmp_path, monkeyp
         web_server(Behaviour(CONTENT)) as address,
         pytest.raises(InputError, match=r"first release, made on x in \(-1"),
     ):
-        published.provide(tmp_path / name, PublishedSource(address=address + "/{id}"), QUICK)
+        published.provide_published(tmp_path / name, PublishedSource(address=address + "/{id}"), QUICK)
     (tmp_path / name).write_bytes(CONTENT)
     with pytest.raises(InputError, match="first release"):
-        published.provide(tmp_path / name, PublishedSource(), QUICK)
+        published.provide_published(tmp_path / name, PublishedSource(), QUICK)
     with pytest.raises(InputError, match="not published, must be one of"):
-        published.provide(tmp_path / "1D_Burgers_Sols_Nu0.03.hdf5", PublishedSource(), QUICK)
+        published.provide_published(tmp_path / "1D_Burgers_Sols_Nu0.03.hdf5", PublishedSource(), QUICK)
 
 
 SCRIPT = """
 from pathlib import Path
 from universal_simulator.acquisition.download import Patience, fetch
-from universal_simulator.acquisition.http import WebFile
+from universal_simulator.acquisition.download import WebFile
 fetch(WebFile({address!r}), Path({path!r}), {md5!r}, Patience(10, 0.01, 0.05))
 """
 

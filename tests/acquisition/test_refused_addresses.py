@@ -9,8 +9,8 @@ import time
 import pytest
 import requests
 
-from universal_simulator.acquisition import bucket, published
-from universal_simulator.acquisition.http import WebFile, no_patience_mends
+from universal_simulator.acquisition import download, sources
+from universal_simulator.acquisition.download import WebFile, no_patience_mends
 from universal_simulator.configuration import BucketSource, PublishedSource
 from universal_simulator.support.errors import InputError
 
@@ -30,7 +30,7 @@ def no_tls():
 
 def opened(folder, endpoint):
     given = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": endpoint}}
-    return bucket.provide(folder / NAME, BucketSource(uri="s3://mine/burgers"), given)
+    return sources.provide_from_bucket(folder / NAME, BucketSource(uri="s3://mine/burgers"), given)
 
 
 def test_a_server_without_tls_is_told_at_once(tmp_path, no_tls):
@@ -38,7 +38,7 @@ def test_a_server_without_tls_is_told_at_once(tmp_path, no_tls):
     with pytest.raises(
         InputError, match=r"TLS refused \(.*SSL.*\), must show a certificate that this machine trusts; "
     ):
-        published.provide(tmp_path / NAME, PublishedSource(address=f"{no_tls}/{{id}}"))
+        download.provide_published(tmp_path / NAME, PublishedSource(address=f"{no_tls}/{{id}}"))
     with pytest.raises(InputError, match=r"bucket = TLS refused \(.*SSL.*\)"):
         opened(tmp_path, no_tls)
     assert time.monotonic() - began < 30

@@ -7,20 +7,11 @@ from hypothesis import strategies as st
 
 from raw_files import BURGERS, two_channels, write_groups
 from universal_simulator.acquisition.card import _splits
-from universal_simulator.acquisition.splits import (
-    _needed_each,
-    _order,
-    _rows,
-    alike,
-    crossing,
-    published_test,
-    split,
-)
+from universal_simulator.acquisition.splits import _needed_each, _order, _rows, alike, crossing, published_test, split
 from universal_simulator.acquisition.store import RawFile, RawStore
 from universal_simulator.configuration import Data
-from universal_simulator.fields.content import joined
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.fields.trajectories import Trajectories, joined
 from universal_simulator.support.errors import InputError
 
 

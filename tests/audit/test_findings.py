@@ -8,7 +8,9 @@ import pytest
 from raw_files import PLANE, TIMES, two_channels, write_burgers, write_groups, write_well
 from solved import burgers, solved
 from universal_simulator.acquisition.layout import Asked, read_layout
-from universal_simulator.audit import equation, motion, numbers, solving, starts, trivial
+from universal_simulator.audit import equation, motion, numbers, trivial
+from universal_simulator.audit import motion as solving
+from universal_simulator.audit import numbers as starts
 from universal_simulator.audit.findings import graded
 from universal_simulator.audit.judging import audit_file, audit_splits, audit_together
 from universal_simulator.fields.facts import Facts
@@ -142,7 +144,7 @@ def test_channels_that_stand_still_die_or_level_are_told_apart():
     still = np.broadcast_to(u[:, :1], u.shape)
     levelled = 1 + decay * np.sin(6.28 * x)
     four = np.concatenate([u, still, u * decay, np.broadcast_to(levelled, u.shape)], 2).astype(np.float32)
-    told = [(one.name, one.message.split()[0]) for one in motion.judge(motion.measure(field(four)))]
+    told = [(one.name, one.message.split()[0]) for one in motion.judge_motion(motion.measure(field(four)))]
     assert ("still_channel", "c1") in told
     assert ("vanishing_channel", "c2") in told
     assert ("norm_is_rounding", "from") in told
@@ -152,14 +154,14 @@ def test_channels_that_stand_still_die_or_level_are_told_apart():
 
 def test_growth_from_nothing_is_no_decay():
     u = wave(frames=41) * np.exp(0.5 * (np.arange(41) - 40))[:, None, None]
-    assert not list(motion.judge(motion.measure(field(u.astype(np.float32)))))
+    assert not list(motion.judge_motion(motion.measure(field(u.astype(np.float32)))))
 
 
 @pytest.mark.parametrize(("step", "apart"), [(0.3, False), (1.5, True)])
 def test_snapshots_are_too_far_apart_where_waves_turn_by_a_radian_between_them(step, apart):
     t, x = np.arange(21)[:, None] * step, np.arange(32) / 32
     u = np.sin(6.2832 * x - t)[None, :, None].astype(np.float32)
-    found = names(motion.judge(motion.measure(field(u))))
+    found = names(motion.judge_motion(motion.measure(field(u))))
     assert ("frames_apart" in found) == apart
     if apart:
         assert found["frames_apart"] == pytest.approx(np.tan(step / 2), rel=0.01)
@@ -185,11 +187,11 @@ def test_what_the_rate_is_not_linear_in_is_searched_for_with_the_solver():
     problem = find("kuramoto_sivashinsky")
     u = solved("kuramoto_sivashinsky", 2, problem.times[:9], (64,), (22.0,))
     assert "parameter" not in names(equation.judge(u, problem)), "the length stands in a denominator"
-    found = names(solving.judge(u, problem, estimate=True))
+    found = names(solving.judge_solver(u, problem, estimate=True))
     assert found["solver_disagrees"] < 0.01
     assert found["parameter"] == pytest.approx(22, rel=0.01)
     u.parameters[:] = 33.0
-    wrong = {one.name: one for one in solving.judge(u, problem, estimate=True)}
+    wrong = {one.name: one for one in solving.judge_solver(u, problem, estimate=True)}
     assert wrong["parameter"].severity == "error"
     assert wrong["parameter"].value == pytest.approx(22, rel=0.05)
 

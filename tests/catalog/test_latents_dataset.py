@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from universal_simulator.catalog.latents import LatentsDataset
+from universal_simulator.catalog.trajectories import LatentsDataset
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
 from universal_simulator.fields.latents import Latents, LatentsChunk

@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from universal_simulator.catalog.figures import FiguresDataset
-from universal_simulator.catalog.histories import HistoryDataset
-from universal_simulator.catalog.records import CSVDataset, JSONDataset
-from universal_simulator.catalog.references import FinishedScoresDataset
-from universal_simulator.catalog.scores import ScoresDataset
+from universal_simulator.catalog.records import (
+    CSVDataset,
+    FinishedScoresDataset,
+    HistoryDataset,
+    JSONDataset,
+    ScoresDataset,
+)
+from universal_simulator.catalog.results import FiguresDataset
 
 PNG = b"\x89PNG\r\n\x1a\n"
 WEBP = b"RIFF....WEBP"

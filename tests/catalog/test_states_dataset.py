@@ -7,8 +7,7 @@ import torch
 from kedro.io import DatasetError
 from torch import nn
 
-from universal_simulator.catalog.states import StateDataset
-from universal_simulator.catalog.tensors import checksum, read_tensors, write_tensors
+from universal_simulator.catalog.networks import StateDataset, checksum, read_tensors, write_tensors
 from universal_simulator.support.errors import InputError
 
 
@@ -55,7 +54,7 @@ def test_where_the_last_state_is_damaged_the_one_before_is_used(dataset, tmp_pat
 def test_a_damaged_state_never_takes_the_place_of_the_good_one_before_it(dataset, tmp_path, monkeypatch):
     (tmp_path / "state/operator.pt").write_bytes(b"damaged")
     assert dataset.load()["epoch"] == 1
-    monkeypatch.setattr("universal_simulator.catalog.states.write_tensors", _full)
+    monkeypatch.setattr("universal_simulator.catalog.networks.write_tensors", _full)
     with pytest.raises(DatasetError, match="No space left"):
         dataset.save(state(3))
     assert dataset.load()["epoch"] == 1

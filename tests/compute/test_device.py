@@ -10,8 +10,7 @@ from together import KINDS, trained
 from universal_simulator.compute.device import choose, numbers, use_threads
 from universal_simulator.configuration import Compute
 from universal_simulator.support.errors import InputError
-from universal_simulator.training.loop import Stage
-from universal_simulator.training.precision import with_precision, within_memory
+from universal_simulator.training.loop import Stage, with_precision, within_memory
 
 
 def _stage() -> Stage:

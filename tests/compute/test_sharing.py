@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from together import KINDS, agreed, diverged, in_processes, mapped, refused, solved, tensor, trained
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share
 
 
 @pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])])

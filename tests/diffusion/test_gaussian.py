@@ -8,9 +8,15 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from universal_simulator.diffusion.denoiser import consistency_function, diffusion_denoiser
-from universal_simulator.diffusion.samplers import consistency_sample, heun_step, sample
-from universal_simulator.diffusion.schedule import NoiseSchedule, beta_samples
+from universal_simulator.diffusion.denoising import (
+    NoiseSchedule,
+    beta_samples,
+    consistency_function,
+    consistency_sample,
+    diffusion_denoiser,
+    heun_step,
+    sample,
+)
 
 S = 0.6
 """Standard deviation of the data."""

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from universal_simulator.diffusion.noise import ar1_noise
+from universal_simulator.diffusion.denoising import ar1_noise
 
 COUNT = 200_000
 

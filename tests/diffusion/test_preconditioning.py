@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from universal_simulator.diffusion.denoiser import consistency_function, diffusion_denoiser
-from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.diffusion.denoising import NoiseSchedule, consistency_function, diffusion_denoiser
 
 LEVELS = {0: 80.0, 1: 57.58598, 4: 19.35245, 8: 3.25682, 12: 0.29644, 16: 0.00753, 17: 0.002}
 """Some of the 18 levels from 80 to 0.002 with which EDM samples CIFAR-10 (table 1), computed in 40 decimal digits."""

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from universal_simulator.configuration import Guidance, RewardWeights, TestTimeConditioning
-from universal_simulator.emulation import conditioning
-from universal_simulator.emulation.conditioning import balance_of, conditioned
+from universal_simulator.emulation import ensembles
 from universal_simulator.emulation.emulator import deterministic
-from universal_simulator.emulation.reward import reward
+from universal_simulator.emulation.ensembles import balance_of, conditioned, reward
 from universal_simulator.fields.grid import Grid
 from universal_simulator.physics.balance import Balance
 from universal_simulator.problems import find
@@ -164,7 +163,7 @@ def test_a_reward_of_the_wrong_sign_would_choose_the_worst_candidate(emulator, u
         return reward(law, before, emulator.decode_comoving(states[:, 0, 0], nu, SHAPE), nu, weights)
 
     honest = judged()
-    monkeypatch.setattr(conditioning, "reward", lambda *arguments: -reward(*arguments))
+    monkeypatch.setattr(ensembles, "reward", lambda *arguments: -reward(*arguments))
     assert (judged() < honest - 1).all()
 
 
@@ -178,7 +177,7 @@ def test_the_weights_of_the_reward_reach_the_judge(emulator, u0, nu, key):
     def judged(weight: float) -> torch.Tensor:
         weights = RewardWeights(**{"mass": 0.0, "energy": 0.0, key: weight})
         settings = BASE.model_copy(update={"reward": weights})
-        return conditioning.StepScorer(emulator, settings, SHAPE, torch.Generator()).reward(before, after, start)
+        return ensembles.StepScorer(emulator, settings, SHAPE, torch.Generator()).reward(before, after, start)
 
     fault = 0.1 / before.abs().mean((-2, -1)) if key == "mass" else torch.full((3,), 0.21)
     torch.testing.assert_close(judged(1.0) - judged(3.0), 2 * fault, rtol=1e-2, atol=1e-3)

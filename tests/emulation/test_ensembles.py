@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from universal_simulator.configuration import Guidance, TestTimeConditioning
-from universal_simulator.emulation.calibration import Calibration, Tuning
-from universal_simulator.emulation.conditioning import balance_of
-from universal_simulator.emulation.ensembles import balanced, corrected_ensemble, ensemble, inflate
+from universal_simulator.emulation.emulator import Calibration, Tuning
+from universal_simulator.emulation.ensembles import balance_of, balanced, corrected_ensemble, ensemble, inflate
 from universal_simulator.support.errors import InputError
 
 STEPS = 4

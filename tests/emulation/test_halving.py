@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.emulation.halving import in_halves
-from universal_simulator.emulation.protocols import Task
+from universal_simulator.emulation.protocols import Task, in_halves
 from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 

@@ -6,8 +6,7 @@ from torch import Tensor
 
 from together import BURGERS, normal
 from universal_simulator.configuration import CoarseSolver, Latent, TrainedDecoder
-from universal_simulator.emulation.forecasters import Numerical
-from universal_simulator.emulation.hybrid import Hybrid
+from universal_simulator.emulation.forecasters import Hybrid, Numerical
 from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.grid import Grid
 from universal_simulator.networks.trained import Recipe

@@ -9,7 +9,7 @@ import torch
 from together import BURGERS, LINE
 from universal_simulator.configuration import Evaluation, Outside, TestTimeConditioning
 from universal_simulator.emulation import watch
-from universal_simulator.emulation.calibration import Calibration
+from universal_simulator.emulation.emulator import Calibration
 from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.initial_conditions import initial_condition

@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from universal_simulator.diffusion.denoiser import diffusion_denoiser
-from universal_simulator.diffusion.samplers import sample
-from universal_simulator.emulation.emulator import Context
-from universal_simulator.emulation.teacher import TeacherSampler
+from universal_simulator.diffusion.denoising import diffusion_denoiser, sample
+from universal_simulator.emulation.emulator import Context, TeacherSampler
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -8,9 +8,8 @@ import torch
 from mlflow.utils.validation import _validate_metric_name
 
 from scoring import grid_of, scores_of, truth_of
+from universal_simulator.evaluation.metrics import DIVERGED, labels, tame
 from universal_simulator.evaluation.scoreboard import Scoreboard
-from universal_simulator.evaluation.taming import DIVERGED, tame
-from universal_simulator.evaluation.truth import labels
 
 NAMES = ("density", "v_x", "v_y")
 RELATIVE = {

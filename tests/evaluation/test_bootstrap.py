@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scoring import truth_of
-from universal_simulator.evaluation import bootstrap
+from universal_simulator.evaluation import scores as bootstrap
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.support.errors import InputError
 

@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from universal_simulator.configuration import Gate, Gates
-from universal_simulator.evaluation.bootstrap import Interval
 from universal_simulator.evaluation.gates import judge
+from universal_simulator.evaluation.scores import Interval
 
 METRIC = "rollout/deterministic/nrmse"
 PROJECT = Path(__file__).parents[2]

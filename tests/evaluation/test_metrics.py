@@ -8,7 +8,7 @@ import torch
 
 from scoring import grid_of, truth_of
 from universal_simulator.evaluation import metrics
-from universal_simulator.evaluation.truth import RESOLUTION, Truth
+from universal_simulator.evaluation.metrics import RESOLUTION, Truth
 
 
 @pytest.fixture

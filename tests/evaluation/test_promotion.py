@@ -3,7 +3,7 @@
 import pytest
 
 from universal_simulator.configuration import Promotion
-from universal_simulator.evaluation.promotion import Contender, judge
+from universal_simulator.evaluation.gates import Contender, judge_candidate
 
 SCORES = {
     "rollout/deterministic/nrmse": 0.1,
@@ -17,7 +17,7 @@ RULE = Promotion(budget_hours=2.0)
 
 def missed(scores=BETTER, seconds=3600.0, setting=None, champion=True, theirs=SCORES):
     candidate = Contender(scores, seconds, setting or {"data.test": 200})
-    conditions = judge(candidate, Contender(theirs, 1.0, {"data.test": 200}) if champion else None, RULE)
+    conditions = judge_candidate(candidate, Contender(theirs, 1.0, {"data.test": 200}) if champion else None, RULE)
     return [row.condition for row in conditions if not row.holds]
 
 

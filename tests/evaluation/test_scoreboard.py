@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from scoring import truth_of
-from universal_simulator.evaluation import metrics, tally, taming
+from universal_simulator.evaluation import metrics, scoreboard
+from universal_simulator.evaluation import metrics as taming
+from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
-from universal_simulator.evaluation.truth import Truth
 from universal_simulator.support.errors import InputError
 
 TIMES = np.linspace(0.1, 0.4, 4)
@@ -80,7 +81,7 @@ def test_scores_do_not_depend_on_how_the_batches_are_cut(members, cuts):
 
 def test_scores_do_not_depend_on_how_much_is_worked_on_at_once(monkeypatch):
     whole = board(*forecast(5)).scores()
-    monkeypatch.setattr(tally, "CHUNK", 1)
+    monkeypatch.setattr(scoreboard, "CHUNK", 1)
     assert board(*forecast(5)).scores() == pytest.approx(whole, rel=1e-12)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from universal_simulator.evaluation.spreading import measure
+from universal_simulator.evaluation.uncertainty import measure
 
 
 def forecasts(spread: float, members: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from universal_simulator.fields.boundaries import doubled, doubled_everywhere, doubled_grid, extend, halved_everywhere
-from universal_simulator.fields.grid import Axis, Channel, Grid
+from universal_simulator.fields.grid import (
+    Axis,
+    Channel,
+    Grid,
+    doubled,
+    doubled_everywhere,
+    doubled_grid,
+    extend,
+    halved_everywhere,
+)
 
 
 def line(lower: str, upper: str) -> Grid:

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from universal_simulator.fields.content import by_bytes, by_shape, joined, movable, starts_of
 from universal_simulator.fields.grid import Axis, Grid
-from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.fields.trajectories import Trajectories, by_bytes, by_shape, joined, movable, starts_of
 from universal_simulator.problems import find
 
 PLANE = Grid(axes=(Axis(name="x", points=12), Axis(name="y", points=10)))

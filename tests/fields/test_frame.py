@@ -4,9 +4,8 @@ import math
 
 import torch
 
-from universal_simulator.fields.frame import Frame, frame_of
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.fields.symmetries import Galilean, Offset
+from universal_simulator.fields.symmetries import Frame, Galilean, Offset, frame_of
 from universal_simulator.problems import find
 
 T = torch.tensor([0.0, 0.1, 0.7], dtype=torch.float64)

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from inverse_cases import VALUE, VALUES, posed, prior
-from universal_simulator.inverse.chains import Sampled, sample
-from universal_simulator.inverse.posterior import GivenState, Range, marginal, on_grid, seen_from
+from universal_simulator.inverse.posterior import GivenState, Range, Sampled, marginal, on_grid, sample, seen_from
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
 

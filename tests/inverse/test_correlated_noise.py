@@ -8,8 +8,8 @@ import torch
 from inverse_cases import GRID, SD, STEP, TIMES, VALUES, WHERE, matrix, posed, told
 from universal_simulator.fields.grid import Grid
 from universal_simulator.inverse.filtering import filtered
-from universal_simulator.inverse.noise import LEAST, Noise
 from universal_simulator.inverse.observations import Observations
+from universal_simulator.inverse.prior import LEAST, Noise
 from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.inverse.variational import analyse
 from universal_simulator.problems import find

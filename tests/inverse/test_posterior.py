@@ -7,7 +7,6 @@ import torch
 
 from inverse_cases import BOTH, SD, VALUE, VALUES, matrix, posed, prior
 from universal_simulator.fields.facts import Parameter
-from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.posterior import (
     Calibration,
     GivenState,
@@ -17,6 +16,7 @@ from universal_simulator.inverse.posterior import (
     on_grid,
     seen_from,
 )
+from universal_simulator.inverse.prior import Noise
 from universal_simulator.problems import find
 
 BOUNDS = {"heat": (0.01, 1.0), "advection": (0.1, 0.6)}

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from inverse_cases import BOTH, SD, VALUES, matrix, posed, told
-from universal_simulator.inverse.minimise import minimise
-from universal_simulator.inverse.noise import Noise
-from universal_simulator.inverse.variational import Cost, analyse
+from universal_simulator.inverse.prior import Noise
+from universal_simulator.inverse.variational import Cost, analyse, minimise
 
 
 def closed(name, covariance):

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 from universal_simulator.machine.__main__ import Machine
-from universal_simulator.machine.health import gpu_health
 from universal_simulator.machine.mirror import pull, push
-from universal_simulator.machine.settings import Settings, hourly_rate_usd
-from universal_simulator.machine.supervision import Outcome
+from universal_simulator.machine.supervision import Outcome, Settings, gpu_health, hourly_rate_usd
 from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[2]

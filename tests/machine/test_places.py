@@ -3,7 +3,7 @@
 import pytest
 
 from universal_simulator.machine.__main__ import Machine
-from universal_simulator.machine.settings import Settings
+from universal_simulator.machine.supervision import Settings
 from universal_simulator.support.errors import InputError
 
 

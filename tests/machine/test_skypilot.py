@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from universal_simulator.machine.settings import Settings, hourly_rate_usd
+from universal_simulator.machine.supervision import Settings, hourly_rate_usd
 
 PROJECT = Path(__file__).parents[2]
 TASK = PROJECT / "deploy/sky.yaml"

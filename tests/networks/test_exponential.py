@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from together import BURGERS, LINE, STATISTICS, normal
 from universal_simulator.configuration import Latent, UTransformer
 from universal_simulator.fields.grid import Axis, Grid
-from universal_simulator.fields.linear import LinearPart
-from universal_simulator.networks.exponential import SERIES, phi1
+from universal_simulator.fields.spectral import LinearPart
+from universal_simulator.networks.increment import SERIES, phi1
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Recipe
-from universal_simulator.physics.etdrk4 import coefficients
 from universal_simulator.physics.numerics import Clock, Coarse
+from universal_simulator.physics.solver import coefficients
 from universal_simulator.problems import find
 from universal_simulator.problems.problem import Problem
 

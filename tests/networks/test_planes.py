@@ -9,12 +9,10 @@ from torch import nn
 from together import normal
 from universal_simulator.configuration import CircularUNet, ConvolutionalAutoencoder, FourierOperator, Latent
 from universal_simulator.configuration import UTransformer as Transformer
-from universal_simulator.fields.boundaries import doubled_everywhere, doubled_grid
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Axis, Channel, Grid
+from universal_simulator.fields.grid import Axis, Channel, Grid, doubled_everywhere, doubled_grid
 from universal_simulator.fields.symmetries import discrete, group
-from universal_simulator.networks.attention import Attention
-from universal_simulator.networks.blocks import Coarsening, Convolution, Refinement
+from universal_simulator.networks.blocks import Attention, Coarsening, Convolution, Refinement
 from universal_simulator.networks.increment import Increment
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.networks.truncation import Truncation

@@ -9,10 +9,10 @@ from universal_simulator.configuration import CircularUNet, FourierOperator
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import cell_centres, resample, shift
 from universal_simulator.fields.symmetries import group
-from universal_simulator.networks.attention import Attention
 from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.blocks import Attention
+from universal_simulator.networks.conditions import LowPass
 from universal_simulator.networks.increment import FLUX_UNIT
-from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.training.objectives import relative_error

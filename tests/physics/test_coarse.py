@@ -11,9 +11,9 @@ from universal_simulator.emulation.forecasters import Numerical
 from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import cell_centres, resample, wave_numbers
-from universal_simulator.physics.coarse import UNTOUCHED, Vanishing, kept, solve_coarsely
 from universal_simulator.physics.numerics import FEW_SETS, Clock, Coarse
 from universal_simulator.physics.solver import solve
+from universal_simulator.physics.spectral import UNTOUCHED, Vanishing, kept, solve_coarsely
 from universal_simulator.problems import find
 from universal_simulator.problems.burgers import Burgers
 

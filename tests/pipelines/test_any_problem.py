@@ -26,8 +26,7 @@ from universal_simulator.configuration import (
     Training,
     UTransformer,
 )
-from universal_simulator.emulation.assembly import assemble
-from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.emulator import Emulator, assemble
 from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained

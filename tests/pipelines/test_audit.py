@@ -9,12 +9,12 @@ import pytest
 from kedro.io import DatasetError
 
 from raw_files import two_channels, write_groups
-from universal_simulator.acquisition.dead import REPEATED
+from universal_simulator.acquisition.checks import REPEATED
 from universal_simulator.catalog.trajectories import AuditedFilesDataset
 from universal_simulator.configuration import Audit, Data
 from universal_simulator.pipelines.audit.nodes import check_files, enforce
 from universal_simulator.pipelines.data_engineering import nodes
-from universal_simulator.reporting import audit_page
+from universal_simulator.reporting import data_page
 from universal_simulator.support.errors import InputError
 
 DATA = Data(source={"kind": "local"}, train=2, validation=1, test=1, time_stride=1)
@@ -82,7 +82,7 @@ def test_a_file_of_other_parameters_than_those_asked_for_is_refused(tmp_path):
 
 
 def test_the_summary_counts_by_severity():
-    assert audit_page.summary(["note", "error", "note"]) == "1 error, 0 warnings, 2 notes"
+    assert data_page.audit_summary(["note", "error", "note"]) == "1 error, 0 warnings, 2 notes"
 
 
 def test_repeated_trajectories_stay_in_the_published_split_and_in_no_other(monkeypatch, unchecked):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from universal_simulator.emulation.calibration import Tuning
-from universal_simulator.evaluation.spreading import measure
+from universal_simulator.emulation.emulator import Tuning
+from universal_simulator.evaluation.uncertainty import measure
 from universal_simulator.pipelines.calibration.nodes import fit, widened
 
 SHAPE = (20, 10, 30)

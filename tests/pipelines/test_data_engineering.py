@@ -11,9 +11,9 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from universal_simulator.acquisition.demands import demand_enough
 from universal_simulator.acquisition.pdebench import read_layout
 from universal_simulator.acquisition.solve import Order
+from universal_simulator.acquisition.splits import demand_enough
 from universal_simulator.catalog.trajectories import RawStoreDataset, TrajectoriesDataset
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator
 from universal_simulator.pipelines.data_engineering.pipeline import create_pipeline

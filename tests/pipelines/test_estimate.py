@@ -15,7 +15,7 @@ from universal_simulator.pipelines import estimate
 from universal_simulator.pipelines.training_stage import _facts
 from universal_simulator.shell.configuration_loader import ExperimentLoader
 from universal_simulator.shell.hooks.estimating import _share
-from universal_simulator.support.interruption import deferred
+from universal_simulator.support.progress import deferred
 
 STAGES = {
     "data_engineering", "autoencoder", "latents", "operator", "diffusion_residual", "consistency_distillation",

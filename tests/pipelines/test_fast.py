@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from solved import burgers
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import CoarseSolver, Compute, Evaluation, Fast, TrainedDecoder, Training
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import measure

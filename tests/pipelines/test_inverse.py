@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from universal_simulator.catalog.arrays import ArraysDataset
+from universal_simulator.catalog.results import ArraysDataset
 from universal_simulator.configuration import Assimilate, Infer
 from universal_simulator.pipelines.assimilate.nodes import observed
 from universal_simulator.support.errors import InputError

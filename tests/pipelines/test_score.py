@@ -12,10 +12,10 @@ import xarray as xr
 
 from commands import run_command
 from universal_simulator.acquisition.writing import Description, save
-from universal_simulator.catalog.field_files import WholeFieldsDataset
+from universal_simulator.catalog.models import WholeFieldsDataset
 from universal_simulator.configuration import Score
 from universal_simulator.evaluation import metrics
-from universal_simulator.evaluation.truth import Truth
+from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.fields.grid import Grid
 from universal_simulator.pipelines.score.nodes import draw_score_report, score_forecast
 from universal_simulator.problems import find

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from universal_simulator.acquisition import acquire, bucket, published
+from universal_simulator.acquisition import download, sources
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
 from universal_simulator.shell.configuration_loader import ExperimentLoader
@@ -53,13 +53,15 @@ def test_the_key_comes_from_the_environment_and_its_absence_harms_nobody_else(mo
 def test_each_source_fills_the_same_place(tmp_path, monkeypatch):
     """One file for each viscosity under its published name, whoever makes it; the bucket gets its credentials."""
     asked = []
-    monkeypatch.setattr(published, "provide", lambda path, source: asked.append((path, source.kind)) or {})
-    monkeypatch.setattr(bucket, "provide", lambda path, source, key: asked.append((path, source.kind, key)) or {})
+    monkeypatch.setattr(download, "provide_published", lambda path, source: asked.append((path, source.kind)) or {})
+    monkeypatch.setattr(
+        sources, "provide_from_bucket", lambda path, source, key: asked.append((path, source.kind, key)) or {}
+    )
     store = RawStore(tmp_path, "burgers", {"key": "k"})
     for source in ({"kind": "published"}, {"kind": "bucket", "uri": "s3://b"}):
-        acquire.acquire(store, Data(**SIZES, parameters={"nu": (0.001, 1)}, source=source))
+        sources.acquire(store, Data(**SIZES, parameters={"nu": (0.001, 1)}, source=source))
     names = ["1D_Burgers_Sols_Nu0.001.hdf5", "1D_Burgers_Sols_Nu1.0.hdf5"]
     assert [entry[0] for entry in asked] == [tmp_path / name for name in names] * 2
     assert [entry[2] for entry in asked[2:]] == [{"key": "k"}] * 2
-    assert set(names) <= set(published.FILES)
+    assert set(names) <= set(download.FILES)
     assert "key" not in repr(store)

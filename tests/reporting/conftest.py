@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from finished_experiment import SPOTS, finished
-from universal_simulator.reporting.report import render
+from universal_simulator.reporting.report import render, sections
 from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.sections import sections
 from universal_simulator.reporting.style import Picture
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from universal_simulator.evaluation.summary import AVERAGED
+from universal_simulator.evaluation.scores import AVERAGED
 from universal_simulator.reporting.baselines import Field, named, pictures, render, sentences, table
 
 COSTS = {"deterministic": (1e6, 900.0, 0.010), "ttc": (1.5e6, 1200.0, 0.8), "unet": (3e5, 880.0, 0.05)}

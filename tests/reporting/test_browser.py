@@ -16,7 +16,7 @@ from browsing import chromium, needs_browser
 from universal_simulator.reporting import comparison_page
 from universal_simulator.reporting.comparison import FinishedRun
 from universal_simulator.reporting.page import pictures
-from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.report import sections
 
 PROBE = """<!doctype html><iframe id="frame" src="report.html" style="width:{width}px;height:900px;border:0"></iframe>
 <pre id="found"></pre><script>

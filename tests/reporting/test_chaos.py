@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from universal_simulator.reporting import chaos
-from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.report import sections
 
 NAMES = ("deterministic", "ensemble", "mean", "solver_96_c0.7", "solver_64_c4")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from universal_simulator.evaluation.summary import AVERAGED
+from universal_simulator.evaluation.scores import AVERAGED
 from universal_simulator.pipelines.compare.nodes import compare_runs
 from universal_simulator.reporting import comparison, comparison_page
 from universal_simulator.reporting.comparison import HEADLINE, FinishedRun, importance

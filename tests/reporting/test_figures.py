@@ -8,7 +8,7 @@ import pytest
 from finished_experiment import FRONTS, training_data
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.reporting import curves, data_page, sections, uncertainty
+from universal_simulator.reporting import curves, data_page, report, uncertainty
 from universal_simulator.reporting.line import Line
 from universal_simulator.reporting.page import pictures
 
@@ -61,7 +61,7 @@ def test_labels_and_units_are_those_of_channels_axes_and_parameters(results):
     assert bar.get_ylabel() == "u (m/s)"
     profile, *_ = VIEW.profiles(results.examples, 0, 0)
     assert axes(profile).get_ylabel() == "u (m/s)"
-    assert sections.forecasts(results).blocks[0].heading == "Example 1, Nu = 0.01"
+    assert report.forecasts(results).blocks[0].heading == "Example 1, Nu = 0.01"
 
 
 def test_each_of_several_channels_has_the_pictures_of_one(results):
@@ -196,6 +196,6 @@ def test_several_parameters_outside_training_have_a_picture_each(results):
 
 
 def test_every_axis_of_the_report_tells_its_unit(results, unnamed):
-    drawn = list(pictures([*sections.sections(results), data_page.section(training_data(results))]))
+    drawn = list(pictures([*report.sections(results), data_page.section(training_data(results))]))
     assert len(drawn) > 30
     assert unnamed(drawn) == []

@@ -12,8 +12,7 @@ from finished_experiment import FRONTS
 from universal_simulator.fields.facts import Parameter
 from universal_simulator.reporting import tables
 from universal_simulator.reporting.page import pictures
-from universal_simulator.reporting.report import render
-from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.report import render, sections
 
 ANCHORS = ("targets", "scores", "forecasts", "profiles", "growth", "spectra", "uncertainty", "conditioning", "training",
            "cost", "data", "parameters", "provenance")  # fmt: skip

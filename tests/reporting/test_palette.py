@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from universal_simulator.catalog.histories import LINES as LOSSES
+from universal_simulator.catalog.records import LINES as LOSSES
 from universal_simulator.reporting.baselines import MARKS as BASELINE_MARKS
 from universal_simulator.reporting.baselines import PAINT
 from universal_simulator.reporting.comparison_page import LINES, MARKS, PALETTE, _style

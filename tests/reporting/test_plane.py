@@ -10,10 +10,9 @@ from PIL import Image
 
 from browsing import chromium, needs_browser
 from universal_simulator.fields.grid import Axis, Grid
-from universal_simulator.reporting import movie
-from universal_simulator.reporting.examples import Examples
-from universal_simulator.reporting.plane import Plane, field_shades, panels
-from universal_simulator.reporting.views import view_of
+from universal_simulator.reporting import style
+from universal_simulator.reporting.plane import Plane, field_shades, panels, view_of
+from universal_simulator.reporting.results import Examples
 
 VIEW = Plane()
 
@@ -107,7 +106,7 @@ def test_the_movie_has_a_frame_for_each_time_and_starts_with_its_still(examples)
     (moving,) = VIEW.movies(examples, 0)
     frames = Image.open(io.BytesIO(moving.data))
     assert frames.n_frames == len(examples.time)
-    assert len(moving.data) < movie.LARGEST
+    assert len(moving.data) < style.LARGEST
     still = np.asarray(Image.open(io.BytesIO(moving.first)), float)
     first = np.asarray(frames.convert("RGB"), float)
     frames.seek(frames.n_frames - 1)
@@ -117,9 +116,9 @@ def test_the_movie_has_a_frame_for_each_time_and_starts_with_its_still(examples)
 
 
 def test_a_long_movie_has_evenly_spread_frames_from_the_first_time_to_the_last():
-    assert movie.shown(12) == list(range(12))
-    frames = movie.shown(401)
-    assert (frames[0], frames[-1], len(frames)) == (0, 400, movie.MOST)
+    assert style.shown(12) == list(range(12))
+    frames = style.shown(401)
+    assert (frames[0], frames[-1], len(frames)) == (0, 400, style.MOST)
     assert max(np.diff(frames)) - min(np.diff(frames)) <= 1
 
 

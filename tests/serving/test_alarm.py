@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from universal_simulator.emulation.calibration import Calibration
+from universal_simulator.emulation.emulator import Calibration
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.serving import Emulator, OutsideTrainingWarning
 from universal_simulator.serving.alarms import watched

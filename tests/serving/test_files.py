@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from universal_simulator.catalog.field_files import ForecastsDataset, InitialFieldsDataset
+from universal_simulator.catalog.models import ForecastsDataset, InitialFieldsDataset
 from universal_simulator.configuration import Predict
 from universal_simulator.fields.grid import Grid
 from universal_simulator.pipelines.predict.nodes import forecast_file

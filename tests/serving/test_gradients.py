@@ -98,7 +98,7 @@ def test_of_a_step_only_the_state_before_it_is_kept(emulator, u0, monkeypatch):
         return total
 
     monkeypatch.setattr("universal_simulator.emulation.differentiable.apart", lambda work: work(), raising=False)
-    monkeypatch.setattr("universal_simulator.serving.gradients.apart", lambda work: work())
+    monkeypatch.setattr("universal_simulator.serving.answers.apart", lambda work: work())
     few, many = kept(2), kept(12)
     monkeypatch.setattr(differentiable, "checkpoint", lambda run, z, **rest: run(z))
     assert many - few < (kept(3) - kept(2)) / 10

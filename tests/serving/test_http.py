@@ -14,11 +14,11 @@ import umbridge
 import uvicorn
 from click.testing import CliRunner
 
-from universal_simulator.serving import Emulator, batching
+from universal_simulator.serving import Emulator
+from universal_simulator.serving import server as batching
 from universal_simulator.serving.__main__ import serve
-from universal_simulator.serving.batching import Batcher, joined
 from universal_simulator.serving.request import ask
-from universal_simulator.serving.server import application
+from universal_simulator.serving.server import Batcher, application, joined
 
 WAVE = np.sin(2 * np.pi * (np.arange(32) + 0.5) / 32).astype(np.float32)
 U0 = np.stack([WAVE, 0.5 * WAVE])

@@ -6,8 +6,8 @@ import torch
 
 from exact import POINTS, exact_model
 from universal_simulator.configuration import CoarseSolver, Infer, Variational
-from universal_simulator.inverse import break_even
-from universal_simulator.reporting.inverse_page import (
+from universal_simulator.inverse import forward
+from universal_simulator.reporting.question_pages import (
     assimilation_page,
     assimilation_pictures,
     inference_page,
@@ -68,14 +68,14 @@ def test_a_query_s_cost_and_when_training_has_paid_are_told(found):
     ],
 )
 def test_training_has_paid_when_what_queries_save_is_what_it_took(query, solver, count, words):
-    cost = break_even.Cost(100.0, query, solver)
+    cost = forward.Cost(100.0, query, solver)
     assert cost.break_even_queries == count
     assert cost.told.endswith(words)
 
 
 def test_training_is_what_came_before_the_scores():
     seconds = {"operator": 5.0, "latents": 1.0, "evaluation": 100.0, "reporting": 3.0}
-    assert break_even.training_seconds({"seconds": seconds}) == 6.0
+    assert forward.training_seconds({"seconds": seconds}) == 6.0
 
 
 def test_the_prior_may_come_from_fields_of_ones_own(model):

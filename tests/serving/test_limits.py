@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from universal_simulator.serving.limits import LARGEST, SETTING, cost
+from universal_simulator.serving.request import LARGEST, SETTING, cost
 from universal_simulator.support.errors import InputError
 
 WAVE = np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64)

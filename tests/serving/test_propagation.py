@@ -10,7 +10,7 @@ import torch
 
 from commands import run_command
 from universal_simulator.configuration import Propagate, Uncertain
-from universal_simulator.evaluation.sensitivity import Plan, described
+from universal_simulator.evaluation.uncertainty import Plan, described
 from universal_simulator.fields.grid import Axis, Grid
 from universal_simulator.serving import OutsideTrainingWarning
 from universal_simulator.serving.propagation import Inputs, longest_waves, propagate, quantity

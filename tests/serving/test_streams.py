@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from universal_simulator.catalog.field_files import ForecastsDataset
+from universal_simulator.catalog.models import ForecastsDataset
 from universal_simulator.configuration import Predict
 from universal_simulator.pipelines.predict.nodes import forecast_file
 from universal_simulator.serving import Emulator, files, stores, streams

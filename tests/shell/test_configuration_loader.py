@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from universal_simulator.configuration import Parameters
-from universal_simulator.configuration.layers import nest, overlay
+from universal_simulator.configuration.tree import nest, overlay
 from universal_simulator.problems import names
 from universal_simulator.shell.configuration_loader import fingerprint
-from universal_simulator.shell.fitting import refuse_misfit
+from universal_simulator.shell.hooks.preparation import refuse_misfit
 from universal_simulator.support.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from universal_simulator.cli import parse_params
-from universal_simulator.configuration.layers import nest
-from universal_simulator.machine.settings import Settings
+from universal_simulator.configuration.tree import nest
+from universal_simulator.machine.supervision import Settings
 from universal_simulator.shell.configuration_loader import ExperimentLoader, select
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.places import data_root, store_file, tracking_address
+from universal_simulator.support.files import data_root, store_file, tracking_address
 
 FUZZ = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 REFUSED = object()

@@ -25,10 +25,10 @@ from universal_simulator.processes.job import Call, Job, aside, dataset, describ
 from universal_simulator.shell.hooks import ComputeHooks
 from universal_simulator.support.errors import InputError
 
-LATENTS = "universal_simulator.catalog.latents.LatentsDataset"
+LATENTS = "universal_simulator.catalog.trajectories.LatentsDataset"
 STATE, HISTORY = (
-    "universal_simulator.catalog.states.StateDataset",
-    "universal_simulator.catalog.histories.HistoryDataset",
+    "universal_simulator.catalog.networks.StateDataset",
+    "universal_simulator.catalog.records.HistoryDataset",
 )
 
 
@@ -50,7 +50,7 @@ def test_latents_of_several_chunks_become_one_store(tmp_path):
     [
         "os:getcwd",
         "universal_simulator_of_another:run",
-        "universal_simulator.support.writing:shutil",
+        "universal_simulator.support.files:shutil",
         "universal_simulator.processes.job:import_module",
         "universal_simulator.processes.job:missing",
     ],

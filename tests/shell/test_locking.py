@@ -7,8 +7,7 @@ import os
 import pytest
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.shell.hooks.preparation import LockHooks
-from universal_simulator.shell.locking import ExperimentLock
+from universal_simulator.shell.hooks.preparation import ExperimentLock, LockHooks
 from universal_simulator.support.errors import InputError
 
 

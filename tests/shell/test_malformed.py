@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from universal_simulator.configuration import Parameters
-from universal_simulator.configuration.layers import nest
+from universal_simulator.configuration.tree import nest
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.shell.fitting import refuse_misfit
-from universal_simulator.support.errors import InputError
-from universal_simulator.support.refusals import parameter_paths
+from universal_simulator.shell.hooks.preparation import refuse_misfit
+from universal_simulator.support.errors import InputError, parameter_paths
 
 NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float("inf"), -(10**30), 10**30]
 """What no parameter takes; those that take any text are named below."""

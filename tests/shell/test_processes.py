@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from commands import PROJECT, run_command
 from together import tensor
-from universal_simulator.catalog.digests import file_digest
+from universal_simulator.catalog.networks import file_digest
 
 pytestmark = pytest.mark.slow
 LONG = 40

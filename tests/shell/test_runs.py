@@ -10,7 +10,7 @@ import pytest
 
 from toys import run_toy
 from universal_simulator.shell.configuration_loader import ExperimentLoader
-from universal_simulator.shell.locking import ExperimentLock
+from universal_simulator.shell.hooks.preparation import ExperimentLock
 from universal_simulator.support.errors import InputError
 
 PROJECT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 
 from toys import run_toy
-from universal_simulator.catalog.examples import ExamplesDataset
 from universal_simulator.catalog.networks import NetworkDataset
+from universal_simulator.catalog.results import ExamplesDataset
 from universal_simulator.tracking import provenance
 
 PROJECT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from browsing import needs_browser, opened, serving
 from universal_simulator.cli import _check, mlflow, run
-from universal_simulator.shell.mlflow_command import place_of_runs
+from universal_simulator.shell.command_line import place_of_runs
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -10,7 +10,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.catalog.bundles import InitialNetworksDataset
+from universal_simulator.catalog.models import InitialNetworksDataset
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.shell.hooks.weights import WeightsHooks
 from universal_simulator.support.errors import InputError

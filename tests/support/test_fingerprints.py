@@ -7,7 +7,7 @@ from universal_simulator.support import fingerprints
 from universal_simulator.support.fingerprints import code_behind, code_fingerprint, reaches
 
 CODE = """
-from universal_simulator.fields import frame
+from universal_simulator.fields import symmetries
 
 def double(x: int) -> int:
     return 2 * x
@@ -43,7 +43,7 @@ def test_words_and_layout_do_not_count(named):
     assert named(CODE) == named(commented)
 
 
-@pytest.mark.parametrize("change", [("2 * x", "3 * x"), ("fields import frame", "fields import spectral")])
+@pytest.mark.parametrize("change", [("2 * x", "3 * x"), ("fields import symmetries", "fields import spectral")])
 def test_what_it_does_and_what_it_imports_count(named, change):
     assert named(CODE) != named(CODE.replace(*change))
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.places import data_root, store_file, tracking_address
+from universal_simulator.support.files import data_root, store_file, tracking_address
 
 PROJECT = Path("/the/project")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.reading import read_mapping, read_value, read_yaml
+from universal_simulator.support.files import read_mapping, read_value, read_yaml
 
 
 @pytest.mark.parametrize(

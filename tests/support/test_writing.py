@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from universal_simulator.catalog.digests import digest
+from universal_simulator.catalog.networks import digest
 from universal_simulator.catalog.records import CSVDataset, JSONDataset, TextDataset
-from universal_simulator.support.writing import replace
+from universal_simulator.support.files import replace
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import mlflow
 import pytest
 
 from toys import run_toy
-from universal_simulator.tracking import data_sets, offline_queue
+from universal_simulator.tracking import offline_queue
+from universal_simulator.tracking import offline_queue as data_sets
 from universal_simulator.tracking.runs import Place, Run
 
 DATA = {

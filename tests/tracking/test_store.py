@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.tracking._tracking_service import utils
 
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.places import sqlite_address
+from universal_simulator.support.files import sqlite_address
 from universal_simulator.tracking import offline_queue, store
 from universal_simulator.tracking.runs import Place, Run
 

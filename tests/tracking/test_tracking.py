@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from universal_simulator.shell.hooks.recording import TrackingHooks, flatten
 from universal_simulator.shell.hooks.timing import TimingHooks, duration, stage_of
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.interruption import deferred
+from universal_simulator.support.progress import deferred
 from universal_simulator.tracking import provenance
 from universal_simulator.tracking.runs import MetricBuffer
 from universal_simulator.tracking.store import make, reachable

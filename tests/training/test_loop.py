@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from universal_simulator.compute.seeding import derive, fresh_weights, stream
+from universal_simulator.compute.device import derive, fresh_weights, stream
 from universal_simulator.configuration import Training
-from universal_simulator.support.interruption import deferred
-from universal_simulator.training.loop import DivergenceError, Stage, train
-from universal_simulator.training.schedule import learning_rate, update_ema
+from universal_simulator.support.progress import deferred
+from universal_simulator.training.loop import DivergenceError, Stage, learning_rate, train, update_ema
 
 SETTINGS = Training(
     epochs=6,

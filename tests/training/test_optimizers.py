@@ -7,7 +7,7 @@ import torch
 from tests.training.test_loop import SETTINGS
 from torch import nn
 
-from universal_simulator.compute.seeding import fresh_weights, stream
+from universal_simulator.compute.device import fresh_weights, stream
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.optimizers import CombinedOptimizer, Muon, is_matrix, optimizer_for, orthogonal
 

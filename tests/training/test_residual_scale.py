@@ -7,7 +7,7 @@ from torch import nn
 from together import BURGERS, SMALL, normal
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.latents import Window
-from universal_simulator.networks.low_pass import LowPass
+from universal_simulator.networks.conditions import LowPass
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.training.objectives import measure_residual_scale, residuals
 

@@ -1,13 +1,23 @@
-"""The axes of a data set, checked by value: where points lie, when snapshots were taken, whether files agree."""
+"""The axes of a data set: where points lie, what lies at their ends, what it costs to read along them.
 
-from collections.abc import Sequence
+What lies at the ends of an axis, as The Well's files say it.
+
+Each group of ``boundary_conditions`` has a ``bc_type`` (PERIODIC, WALL or OPEN, in any case), the axes that it is about
+(``associated_dims``) and a ``mask`` over them. An end is a wall where all of its face is in the mask, open or periodic
+where any of it is. A group without a mask, or with an empty one, is about both ends of all its axes. An end that no
+group is about is open, and one that several are about that differ.
+
+What a file's chunks cost: HDF5 unpacks a whole chunk for a single number in it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.container import dataset, demand
-from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.container import attribute, dataset, declared, demand, listed
 from universal_simulator.fields.grid import Axis, Grid, Side
 from universal_simulator.support.errors import InputError
 
@@ -124,3 +134,92 @@ def _said(times: np.ndarray, grid: Grid) -> str:
     step = f" {times[1] - times[0]:.6g} apart" if len(times) > 1 else ""
     axes = ", ".join(f"{a.name} in ({a.lower:g}, {a.upper:g})" for a in grid.axes)
     return f"{len(times)} snapshots{step} on {' × '.join(map(str, grid.shape))} points, {axes}"
+
+
+SIDES: dict[str, Side] = {"PERIODIC": "periodic", "WALL": "wall", "OPEN": "open"}
+GROUPS = "boundary_conditions"
+
+
+def sides_of(path: Path, file: h5py.File, axis: str, points: Mapping[str, int]) -> tuple[Side, Side] | None:
+    """Return what lies at both ends of an axis; None where the file has no word on it.
+
+    ``points`` are those along each axis. Raises ``InputError``, also for an axis that is periodic and something else.
+    """
+    groups = file.get(GROUPS) or {}
+    said: tuple[set[Side], set[Side]] = (set(), set())
+    for group in groups.values():
+        demand(path, isinstance(group, h5py.Group), f"{group.name} = a dataset", "be a group; move it")
+        dims = listed(path, group, "associated_dims")
+        if axis not in dims:
+            continue
+        kind = str(attribute(path, group, "bc_type")[0]).upper() if "bc_type" in group.attrs else "missing"
+        demand(path, kind in SIDES, f"bc_type of {group.name} = {kind}", f"be one of {', '.join(SIDES)}")
+        for end in _ends(path, group, dims, axis, points):
+            said[end].add(SIDES[kind])
+    both = said[0] | said[1]
+    told = f"{GROUPS} of {axis} = {' and '.join(sorted(both))}"
+    demand(path, len(both) < 2 or "periodic" not in both, told, "not be periodic and something else; correct them")
+    if "periodic" in both:
+        return "periodic", "periodic"
+    return (_one(said[0]), _one(said[1])) if both else None
+
+
+def _one(kinds: set[Side]) -> Side:
+    return next(iter(kinds)) if len(kinds) == 1 else "open"
+
+
+def _ends(path: Path, group: h5py.Group, dims: list[str], axis: str, points: Mapping[str, int]) -> tuple[int, ...]:
+    """Return which ends of an axis, 0 and 1, a group is about."""
+    name = f"{group.name.lstrip('/')}/mask"
+    if "mask" not in group:
+        return 0, 1
+    data, shape = dataset(path, group.file, name), tuple(points.get(one, 0) for one in dims)
+    demand(path, data.shape == shape, f"{name} has shape {data.shape}", f"be {shape}, the points of {', '.join(dims)}")
+    demand(path, data.dtype.kind in "biu", f"{name} is of type {data.dtype}", "be true or false")
+    mask, place = data[()].astype(bool), dims.index(axis)
+    if not mask.any():
+        return 0, 1
+    whole = np.all if str(group.attrs["bc_type"]).upper().find("WALL") >= 0 else np.any
+    return tuple(end for end in (0, 1) if whole(mask.take(-end, place)))
+
+
+SPEED = 3e8
+"""Bytes that HDF5 unpacks in a second, roughly."""
+DRAWN = 4096
+"""Single snapshots that an epoch draws."""
+LONG = 300.0
+"""Seconds from which on we speak of it."""
+WASTE = 4
+"""Times that everything is unpacked; a layout that costs less than this is not to blame."""
+
+
+def slowness(data: h5py.Dataset, *, trajectories: bool = True, leading: int = 0) -> str | None:
+    """Say, with its remedy, what the chunks of a tensor ``(sample, time, …)`` make slow; None where they are fine.
+
+    Without ``trajectories`` it is that of one sample, ``(time, …)``; ``leading`` axes of one entry stand before it.
+    """
+    if data.chunks is None:
+        return None
+    shape, chunks = data.shape[leading:], data.chunks[leading:]
+    if not trajectories:
+        shape, chunks = (1, *shape), (1, *chunks)
+    seconds, waste = cost(shape, chunks, data.dtype.itemsize)
+    if seconds < LONG or waste < WASTE:
+        return None
+    return (
+        f"chunks = {data.chunks} of {data.shape} unpack {waste:.0f} times what is read: some {seconds / 3600:.1f} h "
+        "for every pass over the file and every epoch that draws from it; rewrite it in one piece: "
+        f"h5repack -f {data.name.strip('/')}:NONE -l {data.name.strip('/')}:CONTI OLD NEW"
+    )
+
+
+def cost(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> tuple[float, float]:
+    """Return seconds and waste of what costs most: all trajectories one by one, or an epoch of single snapshots."""
+    chunk = math.prod(chunks) * itemsize
+    pieces = [-(-n // size) for n, size in zip(shape, chunks, strict=True)]
+    snapshot = chunk * math.prod(pieces[2:])
+    trajectory = snapshot * pieces[1]
+    of_trajectories = shape[0] * trajectory, trajectory / (math.prod(shape[1:]) * itemsize)
+    of_snapshots = DRAWN * snapshot, snapshot / (math.prod(shape[2:]) * itemsize)
+    unpacked, waste = max(of_trajectories, of_snapshots)
+    return unpacked / SPEED, waste

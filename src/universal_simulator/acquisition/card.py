@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from universal_simulator.acquisition.archive import FILES
-from universal_simulator.acquisition.dead import REPEATED, told
-from universal_simulator.acquisition.families import CITATION, SOURCE
+from universal_simulator.acquisition.archive import CITATION, FILES, SOURCE
+from universal_simulator.acquisition.checks import REPEATED, told
 from universal_simulator.configuration import Data
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.problems.problem import Problem

@@ -18,10 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.axes import axis_of, coordinate, uniform_times
-from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import dataset, demand, demand_in_one_piece
-from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.axes import axis_of, coordinate, slowness, uniform_times
+from universal_simulator.acquisition.container import dataset, declared, demand, demand_in_one_piece
 from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, named, published
 from universal_simulator.acquisition.pdebench import parameters_of, told_in
 from universal_simulator.fields.facts import Facts, Parameter

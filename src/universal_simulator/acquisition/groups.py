@@ -22,10 +22,8 @@ import h5py
 import numpy as np
 import yaml
 
-from universal_simulator.acquisition.axes import axis_of, uniform_times
-from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece
-from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.axes import axis_of, slowness, uniform_times
+from universal_simulator.acquisition.container import attribute, dataset, declared, demand, demand_in_one_piece
 from universal_simulator.acquisition.layout import Asked, Layout, Stored, demand_asked, named, published
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Channel, Grid

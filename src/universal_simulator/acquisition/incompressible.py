@@ -19,10 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.axes import coordinate, uniform_times
-from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece, numbers
-from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.axes import coordinate, slowness, uniform_times
+from universal_simulator.acquisition.container import attribute, dataset, declared, demand, demand_in_one_piece, numbers
 from universal_simulator.acquisition.groups import number, settings_in
 from universal_simulator.acquisition.layout import Asked, Conditions, Layout, Stored, demand_asked, named
 from universal_simulator.fields.facts import Facts, Parameter

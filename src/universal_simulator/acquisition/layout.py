@@ -22,8 +22,7 @@ import h5py
 import numpy as np
 
 from universal_simulator.acquisition.archive import FILES, Published
-from universal_simulator.acquisition.container import dataset, demand, opened
-from universal_simulator.acquisition.declared import Declared
+from universal_simulator.acquisition.container import Declared, dataset, demand, opened
 from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid

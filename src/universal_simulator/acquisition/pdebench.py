@@ -20,18 +20,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.axes import demand_cell_centres, uniform_times
-from universal_simulator.acquisition.chunks import slowness
+from universal_simulator.acquisition.axes import demand_cell_centres, slowness, uniform_times
 from universal_simulator.acquisition.container import (
     as_mapped,
     attribute,
     dataset,
+    declared,
     demand,
     demand_in_one_piece,
     numbers,
     opened,
 )
-from universal_simulator.acquisition.declared import declared
 from universal_simulator.acquisition.layout import SETTINGS, Asked, Layout, Stored, checksums_of, named
 from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, Parameter

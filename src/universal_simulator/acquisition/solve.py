@@ -22,9 +22,8 @@ import numpy as np
 import torch
 
 from universal_simulator.acquisition.layout import CHECKSUMS, SETTINGS, Asked, Layout, read_layout
-from universal_simulator.acquisition.space import alone, demand_space
-from universal_simulator.acquisition.writing import Description, allocate, finish, part, write
-from universal_simulator.compute.sharing import Share
+from universal_simulator.acquisition.writing import Description, allocate, alone, demand_space, finish, part, write
+from universal_simulator.compute.device import Share
 from universal_simulator.configuration import SolveSource, Value
 from universal_simulator.fields.facts import drawn, ranged
 from universal_simulator.fields.grid import Grid

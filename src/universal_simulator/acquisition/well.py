@@ -24,10 +24,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from universal_simulator.acquisition.axes import axis_of, coordinate, uniform_times
-from universal_simulator.acquisition.chunks import slowness
-from universal_simulator.acquisition.container import attribute, dataset, demand, demand_in_one_piece, listed, numbers
-from universal_simulator.acquisition.declared import declared
+from universal_simulator.acquisition.axes import axis_of, coordinate, sides_of, slowness, uniform_times
+from universal_simulator.acquisition.container import (
+    attribute,
+    dataset,
+    declared,
+    demand,
+    demand_in_one_piece,
+    listed,
+    numbers,
+)
 from universal_simulator.acquisition.layout import (
     SETTINGS,
     Asked,
@@ -38,7 +44,6 @@ from universal_simulator.acquisition.layout import (
     demand_asked,
     named,
 )
-from universal_simulator.acquisition.sides import sides_of
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Continuation, Grid
 from universal_simulator.support.errors import InputError

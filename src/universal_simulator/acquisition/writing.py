@@ -1,4 +1,6 @@
-"""Write raw files so that a crash at any moment leaves either no file or a whole one.
+"""Room on the disk, and raw files written whole or not at all.
+
+Write raw files so that a crash at any moment leaves either no file or a whole one.
 
 One scalar on the periodic unit interval with one parameter goes into PDEBench's layout, anything else into The Well's.
 Everything happens in ``<name>.part``. Its header is final before the first trajectory is written, and the trajectories
@@ -6,9 +8,14 @@ then go around HDF5, straight to their place; each is followed by its checksum. 
 which trajectories are there, and only the others are made again.
 """
 
+import errno
+import fcntl
+import logging
 import os
+import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +27,46 @@ from universal_simulator.acquisition.layout import CHECKSUMS
 from universal_simulator.acquisition.pdebench import SPACE, TENSOR, TIME
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
+from universal_simulator.support.errors import InputError
+
+RESERVE = 200_000_000
+"""Bytes that must stay free beside what we write."""
+
+logger = logging.getLogger(__name__)
+
+
+def demand_space(folder: Path, needed: int) -> None:
+    """Refuse to begin what will not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed + RESERVE:
+        raise InputError(
+            f"free space = {free / 1e9:.2f} GB on the disk of {folder} must be at least {(needed + RESERVE) / 1e9:.2f} "
+            "GB; free some, or put the data elsewhere with UNIVERSAL_SIMULATOR_DATA"
+        )
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time make this file; the others wait. A process that dies gives way at once.
+
+    A disk that others have filled meanwhile is the user's to hear of, in one line.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another run is making %s: waiting for it", path.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InputError(
+                f"{path}: free space = none left, must be enough; free some and run again, what is done is kept"
+            ) from error
 
 
 @dataclass(frozen=True)

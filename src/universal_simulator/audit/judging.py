@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from universal_simulator.acquisition.download import OUTDATED
 from universal_simulator.acquisition.layout import Layout
-from universal_simulator.acquisition.published import OUTDATED
 from universal_simulator.acquisition.splits import opened_whole, published_test
-from universal_simulator.audit import equation, motion, numbers, solving, starts, trivial
+from universal_simulator.audit import equation, motion, numbers, trivial
+from universal_simulator.audit import motion as solving
+from universal_simulator.audit import numbers as starts
 from universal_simulator.audit.findings import Audit, Baselines, Finding, sort
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.physics.volumes import VolumeSolver
@@ -109,7 +111,7 @@ def audit_together(files: Sequence[FileAudit]) -> tuple[Finding, ...]:
 def _of_the_fields(some: Trajectories, problem: Problem, thorough: bool) -> tuple[motion.Norms | None, list[Finding]]:
     """Return how strong fields are over time, and what does not move and does not follow the equation."""
     measured = motion.measure(some.subset(_some(np.arange(len(some)), MOVED)))
-    told = list(motion.judge(measured))
+    told = list(motion.judge_motion(measured))
     frame = len(some.facts.channels) * some.grid.size
     most = max(1, min(STEPS if thorough else STEPS // 2, equation.AT_ONCE // (6 * frame)))
     few = some.subset(_some(np.arange(len(some)), most))
@@ -121,7 +123,7 @@ def _of_the_fields(some: Trajectories, problem: Problem, thorough: bool) -> tupl
         close = any(one.name == "parameter" for one in by_rate)
         told += by_rate
     if problem.solver is not None and thorough and len(few.times) > 1:
-        told += solving.judge(few, problem, estimate=not close)
+        told += solving.judge_solver(few, problem, estimate=not close)
     if problem.rate is None and problem.solver is None:
         told.append(_without(problem))
     return measured.norms(), told

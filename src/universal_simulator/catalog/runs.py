@@ -1,4 +1,11 @@
-"""Finished runs as MLflow keeps them."""
+"""What outlives an experiment's folder: runs and models in MLflow, studies in Optuna.
+
+Finished runs as MLflow keeps them.
+
+MLflow's registry of models, in the catalog as a handle.
+
+Sweeps that go on where they were stopped.
+"""
 
 import logging
 import os
@@ -10,7 +17,9 @@ import pandas as pd
 from kedro.io import AbstractDataset
 
 from universal_simulator.reporting.comparison import HEADLINE, FinishedRun
+from universal_simulator.serving.registry import Registry
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.files import sqlite_address
 
 log = logging.getLogger(__name__)
 
@@ -108,3 +117,50 @@ def _tables(client: Any, run_id: str) -> dict[str, pd.DataFrame]:
             except Exception as error:
                 log.debug("Run %s has no %s: %s", run_id, name, error)
     return found
+
+
+class RegistryDataset(AbstractDataset[None, Registry]):
+    """Loading gives the handle; models enter the registry by promotion."""
+
+    def __init__(self, uri: str, experiment: str, metadata: dict[str, Any] | None = None) -> None:
+        self._uri, self._experiment = uri, experiment
+        self.metadata = metadata
+
+    def load(self) -> Registry:
+        """Return the handle."""
+        return Registry(self._uri, self._experiment)
+
+    def save(self, data: None) -> None:
+        """Refuse: models are registered one by one."""
+        raise InputError("model_registry = must not be saved to; run --pipeline=promote with a candidate")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"experiment": self._experiment}
+
+
+class StudyDataset(AbstractDataset[None, Any]):
+    """Where Optuna keeps a sweep's trials: a sqlite file, made when it is first needed."""
+
+    def __init__(self, place: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(place)
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """Return the storage."""
+        import optuna  # half a second, which only this pays
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.RDBStorage(sqlite_address(self._path))
+
+    def save(self, data: None) -> None:
+        """Refuse: Optuna writes it."""
+        raise InputError(f"{self._path} = a study must not be saved to; the sweep itself keeps it")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"place": str(self._path)}

@@ -16,19 +16,25 @@ from universal_simulator.configuration.data import (
     Span,
     Value,
 )
-from universal_simulator.configuration.deciding import Audit, Gate, Gates, Predict, Promotion, Score, Search, Sweep
-from universal_simulator.configuration.forecasting import (
+from universal_simulator.configuration.evaluation import (
+    Audit,
     Ensemble,
     EnsembleCalibration,
     Evaluation,
+    Gate,
+    Gates,
     Guidance,
     Outside,
+    Predict,
+    Promotion,
     Protocol,
     RewardWeights,
+    Score,
+    Search,
+    Sweep,
     TestTimeConditioning,
     Variant,
 )
-from universal_simulator.configuration.inverse import Assimilate, Correlation, Infer, Inverse, Sampling, Variational
 from universal_simulator.configuration.learning import (
     Autoencoder,
     BetaDistribution,
@@ -59,7 +65,16 @@ from universal_simulator.configuration.others import (
     FourierBaseline,
     UNetBaseline,
 )
-from universal_simulator.configuration.propagating import Propagate, Uncertain
+from universal_simulator.configuration.questions import (
+    Assimilate,
+    Correlation,
+    Infer,
+    Inverse,
+    Propagate,
+    Sampling,
+    Uncertain,
+    Variational,
+)
 from universal_simulator.configuration.section import (
     CREDENTIALS,
     NON_SEMANTIC,

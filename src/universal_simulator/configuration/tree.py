@@ -1,4 +1,7 @@
-"""The whole tree, and what its sections demand of each other."""
+"""The whole tree of parameters, what its sections demand of each other, and departures from it.
+
+Parameters laid over others.
+"""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -7,9 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from universal_simulator.configuration.data import Data
-from universal_simulator.configuration.deciding import Audit, Gates, Predict, Promotion, Score, Sweep
-from universal_simulator.configuration.forecasting import EnsembleCalibration, Evaluation, TestTimeConditioning
-from universal_simulator.configuration.inverse import Assimilate, Infer
+from universal_simulator.configuration.evaluation import (
+    Audit,
+    EnsembleCalibration,
+    Evaluation,
+    Gates,
+    Predict,
+    Promotion,
+    Score,
+    Sweep,
+    TestTimeConditioning,
+)
 from universal_simulator.configuration.learning import (
     Autoencoder,
     ConsistencyDistillation,
@@ -19,9 +30,35 @@ from universal_simulator.configuration.learning import (
     Operator,
 )
 from universal_simulator.configuration.others import Ablation, Baselines, Fast
-from universal_simulator.configuration.propagating import Propagate
+from universal_simulator.configuration.questions import Assimilate, Infer, Propagate
 from universal_simulator.configuration.section import Count, Name, NonNegative, Positive, Section, Size, text
 from universal_simulator.support.errors import InputError
+
+Tree = dict[str, Any]
+
+
+def overlay(lower: Tree, upper: Tree) -> Tree:
+    """Lay ``upper`` over ``lower``, section by section.
+
+    A section that names another ``kind`` replaces the lower one entirely: its keys have another meaning.
+    """
+    if "kind" in lower and upper.get("kind", lower["kind"]) != lower["kind"]:
+        return upper
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = lower.get(key)
+        both_sections = isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = overlay(below, value) if both_sections else value  # type: ignore[arg-type]
+    return merged
+
+
+def nest(overrides: Mapping[str, Any]) -> Tree:
+    """Turn dotted keys into sections: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``."""
+
+    def section(path: str, value: Any) -> Tree:
+        return reduce(lambda inner, key: {key: inner}, reversed(path.split(".")), value)
+
+    return reduce(overlay, (section(str(path), value) for path, value in overrides.items()), {})
 
 
 class Compute(Section):

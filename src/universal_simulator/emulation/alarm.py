@@ -14,9 +14,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from universal_simulator.fields.boundaries import doubled_grid
 from universal_simulator.fields.facts import Facts, scaled
-from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.grid import Grid, doubled_grid
 from universal_simulator.fields.spectral import power, shells
 
 OCTAVES = (0.25, 1.5, 3.0, 6.0, 12.0, math.inf)

@@ -1,24 +1,108 @@
-"""From a field now to fields later."""
+"""From a field now to fields later: the trained parts put together, and how they act.
+
+What is fitted on validation trajectories so that an ensemble's spread is true, and what it was fitted with.
+
+The residual's sampler knows the operator's error in one step. Errors of successive steps are alike, which no single
+step tells: with independent draws they cancel, and the ensemble is too sure. So a member's noise remembers
+(``diffusion/denoising.py``); how long, in time units, so that it serves every time step, and by what factor draws are
+widened, is fitted. Nor does it know how much worse than usual this one trajectory is forecast: errors of whole
+trajectories differ by factors from what it draws. So do members, and what they do not know shows as heavier tails.
+
+The diffusion teacher as a sampler of the operator's error: many network calls where the student needs one.
+"""
 
 import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from universal_simulator.diffusion.denoiser import Network, consistency_function
-from universal_simulator.diffusion.samplers import consistency_sample
-from universal_simulator.diffusion.schedule import NoiseSchedule
-from universal_simulator.emulation.calibration import Calibration
+from universal_simulator.compute.device import choose
+from universal_simulator.configuration import Compute, ConsistencyDistillation, DiffusionResidual
+from universal_simulator.diffusion.denoising import (
+    Network,
+    NoiseSchedule,
+    consistency_function,
+    consistency_sample,
+    diffusion_denoiser,
+    sample,
+)
+from universal_simulator.emulation.alarm import Alarm
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.rollout import rollout
-from universal_simulator.networks.codec import Codec
+from universal_simulator.fields.trajectories import rollout
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.networks.trained import Codec, Trained
+from universal_simulator.support.errors import InputError
+
+
+class Tuning(BaseModel):
+    """How the members of one kind of ensemble are drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory: float = Field(default=0.0, ge=0)
+    """Time over which the correlation of a member's noise falls to 1/e, in time units; 0 draws anew at every step."""
+    inflation: float = Field(default=1.0, ge=0)
+    """Factor on how far draws lie from their mean over the members; 1 draws as trained."""
+    tails: float = Field(default=0.0, ge=0)
+    """How unlike the members' own factors are: standard deviation of their logarithm."""
+
+    def widths(self, members: int) -> Float[Tensor, " {members}"]:
+        """Return each member's factor: quantiles of a log-normal, brought to the inflation as root mean square."""
+        levels = (torch.arange(members, dtype=torch.float64) + 0.5) / members
+        factors = torch.exp(self.tails * torch.special.ndtri(levels))
+        return self.inflation * factors / factors.square().mean().sqrt()
+
+    def correlation(self, time_step: float) -> float:
+        """Return how alike the noise of two successive steps is."""
+        return math.exp(-time_step / self.memory) if self.memory else 0.0
+
+
+class Fit(BaseModel):
+    """One tuning that was tried, and what validation trajectories say of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tuning: Tuning
+    crps: float
+    ece: float
+    coverage_90: float
+    spread_skill: float
+    rolled_out: bool
+    """False where the members of another fit were moved apart instead of forecast anew."""
+
+
+class Calibration(BaseModel):
+    """An artefact: one tuning for each kind of ensemble, what was tried for it, the alarm, and the networks' names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ensemble: Tuning = Tuning()
+    guided_ensemble: Tuning = Tuning()
+    fits: dict[str, tuple[Fit, ...]] = {}
+    """Of each kind that was fitted; the last one is the chosen tuning."""
+    alarm: Alarm | None = None
+    """What is normal for these networks; None in a model that was made before there was an alarm."""
+    sources: dict[str, str] = {}
+    """Fingerprints of what it was fitted with; empty for one that nobody fitted."""
+
+    def refuse_stale(self, networks: dict[str, str]) -> None:
+        """Refuse to serve other networks than those it was fitted with."""
+        for name, present in networks.items():
+            fitted = self.sources.get(name, present)
+            if fitted != present:
+                raise InputError(
+                    f"ensemble_calibration = fitted with {name} {fitted}, must be fitted with the present {present}; "
+                    "run --pipeline=calibration, or full"
+                )
+
 
 DECODED_AT_ONCE = 2**16
 """Points: with the decoder's channels they fit into a core's cache; eight times as many took six times as long per
@@ -212,3 +296,37 @@ def decoded(
 
 def _stacked(states: Iterator[Tensor]) -> Tensor:
     return torch.stack(list(states), dim=1)
+
+
+@dataclass(frozen=True)
+class TeacherSampler(ResidualSampler):
+    """Draws along the probability-flow equation in ``calls`` Heun steps: ``2 calls + 1`` network calls."""
+
+    def _sample(self, network: Network, noise: Tensor, generator: torch.Generator) -> Tensor:
+        return sample(diffusion_denoiser(network), noise, self.schedule.levels(self.calls + 1).to(noise))
+
+
+def assemble(
+    autoencoder: Trained[Any],
+    operator: Trained[LatentOperator],
+    student: Trained[ResidualNetwork],
+    diffusion: DiffusionResidual,
+    distill: ConsistencyDistillation,
+    compute: Compute,
+    calibration: dict[str, Any] | None = None,
+) -> Emulator:
+    """Join the trained parts; without ``calibration`` members are drawn as trained, and a stale one is refused."""
+    device = choose(compute.device)
+    schedule = NoiseSchedule(diffusion.sigma_min, diffusion.sigma_max)
+    sampler = ResidualSampler(student.network.to(device), schedule, distill.sampler_steps)
+    parts: dict[str, Trained[Any]] = {
+        "autoencoder": autoencoder,
+        "operator": operator,
+        "consistency_distill": student,
+    }
+    sources = {name: part.fingerprint for name, part in parts.items()}
+    tuned = Calibration.model_validate(calibration or {})
+    tuned.refuse_stale(sources)
+    networks = (autoencoder.network.to(device), operator.network.to(device), sampler)
+    recipe = operator.recipe
+    return Emulator(*networks, recipe.facts, recipe.grid, tuned, sources)

@@ -1,4 +1,11 @@
-"""Everybody who forecasts a task, as objects of one face; which of them there are for a problem is decided once, here.
+"""Everybody who forecasts a task, the fast mode among them.
+
+A coarse solver that is left alone, and a network that draws the short waves its grid lacks, at the asked times only.
+
+Nothing is fed back: within the waves it keeps a spectral solver errs by next to nothing, so there is nothing to
+correct there, a rollout is as stable as the solver, and the cost of decoding is paid only for what is looked at.
+
+Everybody who forecasts a task, as objects of one face; which of them there are for a problem is decided once, here.
 
 ``forecaster(task, generator)`` returns fields ``(sample, member, time, channel, *space)`` at the task's times, with one
 member where the forecast is no ensemble.
@@ -16,18 +23,87 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from universal_simulator.configuration import CoarseSolver, TestTimeConditioning, Variant
-from universal_simulator.emulation.conditioning import conditioned
 from universal_simulator.emulation.emulator import Emulator, RolloutState, decoded, deterministic
-from universal_simulator.emulation.ensembles import corrected_ensemble, ensemble
+from universal_simulator.emulation.ensembles import conditioned, corrected_ensemble, ensemble
 from universal_simulator.emulation.protocols import PDEBENCH_THINNING, Task
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.trained import Codec
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
+from universal_simulator.support.errors import InputError
+
+NUMBERS_AT_ONCE = 2**16
+"""Points of fields that are decoded together: with the decoder's channels they fit into a core's cache."""
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """The solver's setting, and the decoder that was trained on its rollouts."""
+
+    codec: Codec
+    setting: CoarseSolver
+
+    @property
+    def facts(self) -> Facts:
+        """Return the problem's facts."""
+        return self.codec.facts
+
+    @torch.inference_mode()
+    def __call__(self, task: Task, generator: torch.Generator) -> Float[Tensor, "sample 1 time channel *space"]:
+        """Return the forecast of a task (see ``forecasters.Forecaster``)."""
+        u, parameters = task.flat()
+        steps = range(1, task.frames + 1)
+        return task.gathered(self.fields(u, parameters, task.time_step, steps, task.grid.shape)[:, None])
+
+    @torch.inference_mode()
+    def fields(
+        self,
+        u: Float[Tensor, "sample channel *space"],
+        parameters: Float[Tensor, "sample parameter"],
+        time_step: float,
+        steps: Sequence[int],
+        shape: tuple[int, ...],
+    ) -> Float[Tensor, "sample time channel *fine"]:
+        """Return the fields so many time steps after ``u``, each number of steps a frame."""
+        grid = self.codec.grid
+        mean = self.facts.frame.mean(u, grid)
+        z = known(u, parameters, Clock(time_step, max(steps)), self.codec, self.setting)
+        z = z[:, torch.tensor(steps, device=z.device) - 1] - grid.wide(mean)[:, None]
+        decoded = self._decoded(z.flatten(0, 1), parameters.repeat_interleave(len(steps), 0), shape)
+        v = decoded.unflatten(0, (-1, len(steps)))
+        return v - grid.wide(self.facts.frame.mean(v, grid)) + grid.wide(mean)[:, None]
+
+    def _decoded(self, z: Tensor, parameters: Tensor, shape: tuple[int, ...]) -> Tensor:
+        size = max(1, NUMBERS_AT_ONCE // torch.Size(shape).numel())
+        pieces = zip(z.split(size), parameters.split(size), strict=True)
+        return torch.cat([self.codec.decode(part, told, shape) for part, told in pieces])
+
+
+def known(
+    u: Float[Tensor, "sample channel *space"],
+    parameters: Float[Tensor, "sample parameter"],
+    clock: Clock,
+    codec: Codec,
+    setting: CoarseSolver,
+) -> Float[Tensor, "sample time channel *coarse"]:
+    """Return the frames after ``u`` that the coarse solver knows, on its own points, mean included.
+
+    Raises ``InputError`` where the problem has no solver.
+    """
+    facts, grid = codec.facts, codec.grid
+    if (solver := find(facts.name).solver) is None:
+        raise InputError(f"fast.solver = {setting.name}: {facts.name} must have a solver; leave the fast mode out")
+    start = resized(u, grid, facts.channels, grid.shape)
+    coarse = Coarse(setting.points, setting.courant, setting.vanishing, dealiasing=setting.dealiasing)
+    return solver.forecast(start, parameters, clock, grid, coarse)
+
 
 log = logging.getLogger(__name__)
 
 Fields = Float[Tensor, "sample member time channel *space"]
-AT_ONCE = 256
+TRAJECTORIES_AT_ONCE = 256
 """Training trajectories read together."""
 
 
@@ -58,8 +134,8 @@ class Mean:
     @cached_property
     def _means(self) -> Float[Tensor, "time channel *space"]:
         total: Tensor | None = None
-        for first in range(0, len(self.train), AT_ONCE):
-            part = self.train.read(slice(first, first + AT_ONCE)).double().sum(0)
+        for first in range(0, len(self.train), TRAJECTORIES_AT_ONCE):
+            part = self.train.read(slice(first, first + TRAJECTORIES_AT_ONCE)).double().sum(0)
             total = part if total is None else total + part
         assert total is not None
         return (total / len(self.train)).float()
@@ -96,12 +172,12 @@ class Nearest:
         other = self._other(task)
         least = torch.full((len(given),), torch.inf)
         best = torch.zeros(len(given), dtype=torch.long)
-        for first in range(0, len(self.train), AT_ONCE):
-            rows = np.arange(first, min(first + AT_ONCE, len(self.train)))
+        for first in range(0, len(self.train), TRAJECTORIES_AT_ONCE):
+            rows = np.arange(first, min(first + TRAJECTORIES_AT_ONCE, len(self.train)))
             known = _thinned(self.train.read(rows, [moment]), task)[:, 0]
             size = task.grid.rms(known).mean(0).clamp(min=torch.finfo(known.dtype).tiny)
             a, b = ((u / task.grid.wide(size)).flatten(1) for u in (given, known))
-            distance = torch.cdist(a, b).masked_fill(other[:, first : first + AT_ONCE], torch.inf)
+            distance = torch.cdist(a, b).masked_fill(other[:, first : first + TRAJECTORIES_AT_ONCE], torch.inf)
             here, where = distance.min(1)
             best = torch.where(here < least, first + where, best)
             least = torch.minimum(here, least)

@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from universal_simulator.emulation.alarm import SLACK, Alarm, border, measured, spread_of
-from universal_simulator.emulation.conditioning import balance_of
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.ensembles import balance_of
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.problems import find
 

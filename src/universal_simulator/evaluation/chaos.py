@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.evaluation import calibration
+from universal_simulator.evaluation import uncertainty
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.spectral import power, shells
 
@@ -84,10 +84,10 @@ def lead(fields: Float[Tensor, "sample member time channel *space"], truth: Fiel
     pooled = (0, 2, *space)
     spread = torch.zeros(truth.shape[1], dtype=torch.float64)
     if members > 1:
-        variance = calibration.variance(ordered).mean(pooled)
+        variance = uncertainty.member_variance(ordered).mean(pooled)
         spread = ((members + 1) / members * variance).sqrt()
     error = (ordered.mean(-1) - scaled).square().mean(pooled).sqrt()
-    return Lead(error, calibration.crps(ordered, scaled).mean(pooled), spread)
+    return Lead(error, uncertainty.crps(ordered, scaled).mean(pooled), spread)
 
 
 @dataclass(frozen=True)

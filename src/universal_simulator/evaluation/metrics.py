@@ -1,4 +1,10 @@
-"""Deterministic errors of one point forecast, channel by channel: pure functions of tensors.
+"""Errors of point forecasts, and what forecasts are held against.
+
+What forecasts are held against: true fields, what was given, and what both mean.
+
+Forecasts that have left the problem: found, counted, and made bad but finite.
+
+Deterministic errors of one point forecast, channel by channel: pure functions of tensors.
 
 Definitions follow PDEBench (Takamoto et al. 2022, arXiv 2210.07182, appendix B), written here from their formulas, and
 The Well (Ohana et al. 2024, arXiv 2412.00568) for ``vrmse``. With ``e = point - truth`` a metric ends on the axes that
@@ -6,16 +12,121 @@ are still to be averaged, so that a scoreboard can keep what it needs batch by b
 """
 
 import math
-from functools import lru_cache
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from universal_simulator.evaluation.truth import Truth
-from universal_simulator.fields.boundaries import doubled_grid
-from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.facts import Facts
+from universal_simulator.fields.grid import Channel, Grid, doubled_grid
 from universal_simulator.fields.spectral import power, shells
+
+RESOLUTION = 1e-6
+"""Nothing is divided by less than this part of the trajectory's size: single precision resolves no smaller part of it,
+and a relative error of what has died away would be noise divided by noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A batch of true trajectories."""
+
+    u: Float[Tensor, "sample time channel *space"]
+    initial: Float[Tensor, "sample channel *space"]
+    """The last snapshot that was given to the forecast."""
+    times: Float[np.ndarray, " time"] | Float[Tensor, " time"]
+    """When the frames of ``u`` are."""
+    parameters: Float[Tensor, "sample parameter"]
+    """In the order of the facts."""
+    facts: Facts
+    grid: Grid
+
+    @classmethod
+    def bare(cls, u: Float[Tensor, "sample time x"]) -> "Truth":
+        """Return fields of which nothing is known but their numbers: one channel on a periodic line."""
+        facts, grid = Facts(name="data_only", channels=(Channel(name="u"),)), Grid.interval(u.shape[-1])
+        return cls(u[:, :, None], u[:, 0, None], torch.arange(float(u.shape[1])), u.new_zeros(len(u), 0), facts, grid)
+
+    @cached_property
+    def size(self) -> Float[Tensor, "sample channel"]:
+        """Return each channel's largest ``rms_x`` over its frames and what was given, in the channel's units."""
+        return torch.maximum(self.grid.rms(self.u).amax(1), self.grid.rms(self.initial))
+
+    @cached_property
+    def dead(self) -> Bool[Tensor, "sample channel"]:
+        """Return which channels are zero everywhere and at all times: no error is large or small beside them."""
+        return self.size == 0
+
+    @property
+    def lifeless(self) -> Bool[Tensor, " sample"]:
+        """Return which trajectories are dead in every channel."""
+        return self.dead.all(1)
+
+    @cached_property
+    def scale(self) -> Float[Tensor, "sample channel"]:
+        """Return the size, and NaN where dead."""
+        return self.size.masked_fill(self.dead, torch.nan)
+
+    def divisor(self, scale: Float[Tensor, "sample *time channel"]) -> Float[Tensor, "sample *time channel"]:
+        """Return what errors are divided by: ``scale``, but never less than ``RESOLUTION`` sizes; NaN where dead."""
+        floor = RESOLUTION * self.scale
+        return torch.maximum(scale, floor[:, None] if scale.ndim > floor.ndim else floor)
+
+    def part(self, rows: Tensor | slice) -> "Truth":
+        """Return some of the trajectories."""
+        return replace(self, u=self.u[rows], initial=self.initial[rows], parameters=self.parameters[rows])
+
+    def exact(self) -> "Truth":
+        """Return the same on the CPU in double precision, as sums are taken."""
+        u, initial, parameters = (one.double().cpu() for one in (self.u, self.initial, self.parameters))
+        return replace(self, u=u, initial=initial, parameters=parameters)
+
+
+def labels(names: Sequence[str]) -> tuple[str, ...]:
+    """Return channels' names in characters that MLflow accepts in a metric's name, still different from each other."""
+    plain = [re.sub(r"[^\w.\- ]", "_", name) for name in names]
+    plain = [name if name.strip(". ") else "_" * max(1, len(name)) for name in plain]  # "." and ".." are folders
+    return tuple(name if plain.count(name) == 1 else f"{name}_{i}" for i, name in enumerate(plain))
+
+
+DIVERGED = 10.0
+"""A value that is wrong by this many times its channel's size has left the problem; it counts as that far away.
+
+The size is the largest ``rms_x`` of the truth and of what was given, so that a truth that dies away, as viscous flow
+does, makes nobody diverge.
+"""
+
+
+def tame(
+    prediction: Float[Tensor, "sample member time channel *space"], truth: Truth
+) -> tuple[Float[Tensor, "sample member time channel *space"], Bool[Tensor, "sample channel"]]:
+    """Return the prediction with every value within ``DIVERGED`` sizes of the truth, and which channels diverged.
+
+    A channel diverged if any value of any member is non-finite or farther away than that. It stays in every average,
+    with finite, bounded and bad numbers: a value too far away is moved to the bound; a non-finite one stands as truth
+    plus bound, at the last points of one axis truth minus bound, so that mass and seam are wrong as well. A dead
+    channel has no size: of it no finite value is moved, and a non-finite one only counts.
+    """
+    grid, u = truth.grid, truth.u[:, None]
+    far = DIVERGED * truth.size
+    bound, limit = (grid.wide(one)[:, None, None] for one in (far, far.masked_fill(truth.dead, torch.inf)))
+    finite, error = prediction.isfinite(), prediction - u
+    moved = ~finite | (error.abs() > limit)
+    error = torch.where(finite, error.clamp(-limit, limit), bound * _sign(grid).to(error))
+    return u + error, moved.flatten(4).any(-1).any(2).any(1)
+
+
+def _sign(grid: Grid) -> Float[Tensor, "*space"]:
+    """Return 1, and -1 at the last points of an axis, a periodic one if there is any."""
+    dim = next((dim for axis, dim in zip(grid.axes, grid.space, strict=True) if axis.periodic), -grid.dimensions)
+    sign = torch.ones(grid.shape)
+    sign.narrow(dim, grid.shape[dim] - 1, 1).fill_(-1)
+    return sign
+
 
 BANDS = {"frmse_low": (0, 4), "frmse_mid": (4, 12), "frmse_high": (12, None)}
 """Wave numbers |k| of the three spectral errors, as half-open ranges (waves per shortest side of the domain)."""

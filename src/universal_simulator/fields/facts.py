@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
 from universal_simulator.configuration import Span, Value
-from universal_simulator.fields.frame import Frame
 from universal_simulator.fields.grid import Channel
-from universal_simulator.fields.symmetries import Symmetry
+from universal_simulator.fields.symmetries import Frame, Symmetry
 from universal_simulator.support.errors import InputError
 
 APART = 1

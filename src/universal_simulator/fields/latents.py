@@ -17,7 +17,7 @@ from universal_simulator.support.errors import InputError
 
 @dataclass(frozen=True)
 class Latents:
-    """Latent trajectories of fields in the co-moving frame: ``u(x, t) = m + v(x - c t, t)`` (``frame.py``).
+    """Latent trajectories of fields in the co-moving frame: ``u(x, t) = m + v(x - c t, t)`` (``symmetries.py``).
 
     ``values`` may be memory-mapped, of which only the windows asked for are read, or lie on a GPU.
     """

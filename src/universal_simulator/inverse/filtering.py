@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.inverse.noise import Noise
+from universal_simulator.inverse.prior import Noise
 from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.support.errors import InputError
 

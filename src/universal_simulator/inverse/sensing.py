@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.fields.boundaries import doubled_axis, signs
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Axis, Grid
+from universal_simulator.fields.grid import Axis, Grid, doubled_axis, signs
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.support.errors import InputError
 

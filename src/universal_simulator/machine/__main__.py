@@ -16,11 +16,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from universal_simulator.machine.health import gpu_health
-from universal_simulator.machine.settings import DOWN_VARIABLE, Settings, hourly_rate_usd
-from universal_simulator.machine.supervision import DEAD_S, Outcome, Signals, supervise
+from universal_simulator.machine.supervision import (
+    DEAD_S,
+    DOWN_VARIABLE,
+    Outcome,
+    Settings,
+    Signals,
+    gpu_health,
+    hourly_rate_usd,
+    supervise,
+)
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.places import TRACKING_VARIABLE, data_root, tracking_address
+from universal_simulator.support.files import TRACKING_VARIABLE, data_root, tracking_address
 from universal_simulator.tracking.provenance import JOB_VARIABLE, without_credentials
 
 log = logging.getLogger("machine")

@@ -10,7 +10,7 @@ sees the words of a command.
 import os
 import sys
 
-from universal_simulator.support.places import store_file
+from universal_simulator.support.files import store_file
 from universal_simulator.tracking.store import reachable
 
 EXPERIMENT = "universal_simulator"

@@ -1,4 +1,8 @@
-"""Artefacts in a bucket: pushed while a run goes on, pulled by the machine that takes its place.
+"""The bucket of a machine: its keys, and artefacts pushed to it and pulled from it.
+
+Keys of the bucket, from the environment alone: the names of ``conf/base/credentials.yml``.
+
+Artefacts in a bucket: pushed while a run goes on, pulled by the machine that takes its place.
 
 ``python -m universal_simulator.machine.mirror push|pull FOLDER ADDRESS``
 """
@@ -10,7 +14,17 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from universal_simulator.machine.credentials import bucket_options
+from universal_simulator.support.files import refuse_no_scheme
+
+
+def bucket_options() -> dict[str, Any]:
+    """Return what s3fs needs; what is unset is searched in the usual places (``AWS_ACCESS_KEY_ID``, ``~/.aws``)."""
+    refuse_no_scheme("B2_ENDPOINT", os.environ.get("B2_ENDPOINT"))
+    client = {"endpoint_url": os.environ.get("B2_ENDPOINT"), "region_name": os.environ.get("B2_REGION")}
+    options = {"key": os.environ.get("B2_KEY"), "secret": os.environ.get("B2_SECRET")}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value}
+    return given | {"client_kwargs": {name: value for name, value in client.items() if value}}
+
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 Conventions of this room. A latent state is ``z: (sample, channel, *space)``: samples of the field's channels on a
 coarser grid of the same domain, ``latent.tokens × latent.dim`` along each axis, ``dim`` neighbours to a token. So a
 shift of a periodic field by one latent point is a roll of the latent, and every symmetry of the grid acts on it as on
-the field. Networks work on the points of its long waves (``low_pass.py``). Conditions are scalars per sample,
+the field. Networks work on the points of its long waves (``conditions.py``). Conditions are scalars per sample,
 standardised by the caller: ``(sample, condition)``.
 
 A network is found by the ``kind`` of its settings: the module of that name in this room, whose ``build`` makes it.

@@ -1,13 +1,44 @@
-"""Scalars that steer a network, brought to order one with what the training data say is normal."""
+"""What a network is given: the long waves of a state, and scalars of order one.
+
+Between a latent state and the long waves of it that a network works on.
+
+Scalars that steer a network, brought to order one with what the training data say is normal.
+"""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from universal_simulator.fields.facts import scaled
+from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class LowPass:
+    """A coarser grid carries a state's long waves; on the state's own grid nothing is lost."""
+
+    channels: Sequence[Channel]
+    latent: Grid
+    coarse: Grid
+
+    @property
+    def share(self) -> float:
+        """Return how many points of the state there are for each one of the coarse grid."""
+        return self.latent.size / self.coarse.size
+
+    def of(self, z: Float[Tensor, "*field"]) -> Float[Tensor, "*coarse"]:
+        """Return the state on the coarser grid."""
+        return resized(z, self.latent, self.channels, self.coarse.shape)
+
+    def state(self, w: Float[Tensor, "*coarse"]) -> Float[Tensor, "*field"]:
+        """Return the latent state that has these waves and no others."""
+        return resized(w, self.coarse, self.channels, self.latent.shape)
 
 
 class Conditions(nn.Module):

@@ -7,7 +7,7 @@ mean, or a flux whose divergence is the step. Where the problem has symmetries, 
 over images by some of them. ``F`` is the U-transformer; baselines put another network in its place, which works on all
 of the state.
 
-In exponential form (``exponential.py``) the problem's linear part is exact, F gives the mean of the rest alone, and of
+In exponential form (``increment.py``) the problem's linear part is exact, F gives the mean of the rest alone, and of
 a rest that is quadratic it counts in units of ``a²``.
 """
 
@@ -20,15 +20,13 @@ from torch import Tensor, nn
 from universal_simulator.configuration import Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.linear import LinearPart
+from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Motion
 from universal_simulator.networks import build as build_network
 from universal_simulator.networks.blocks import kinds
-from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
-from universal_simulator.networks.exponential import Exponential
-from universal_simulator.networks.increment import Increment
-from universal_simulator.networks.low_pass import LowPass
+from universal_simulator.networks.conditions import Conditions, LowPass, amplitude, amplitude_floor, wide
+from universal_simulator.networks.increment import Exponential, Increment
 from universal_simulator.networks.u_shape import Shape
 
 

@@ -15,9 +15,8 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks import build as build_network
 from universal_simulator.networks.blocks import kinds
-from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
+from universal_simulator.networks.conditions import Conditions, LowPass, amplitude, amplitude_floor, wide
 from universal_simulator.networks.increment import Increment
-from universal_simulator.networks.low_pass import LowPass
 from universal_simulator.networks.u_shape import Shape
 
 

@@ -1,21 +1,51 @@
-"""A network together with everything needed to build it again."""
+"""A network together with everything needed to build it again.
+
+Between fields on any number of points and latent states: what every codec can do.
+"""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
-from torch import nn
+from torch import Tensor, nn
 
-from universal_simulator.configuration import Codec, Latent, Stepper
+from universal_simulator.configuration import Codec as CodecSettings
+from universal_simulator.configuration import Latent, Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.linear import LinearPart
+from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Symmetry, group
 from universal_simulator.networks import build
-from universal_simulator.networks.low_pass import LowPass
+from universal_simulator.networks.conditions import LowPass
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Encodes and decodes fields without the mean that the frame takes away."""
+
+    facts: Facts
+    grid: Grid
+    """Where latent states stand."""
+
+    def encode(
+        self, v: Float[Tensor, "sample channel *space"], parameters: Float[Tensor, "sample parameter"]
+    ) -> Float[Tensor, "sample channel *latent"]:
+        """Return the latent state of fields on any number of points."""
+        ...
+
+    def decode(
+        self,
+        z: Float[Tensor, "sample channel *latent"],
+        parameters: Float[Tensor, "sample parameter"],
+        shape: tuple[int, ...],
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return the field on so many cell centres."""
+        ...
+
 
 Stage = Literal["autoencoder", "operator", "diffusion_residual", "consistency_distill", "unet", "fno", "fast"]
 
@@ -39,7 +69,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: Stage
-    settings: Annotated[Codec | Stepper, Field(discriminator="kind")]
+    settings: Annotated[CodecSettings | Stepper, Field(discriminator="kind")]
     latent: Latent
     facts: Facts
     grid: Grid
@@ -67,7 +97,7 @@ class Recipe(BaseModel):
         return self._built().float()
 
     def _built(self) -> nn.Module:
-        if isinstance(self.settings, Codec) != (self.stage in CODECS):
+        if isinstance(self.settings, CodecSettings) != (self.stage in CODECS):
             raise ValueError(f"kind = {self.settings.kind}: does not describe a network of stage {self.stage}")
         if self.stage in CODECS:
             return build(self.settings.kind, self.settings, self.facts, self.latent_grid, self.statistics)

@@ -14,11 +14,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from universal_simulator.fields.boundaries import doubled_everywhere, halved_everywhere
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.linear import LinearPart
-from universal_simulator.fields.spectral import low_passed, resized
+from universal_simulator.fields.grid import Grid, doubled_everywhere, halved_everywhere
+from universal_simulator.fields.spectral import LinearPart, low_passed, resized
 
 LONGEST_MODES = 12
 FASTEST = 1.0

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from universal_simulator.compute.gradients import asked
+from universal_simulator.compute.device import asked
 from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError
 
@@ -157,7 +157,7 @@ class Coarse:
     courant: float
     """Cells that the fastest part crosses in one step; for a problem without speeds, frames that one step may last."""
     vanishing: float = 0.0
-    """Strength of the vanishing viscosity of short waves (``coarse.Vanishing``); 0: none."""
+    """Strength of the vanishing viscosity of short waves (``spectral.Vanishing``); 0: none."""
     together: bool = False
     """Whether a spectral solver takes samples of different parameters together, in the steps that the worst of them
     needs: faster, and the last bits of one then depend on its companions."""

@@ -21,10 +21,9 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from universal_simulator.compute.gradients import unless_asked
+from universal_simulator.compute.device import unless_asked
 from universal_simulator.fields.grid import Channel, Grid
 from universal_simulator.fields.spectral import resized
-from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
 from universal_simulator.physics.numerics import (
     Clock,
     Coarse,
@@ -35,6 +34,7 @@ from universal_simulator.physics.numerics import (
     at_least,
     set_by_set,
 )
+from universal_simulator.physics.solver import Coefficients, coefficients, step
 from universal_simulator.support.errors import InputError
 
 REACH = 2.5

@@ -1,7 +1,7 @@
 r"""Reaction and diffusion, ``u_t = D Δu + R(u)`` for several channels, periodic or between walls: rate and solver.
 
 Diffusion is diagonal in the waves of ``waves.py`` and taken exactly; the reaction is taken point by point, and in
-time by the exponential integrator of fourth order (``etdrk4.py``).
+time by the exponential integrator of fourth order (``solver.py``).
 
 How resolution and step are chosen. The reaction grows at a unit rate or so, hence fronts ``tanh(x/w)`` whose spectrum
 falls as ``exp(-π² j w/2L)`` with the number j of half waves on a domain of length L; a law says how thin they are:
@@ -29,10 +29,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.compute.gradients import unless_asked
+from universal_simulator.compute.device import unless_asked
 from universal_simulator.fields.grid import Grid
-from universal_simulator.physics.etdrk4 import Coefficients, coefficients, step
 from universal_simulator.physics.numerics import Clock, Coarse, Equation, Initial, Solution, at_least, set_by_set
+from universal_simulator.physics.solver import Coefficients, coefficients, step
 from universal_simulator.physics.waves import from_waves, laplacian, to_waves
 from universal_simulator.support.errors import InputError
 

@@ -2,7 +2,7 @@ r"""Real waves, of which fields are made that are periodic or have no flux throu
 
 On cell centres ``x_i = (i + ½)/n`` of a unit domain the waves between walls are ``φ_0 = 1``, ``φ_j = √2 cos(π j x)``
 (the discrete cosine transform DCT-II; Strang, SIAM Rev. 41 (1999) 135), those of the periodic field that mirroring
-makes (``fields/boundaries.py``), at a quarter of its points in two dimensions. Along a periodic axis they are
+makes (``fields/grid.py``), at a quarter of its points in two dimensions. Along a periodic axis they are
 ``φ_0 = 1``, ``φ_{2m-1} = √2 cos(2π m x)``, ``φ_{2m} = √2 sin(2π m x)``; the last one of an even number is zero at the
 cell centres, so that the Nyquist wave is dropped. All are orthonormal under the mean over space. An amplitude means the
 same on every grid, so cutting a spectrum, or evaluating it on other points, needs nothing more.

@@ -20,8 +20,7 @@ import torch
 from universal_simulator.acquisition import solve
 from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Parameters, Protocol, SolveSource, Value
-from universal_simulator.emulation.assembly import assemble
-from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.emulator import Emulator, assemble
 from universal_simulator.emulation.forecasters import forecasters
 from universal_simulator.emulation.protocols import PDEBENCH_GIVEN, PDEBENCH_STRIDE, Sample, Task, make_task
 from universal_simulator.evaluation.scoreboard import Scoreboard
@@ -42,7 +41,7 @@ from universal_simulator.pipelines.training_stage import Plan, train_stage
 from universal_simulator.problems import find
 from universal_simulator.reporting.curves import learning
 from universal_simulator.support.errors import InputError
-from universal_simulator.training.reconstruction import reconstruction_errors
+from universal_simulator.training.objectives import reconstruction_errors
 from universal_simulator.training.windows import draw_snapshots
 
 EPOCHS, STEPS = 3, 1

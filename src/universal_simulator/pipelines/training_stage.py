@@ -16,16 +16,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from universal_simulator.compute.device import choose, numbers
-from universal_simulator.compute.seeding import fresh_weights, stream
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share, choose, fresh_weights, numbers, stream
 from universal_simulator.configuration import Compute, Training, semantic_only
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.support.fingerprints import code_behind
 from universal_simulator.support.progress import Advance, progress
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
-from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train
-from universal_simulator.training.precision import with_precision, within_memory
+from universal_simulator.training.loop import Batch, Checkpoint, Stage, State, train, with_precision, within_memory
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.linear import LinearPart
+from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 

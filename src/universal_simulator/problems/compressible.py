@@ -23,9 +23,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.fields.boundaries import extend
 from universal_simulator.fields.facts import Facts, Parameter
-from universal_simulator.fields.grid import Axis, Channel, Continuation, Grid
+from universal_simulator.fields.grid import Axis, Channel, Continuation, Grid, extend
 from universal_simulator.fields.symmetries import Reflection, Translation
 from universal_simulator.physics.initial_conditions import independent, sum_of_sines
 from universal_simulator.physics.numerics import Family

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.fields.linear import LinearPart, Term
+from universal_simulator.fields.spectral import LinearPart, Term
 from universal_simulator.fields.symmetries import Reflection, Transpose
 from universal_simulator.physics.initial_conditions import independent
 from universal_simulator.physics.numerics import Family

@@ -26,9 +26,9 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.physics.cells import averaged, means_of, on_lines
 from universal_simulator.physics.initial_conditions import independent
 from universal_simulator.physics.numerics import Clock, Coarse, Family, Initial, Solution
+from universal_simulator.physics.volumes import averaged, means_of, on_lines
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 

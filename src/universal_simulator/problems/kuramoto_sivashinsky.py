@@ -24,7 +24,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
-from universal_simulator.fields.linear import LinearPart, Term
+from universal_simulator.fields.spectral import LinearPart, Term
 from universal_simulator.fields.symmetries import Galilean, Reflection, Translation
 from universal_simulator.physics.initial_conditions import random_waves
 from universal_simulator.physics.numerics import Advecting, Family

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Axis, Channel, Grid
-from universal_simulator.fields.linear import LinearPart, Term
+from universal_simulator.fields.spectral import LinearPart, Term
 from universal_simulator.fields.symmetries import Translation
 from universal_simulator.physics.numerics import Family
 from universal_simulator.physics.plane import FlowRate, FlowSolver

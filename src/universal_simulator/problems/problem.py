@@ -17,7 +17,7 @@ from torch import Tensor
 from universal_simulator.configuration import Span, Value
 from universal_simulator.fields.facts import Facts, ranged
 from universal_simulator.fields.grid import Grid
-from universal_simulator.fields.linear import LinearPart
+from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.physics.numerics import Clock, Coarse, Family, Initial, Solution
 from universal_simulator.support.errors import InputError
 

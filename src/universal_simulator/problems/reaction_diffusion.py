@@ -22,8 +22,7 @@ from torch import Tensor
 
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Channel, Grid
-from universal_simulator.fields.linear import LinearPart, Term
-from universal_simulator.fields.spectral import cell_centres
+from universal_simulator.fields.spectral import LinearPart, Term, cell_centres
 from universal_simulator.fields.symmetries import Reflection, Translation
 from universal_simulator.physics.initial_conditions import initial_condition
 from universal_simulator.physics.numerics import Family

@@ -18,8 +18,8 @@ import pandas as pd
 from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline.node import Node
 
-from universal_simulator.catalog.histories import HistoryDataset
-from universal_simulator.catalog.states import StateDataset
+from universal_simulator.catalog.networks import StateDataset
+from universal_simulator.catalog.records import HistoryDataset
 from universal_simulator.compute.device import threads
 from universal_simulator.configuration import Compute
 from universal_simulator.fields.latents import Latents, LatentsChunk
@@ -27,8 +27,8 @@ from universal_simulator.processes import agent
 from universal_simulator.processes.job import Call, Job, aside, dataset, describe, folder_of
 from universal_simulator.processes.worker import DONE, FAILED, FOLDER, JOB, KEPT, POLL_S
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.interruption import deferred
-from universal_simulator.support.writing import remove_leavings, replace
+from universal_simulator.support.files import remove_leavings, replace
+from universal_simulator.support.progress import deferred
 
 log = logging.getLogger(__name__)
 

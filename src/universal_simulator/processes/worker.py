@@ -15,14 +15,12 @@ import rich
 import torch
 import torch.distributed as processes
 
-from universal_simulator.compute.device import use_threads
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share, use_threads
 from universal_simulator.processes.agent import PARENT
 from universal_simulator.processes.job import Job
-from universal_simulator.support.errors import InputError
+from universal_simulator.support.errors import InputError, machine_refusal, user_mistake
+from universal_simulator.support.files import replace
 from universal_simulator.support.fingerprints import code_fingerprint
-from universal_simulator.support.refusals import machine_refusal, user_mistake
-from universal_simulator.support.writing import replace
 
 FOLDER = "UNIVERSAL_SIMULATOR_JOBS"
 """Environment variable of the processes on Kedro's machine: where jobs lie."""

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from universal_simulator.evaluation.bootstrap import paired_gain, score_intervals
+from universal_simulator.evaluation.scores import paired_gain, score_intervals
 from universal_simulator.reporting.curves import PROTOCOLS, learning, legend_above, plain_ticks
-from universal_simulator.reporting.examples import TRIVIAL
 from universal_simulator.reporting.page import Cell, Group, Page, Row, Section, Table
 from universal_simulator.reporting.page import render as render_page
+from universal_simulator.reporting.results import TRIVIAL
 from universal_simulator.reporting.style import COLOURS, WORDS, Picture, canvas
 from universal_simulator.reporting.verdict import duration, number, percent
 

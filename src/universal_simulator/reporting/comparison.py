@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from universal_simulator.evaluation.bootstrap import Interval, paired_gain, score_intervals
+from universal_simulator.evaluation.scores import Interval, paired_gain, score_intervals
 
 HEADLINE = "rollout/deterministic/nrmse"
 """The score by which runs are ranked."""

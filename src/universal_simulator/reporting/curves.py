@@ -12,11 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from universal_simulator.fields.boundaries import doubled_grid
-from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.grid import Channel, Grid, doubled_grid
 from universal_simulator.fields.spectral import power, shells
-from universal_simulator.reporting.examples import Examples, unit
-from universal_simulator.reporting.results import Results
+from universal_simulator.reporting.results import Examples, Results, unit
 from universal_simulator.reporting.style import COLOURS, LINES, TIME, Picture, canvas, word
 
 PROTOCOLS = {"rollout": "Rollout", "one_step": "One step", "pdebench": "PDEBench protocol", "ten_given": "Ten given"}

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from universal_simulator.reporting.examples import Examples, labelled, position, unit
-from universal_simulator.reporting.movie import Movie
+from universal_simulator.reporting.results import Examples, labelled, position, unit
 from universal_simulator.reporting.style import (
     AMOUNTS,
     COLOURS,
@@ -15,6 +14,7 @@ from universal_simulator.reporting.style import (
     LINES,
     TIME,
     WIDEST,
+    Movie,
     Picture,
     canvas,
     word,

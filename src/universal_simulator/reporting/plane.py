@@ -1,9 +1,12 @@
-"""Fields in two dimensions: rows of snapshots, cuts through the middle, and a movie."""
+"""Fields in two dimensions: rows of snapshots, cuts through the middle, and a movie.
+
+How a field is shown depends on its dimensions: one view each behind one interface.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import matplotlib as mpl
 import numpy as np
@@ -15,10 +18,20 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from universal_simulator.fields.grid import Grid
-from universal_simulator.reporting.examples import Examples, labelled, position
 from universal_simulator.reporting.line import Line, Shades, chosen, departures
-from universal_simulator.reporting.movie import Movie, film, shown
-from universal_simulator.reporting.style import AMOUNTS, ERRORS, FIELDS, STYLE, WIDEST, Picture, word
+from universal_simulator.reporting.results import Examples, labelled, position
+from universal_simulator.reporting.style import (
+    AMOUNTS,
+    ERRORS,
+    FIELDS,
+    STYLE,
+    WIDEST,
+    Movie,
+    Picture,
+    film,
+    shown,
+    word,
+)
 
 ROWS = 4
 """Times of a figure of snapshots."""
@@ -221,3 +234,48 @@ def _bars(figure: Figure, axes: np.ndarray, columns: Sequence[Panel], side: str)
         bar.outline.set_visible(False)
         bar.locator = MaxNLocator(1 + 2 * (end - first) if side == "bottom" else 5)
         bar.update_ticks()
+
+
+@runtime_checkable
+class View(Protocol):
+    """Pictures of one channel of one sample."""
+
+    overview: str
+    """What ``fields`` shows, in a sentence."""
+    cut: str
+    """What ``profiles`` shows, in a sentence."""
+    size: str
+    """Of the room that its maps want, as ``Group`` has it."""
+    shown: int
+    """Of how many examples there are maps."""
+
+    def fields(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
+        """Draw truth, forecast and error over space and time, and what the other forecasts add to it."""
+        ...
+
+    def profiles(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
+        """Draw truth and forecasts over one coordinate at a few times."""
+        ...
+
+    def fans(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
+        """Draw members and truth, over time and over one coordinate."""
+        ...
+
+    def departures(self, examples: Examples, sample: int, channel: int) -> list[Picture]:
+        """Draw how truth and members depart from the deterministic forecast: the truth should look like one of them."""
+        ...
+
+    def movies(self, examples: Examples, sample: int) -> list[Movie]:
+        """Draw truth, forecast and error in motion, all channels; none where a still picture shows all times."""
+        ...
+
+    def data(self, examples: Examples, sample: int, name: str, words: str) -> list[Picture]:
+        """Draw the truth alone, all channels."""
+        ...
+
+
+def view_of(examples: Examples) -> tuple[View, Examples]:
+    """Return the view for these fields, and what of them it shows: of three dimensions the plane in the middle."""
+    while examples.grid.dimensions > 2:
+        examples = examples.cut(0)
+    return (Line() if examples.grid.dimensions == 1 else Plane()), examples

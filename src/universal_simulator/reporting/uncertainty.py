@@ -6,8 +6,7 @@ from matplotlib.ticker import PercentFormatter
 
 from universal_simulator.fields.facts import Facts
 from universal_simulator.reporting.curves import legend_above, plain_ticks
-from universal_simulator.reporting.examples import unit
-from universal_simulator.reporting.results import Results
+from universal_simulator.reporting.results import Results, unit
 from universal_simulator.reporting.style import COLOURS, TIME, Picture, canvas
 
 SIZE = "root mean square (share of the truth's)"

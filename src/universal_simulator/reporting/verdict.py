@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from universal_simulator.evaluation.bootstrap import Interval, paired_gain
+from universal_simulator.evaluation.scores import Interval, paired_gain
 from universal_simulator.reporting.results import Results
 
 ROUNDING = 1e-12

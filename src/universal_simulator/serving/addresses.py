@@ -17,7 +17,7 @@ from pathlib import Path
 
 from universal_simulator.serving.bundle import CARD, Bundle
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.places import data_root, sqlite_address
+from universal_simulator.support.files import data_root, sqlite_address
 
 CHAMPION = "models:/universal-simulator@champion"
 SHIPPED = "shipped:"

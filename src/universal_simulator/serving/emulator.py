@@ -26,21 +26,20 @@ from universal_simulator.compute.apart import apart
 from universal_simulator.configuration import Infer, Propagate, Variational
 from universal_simulator.emulation import emulator as emulation
 from universal_simulator.emulation.differentiable import FieldStepper
-from universal_simulator.emulation.forecasters import Rollout
-from universal_simulator.emulation.hybrid import Hybrid
+from universal_simulator.emulation.forecasters import Hybrid, Rollout
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.serving import gradients, quick
+from universal_simulator.serving import answers
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.alarms import demanded, forecasts, judged, watched
+from universal_simulator.serving.answers import as_tensor
 from universal_simulator.serving.arrays import Array, like
 from universal_simulator.serving.bundle import Bundle, Card
 from universal_simulator.serving.cautions import DivergedWarning, unknown, warn_outside
-from universal_simulator.serving.gradients import as_tensor
 from universal_simulator.serving.inference import Inference, Question, infer, ranges
 from universal_simulator.serving.inversion import Assimilation, assimilate, initial_field, pose
-from universal_simulator.serving.limits import LARGEST
 from universal_simulator.serving.request import (
+    LARGEST,
     Fields,
     Form,
     Model,
@@ -161,13 +160,13 @@ class Emulator:
         named = told(self.card.facts, viscosity, parameters)
         request = ask(self.model, u0, named, times, members, guided, seed)
         request.refuse_beyond(LARGEST)
-        quick.refuse(mode, self.fast, self.card.experiment, request, gradients.needed(u0, named))
+        answers.refuse_fast(mode, self.fast, self.card.experiment, request, answers.needs_gradient(u0, named))
         for warning in self.unknown(request):
             warnings.warn(warning, stacklevel=2)
         if mode == "fast" and self.fast is not None:
-            answer = quick.forecast(self.fast, request, self.statistics.time_step)
-        elif gradients.needed(u0, named):
-            answer = gradients.forecast(self.parts, request, u0, named, self.statistics.time_step)[:, None]
+            answer = answers.forecast_fast(self.fast, request, self.statistics.time_step)
+        elif answers.needs_gradient(u0, named):
+            answer = answers.forecast_with_gradient(self.parts, request, u0, named, self.statistics.time_step)[:, None]
         else:
             answer = self.answer(request)
         found = watched(self, request, answer, fast=mode == "fast")

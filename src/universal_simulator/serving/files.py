@@ -26,15 +26,14 @@ from jaxtyping import Float
 
 from universal_simulator.acquisition.axes import demand_cell_centres
 from universal_simulator.acquisition.container import demand
-from universal_simulator.acquisition.initial import INITIAL, agreed, demand_fields, read_initial
+from universal_simulator.acquisition.initial import INITIAL, Sliced, agreed, demand_fields, read_initial
 from universal_simulator.acquisition.pdebench import SPACE
-from universal_simulator.acquisition.slices import Sliced
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.field_tables import read_table
 from universal_simulator.serving.labelled import ALARM, ENDINGS, Labels, read_labels
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.writing import replace
+from universal_simulator.support.files import replace
 
 OTHERS = ("x", "y", "z", "t", "times", "channels", ALARM, SPACE)
 """Arrays of an archive that are no parameters."""

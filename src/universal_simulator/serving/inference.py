@@ -11,19 +11,21 @@ from torch import Tensor
 
 from universal_simulator.configuration import Infer
 from universal_simulator.fields.facts import Facts
-from universal_simulator.inverse import break_even
-from universal_simulator.inverse.chains import Chains, Sampled, sample
-from universal_simulator.inverse.noise import Noise
+from universal_simulator.inverse import forward
 from universal_simulator.inverse.posterior import (
     Calibration,
+    Chains,
     GivenState,
     Posterior,
     Range,
+    Sampled,
     calibrate,
     marginal,
     on_grid,
+    sample,
     seen_from,
 )
+from universal_simulator.inverse.prior import Noise
 from universal_simulator.inverse.variational import Posed, analyse
 from universal_simulator.serving.inversion import Task
 from universal_simulator.support.errors import InputError
@@ -51,7 +53,7 @@ class Inference:
     """By the solver; None where there is none, or it was not asked for."""
     calibration: Calibration | None
     """Of the first, over synthetic truths."""
-    cost: break_even.Cost
+    cost: forward.Cost
     model_error: float
     """Root mean square of the model's error at the observations, as its ensemble has it, over the noise's."""
 
@@ -166,7 +168,7 @@ def infer(question: Question) -> Inference:
     """Return the posterior by the model and by the solver, what each costs, and how calibrated the model's is."""
     task, settings = question.task, question.settings
     begun: list[Found] = []
-    taken = break_even.cpu_seconds(lambda: begun.append(question.answer(task.posed)), times=1)
+    taken = forward.cpu_seconds(lambda: begun.append(question.answer(task.posed)), times=1)
     perfect = begun[0]
     real = question.with_error(torch.as_tensor(perfect.mean, dtype=torch.float64).flatten())
     posterior = question.answer(real) if real is not task.posed else perfect
@@ -205,12 +207,12 @@ def _calibrated(question: Question, solver: Posed | None) -> Calibration:
     return calibrate(truth, model, near, own, question.settings.calibration, question.seed)
 
 
-def _cost(question: Question, taken: float, found: Found, solver: Posed | None) -> break_even.Cost:
+def _cost(question: Question, taken: float, found: Found, solver: Posed | None) -> forward.Cost:
     """Return what a query costs: by the solver of equal error as much less as its forward run is cheaper."""
     task = question.task
-    trained = break_even.training_seconds(task.model.card.timings)
+    trained = forward.training_seconds(task.model.card.timings)
     if solver is None:
-        return break_even.Cost(trained, taken, None)
+        return forward.Cost(trained, taken, None)
     row = question.rows(torch.as_tensor(found.mean, dtype=torch.float64).reshape(1, -1))
     u = (
         question.initial
@@ -221,8 +223,8 @@ def _cost(question: Question, taken: float, found: Found, solver: Posed | None) 
     other = task.by_solver(equal) if equal is not None else None
     assert other is not None
     many = row.expand(9, -1)
-    model, theirs = (break_even.cpu_seconds(partial(_forward, by, u, many)) for by in (task.posed, other))
-    return break_even.Cost(trained, taken, taken * theirs / model)
+    model, theirs = (forward.cpu_seconds(partial(_forward, by, u, many)) for by in (task.posed, other))
+    return forward.Cost(trained, taken, taken * theirs / model)
 
 
 @torch.no_grad()

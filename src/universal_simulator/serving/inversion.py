@@ -13,11 +13,10 @@ from torch import Tensor
 
 from universal_simulator.configuration import CoarseSolver, Variational
 from universal_simulator.fields.spectral import resized
-from universal_simulator.inverse import break_even
+from universal_simulator.inverse import forward as break_even
 from universal_simulator.inverse.forward import Forward, ThroughEmulator, ThroughSolver
-from universal_simulator.inverse.noise import Noise
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.inverse.prior import GaussianPrior, most_waves
+from universal_simulator.inverse.prior import GaussianPrior, Noise, most_waves
 from universal_simulator.inverse.sensing import Sensing
 from universal_simulator.inverse.variational import Analysis, Posed, analyse
 from universal_simulator.physics.numerics import Coarse

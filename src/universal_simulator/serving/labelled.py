@@ -13,8 +13,7 @@ import numpy as np
 
 from universal_simulator.acquisition.axes import TOLERANCE
 from universal_simulator.acquisition.container import demand
-from universal_simulator.acquisition.initial import INITIAL, agreed, demand_fields
-from universal_simulator.acquisition.slices import Sliced
+from universal_simulator.acquisition.initial import INITIAL, Sliced, agreed, demand_fields
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.support.errors import InputError

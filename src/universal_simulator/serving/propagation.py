@@ -17,13 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.configuration import CoarseSolver, Propagate, Uncertain
-from universal_simulator.evaluation.sensitivity import Plan, described
+from universal_simulator.evaluation.uncertainty import Plan, described
 from universal_simulator.fields.grid import Axis, Grid
-from universal_simulator.inverse import break_even
+from universal_simulator.inverse import forward as break_even
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
-from universal_simulator.serving.limits import LARGEST
-from universal_simulator.serving.request import Fields, Request, ask
+from universal_simulator.serving.request import LARGEST, Fields, Request, ask
 from universal_simulator.support.errors import InputError
 
 if TYPE_CHECKING:

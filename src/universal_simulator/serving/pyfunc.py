@@ -27,7 +27,7 @@ from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.emulator import Emulator
-from universal_simulator.serving.served import FIELDS, answered, demand_known, inputs, requested
+from universal_simulator.serving.payloads import FIELDS, answered, demand_known, inputs, requested
 from universal_simulator.support.errors import InputError
 
 EXAMPLE_POINTS = 64

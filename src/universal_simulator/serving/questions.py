@@ -19,8 +19,7 @@ from universal_simulator.inverse.observations import Observations
 from universal_simulator.inverse.posterior import Posterior
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.inference import ranges
-from universal_simulator.serving.limits import refuse_question
-from universal_simulator.serving.request import named_parameters
+from universal_simulator.serving.request import named_parameters, refuse_question
 from universal_simulator.support.errors import InputError
 
 GRADIENT = 3

@@ -1,5 +1,12 @@
-"""What a forecast is asked for with: checked once, for every entrance, before anything is computed."""
+"""A request for a forecast, what it may cost, and what is said aloud beside its answer.
 
+How much one request may cost, so that none computes for ever.
+
+What a forecast is asked for with: checked once, for every entrance, before anything is computed.
+"""
+
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,14 +15,64 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.compute.seeding import derive
+from universal_simulator.compute.device import derive
 from universal_simulator.configuration import Variant
-from universal_simulator.diffusion.noise import Streams
+from universal_simulator.diffusion.denoising import Streams
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.arrays import Array, numbers, truth, whole
-from universal_simulator.serving.limits import refuse_beyond
 from universal_simulator.support.errors import InputError
+
+SETTING = "UNIVERSAL_SIMULATOR_LARGEST_FORECAST"
+LARGEST = 1e9
+"""Numbers: an hour or two of one core."""
+LARGEST_SERVED = 2e7
+"""Of one request over HTTP: about a minute, after which MLflow's server gives up by default."""
+LARGEST_QUESTION = 2e8
+"""Of one question that is answered by many forecasts, as an assimilation: some minutes."""
+FEWEST_POINTS_COUNTED = 1024
+"""A step costs no less for fewer points: the networks' latent grid is the same."""
+GUIDED = 5
+"""Times as long takes a guided step."""
+
+
+def cost(samples: int, members: int, steps: float, points: int) -> float:
+    """Return what a forecast costs, in numbers that are computed."""
+    return float(samples) * members * steps * max(points, FEWEST_POINTS_COUNTED)
+
+
+def refuse_beyond(usual: float, samples: int, members: int, steps: float, points: int, guided: bool = False) -> None:
+    """Refuse a forecast that costs more than the setting allows, or than what is usual without it."""
+    asked, largest = cost(samples, members, steps, points) * (GUIDED if guided else 1), limit(usual)
+    if asked > largest:
+        raise InputError(
+            f"forecast = {samples} fields × {members} members × {steps:.15g} steps × {points} points"
+            f"{', guided,' if guided else ''} costs {asked:.2g}: must cost at most {largest:.2g}; "
+            f"ask for fewer or earlier, in several requests, or set {SETTING}"
+        )
+
+
+def refuse_question(runs: float, steps: float, points: int) -> None:
+    """Refuse what needs more forecasts than the setting allows, or than what is usual without it."""
+    asked, largest = cost(1, 1, runs * steps, points), limit(LARGEST_QUESTION)
+    if asked > largest:
+        raise InputError(
+            f"question = about {runs:.3g} forecasts × {steps:.3g} steps × {points} points costs {asked:.2g}: must cost "
+            f"at most {largest:.2g}; ask for fewer iterations, members, nodes or draws, or set {SETTING}"
+        )
+
+
+def limit(usual: float) -> float:
+    """Return the largest cost: of the environment's setting, or else what is usual."""
+    text = os.environ.get(SETTING, "").strip() or str(usual)
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not found > 0:
+        raise InputError(f"{SETTING} = {text}: must be a positive number, as {usual:g}; correct or unset it")
+    return found
+
 
 Fields = Array | Mapping[str, Array]
 Piece = tuple[Tensor, Tensor, Streams]

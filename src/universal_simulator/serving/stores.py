@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from universal_simulator import __version__
-from universal_simulator.acquisition.space import alone, demand_space
-from universal_simulator.acquisition.writing import part
+from universal_simulator.acquisition.writing import alone, demand_space, part
 from universal_simulator.serving.alarms import NONE
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.labelled import ALARM, MEMBER, SAMPLE, TIME, opened
 from universal_simulator.serving.streams import Stream
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.files import replace
 from universal_simulator.support.progress import progress
-from universal_simulator.support.writing import replace
 
 if TYPE_CHECKING:
     import xarray

@@ -12,12 +12,19 @@ import numpy as np
 from jaxtyping import Float
 
 from universal_simulator import __version__
-from universal_simulator.acquisition.slices import Sliced, checksum
+from universal_simulator.acquisition.initial import Sliced, checksum
 from universal_simulator.serving.alarms import watched
 from universal_simulator.serving.cautions import TOLD
 from universal_simulator.serving.emulator import Emulator, diverged
-from universal_simulator.serving.limits import FEWEST_POINTS, LARGEST, LARGEST_SERVED
-from universal_simulator.serving.request import AT_ONCE, STATES_AT_ONCE, Request, ask
+from universal_simulator.serving.request import (
+    AT_ONCE,
+    FEWEST_POINTS_COUNTED,
+    LARGEST,
+    LARGEST_SERVED,
+    STATES_AT_ONCE,
+    Request,
+    ask,
+)
 
 NUMBERS = 2**23
 """Of one part of a forecast, and of the latent states behind the fields that are forecast together."""
@@ -73,7 +80,7 @@ class Stream:
         latent = self.model.parts.codec.grid.size
         held = members * channels * max(len(self.asked.times) * math.prod(self.points), steps * latent)
         together = max(1, min(AT_ONCE, STATES_AT_ONCE // members, NUMBERS // held))
-        cost = members * steps * max(FEWEST_POINTS, channels * math.prod(self.points))
+        cost = members * steps * max(FEWEST_POINTS_COUNTED, channels * math.prod(self.points))
         return together * max(1, min(NUMBERS // held, int(LARGEST_SERVED / cost)) // together)
 
     @cached_property

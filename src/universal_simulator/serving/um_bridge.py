@@ -14,8 +14,8 @@ import numpy as np
 
 from universal_simulator.serving.arrays import numbers, whole
 from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.payloads import FIELDS, PARAMS, demand_known, requested
 from universal_simulator.serving.request import Request
-from universal_simulator.serving.served import FIELDS, PARAMS, demand_known, requested
 from universal_simulator.support.errors import InputError
 
 NAME, PROTOCOL = "forecast", 1.0

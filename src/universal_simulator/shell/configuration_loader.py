@@ -28,12 +28,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from universal_simulator.configuration import Parameters, Score, semantic_only
-from universal_simulator.configuration.layers import Tree, nest, overlay
+from universal_simulator.configuration.tree import Tree, nest, overlay
 from universal_simulator.pipeline_registry import OF_NO_EXPERIMENT
-from universal_simulator.support import places
-from universal_simulator.support.errors import InputError
-from universal_simulator.support.reading import read_mapping
-from universal_simulator.support.refusals import explain, parameter_paths, suggestion
+from universal_simulator.support import files as places
+from universal_simulator.support.errors import InputError, explain, parameter_paths, suggestion
+from universal_simulator.support.files import read_mapping
 
 DEFAULT_EXPERIMENT = "golden"
 ENDINGS = (".yml", ".yaml", ".json")
@@ -143,7 +142,7 @@ class ExperimentLoader(OmegaConfigLoader):
 
     def _load_parameters(self) -> Tree:
         if self.from_run:
-            from universal_simulator.tracking.recorded_runs import recorded_parameters
+            from universal_simulator.tracking.store import recorded_parameters
 
             recorded = recorded_parameters(self.from_run, self._tracking_uri())
             return self._validated([recorded, self.runtime_params])

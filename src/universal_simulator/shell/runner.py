@@ -19,14 +19,14 @@ from kedro.runner.task import Task
 from pluggy import PluginManager
 from pydantic_core import to_jsonable_python
 
-from universal_simulator.catalog.digests import digest
+from universal_simulator.catalog.networks import digest
 from universal_simulator.configuration import Compute, semantic_only
 from universal_simulator.pipeline_registry import plain_name
 from universal_simulator.processes.job import is_in_memory, is_parameter
 from universal_simulator.processes.team import Team
 from universal_simulator.support.errors import InputError
+from universal_simulator.support.files import replace
 from universal_simulator.support.fingerprints import code_behind, reaches
-from universal_simulator.support.writing import replace
 
 log = logging.getLogger(__name__)
 

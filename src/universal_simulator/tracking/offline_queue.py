@@ -1,15 +1,55 @@
-"""What a tracking store would not take: kept in a file, and sent when a later run finds the store open again."""
+"""What a run says of its data, and what waits where the tracking store would not take it.
+
+The data that a run reads or makes, as MLflow shows them beside the run: by name, digest and source.
+
+What a tracking store would not take: kept in a file, and sent when a later run finds the store open again.
+"""
 
 import json
 import logging
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from universal_simulator.support.places import store_file
-from universal_simulator.support.writing import replace
-from universal_simulator.tracking import data_sets
+from universal_simulator.support.files import replace, store_file
 from universal_simulator.tracking.provenance import without_credentials
+
+CONTEXTS = {"train": "training", "validation": "validation", "test": "testing"}
+"""What MLflow calls the use of each split."""
+
+Described = dict[str, str]
+"""One data set in plain words, which a file can keep until a store takes it."""
+
+
+def describe(parameters: dict[str, Any], digest: str, names: Iterable[str]) -> list[Described]:
+    """Return the splits that are among a pipeline's datasets, of the problem and the data of these parameters."""
+    known, data = set(names), parameters["data"]
+    return [
+        {
+            "name": f"{parameters['problem']}-{split}",
+            "digest": digest,
+            "context": context,
+            "source_type": data["source"]["kind"],
+            "source": json.dumps(data["source"]),
+            "profile": json.dumps({"trajectories": data[split], "parameters": data["parameters"]}),
+        }
+        for split, context in CONTEXTS.items()
+        if not known.isdisjoint((f"{split}_trajectories", f"{split}_latents"))
+    ]
+
+
+def inputs(described: list[Described]) -> list[Any]:
+    """Return MLflow's own objects for them."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    made = []
+    for one in described:
+        facts = {name: value for name, value in one.items() if name != "context"}
+        made.append(DatasetInput(Dataset(**facts), [InputTag(MLFLOW_DATASET_CONTEXT, one["context"])]))
+    return made
+
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +138,7 @@ def say(client: Any, run_id: str, method: str, arguments: Call) -> None:
         metrics = [Metric(name, value, time_ms, step) for name, value, step, time_ms in arguments[0]]
         client.log_batch(run_id, metrics=metrics, synchronous=True)
     elif method == "log_inputs":
-        client.log_inputs(run_id, data_sets.inputs(arguments[0]))
+        client.log_inputs(run_id, inputs(arguments[0]))
     elif method in UPLOADS and not Path(arguments[0]).exists():
         log.warning("Run %s: %s is gone, and not recorded", run_id, arguments[0])
     elif method in (*UPLOADS, "set_tag", "log_dict", "set_terminated"):

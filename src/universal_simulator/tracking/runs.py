@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from universal_simulator.support.interruption import obeyed
-from universal_simulator.support.places import TRACKING_VARIABLE
+from universal_simulator.support.files import TRACKING_VARIABLE
+from universal_simulator.support.progress import obeyed
 from universal_simulator.tracking import offline_queue
-from universal_simulator.tracking.data_sets import Described
-from universal_simulator.tracking.offline_queue import Call
+from universal_simulator.tracking.offline_queue import Call, Described
 from universal_simulator.tracking.provenance import is_alive, process_identity
 from universal_simulator.tracking.store import first_line
 

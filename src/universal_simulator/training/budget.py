@@ -6,7 +6,7 @@ The loop stays as it is, counted in steps, so that a training is continued and r
 import statistics
 import time
 
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import Training
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train

@@ -1,21 +1,52 @@
-"""The one training loop. It is a generator: it yields where it stands, and whoever drives it keeps what it yields."""
+"""How stages are trained: the loop, its rates, its numbers, and what all trainings of one step share.
+
+How fast to learn, and how slowly to forget.
+
+The one training loop. It is a generator: it yields where it stands, and whoever drives it keeps what it yields.
+
+With which numbers a training computes, and what it says where the memory of a GPU does not suffice.
+
+Learning one time step: the same for the operator, what ablations make of it, and the baselines' networks.
+"""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share
 from universal_simulator.configuration import Training
+from universal_simulator.configuration.learning import StepTraining
+from universal_simulator.fields.latents import Latents
 from universal_simulator.support.errors import InputError
-from universal_simulator.support.interruption import deferred
+from universal_simulator.support.progress import deferred
+from universal_simulator.training.objectives import step_error
 from universal_simulator.training.optimizers import Optimizer, optimizer_for
-from universal_simulator.training.schedule import learning_rate, update_ema
+from universal_simulator.training.windows import Draws, augmenting, latent_batches
+
+
+def learning_rate(settings: Training, progress: float) -> float:
+    """Return the rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to the final rate."""
+    warm = settings.warmup_fraction
+    if progress < warm:
+        return settings.learning_rate * progress / warm
+    fall = 0.5 * (1 + math.cos(math.pi * (progress - warm) / max(1 - warm, 1e-9)))
+    return settings.final_learning_rate + (settings.learning_rate - settings.final_learning_rate) * fall
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the weight average towards the network's weights; short memory in the first steps, ``decay`` later."""
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+
 
 Batch = Any
 Objective = Callable[[nn.Module, Batch, float, torch.Generator], Tensor]
@@ -249,3 +280,50 @@ def _restore(loop: _Loop, state: State) -> None:
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+Item = TypeVar("Item")
+
+
+def with_precision(stage: Stage, precision: str, device: torch.device) -> Stage:
+    """Return the stage with products of its training steps in this precision; validation stays in that of the weights.
+
+    Weights, their average, the optimiser, sums and Fourier transforms keep theirs (torch's autocast).
+    """
+    if precision == "float32":
+        return stage
+    whole = stage.objective
+
+    def objective(network: nn.Module, batch: Batch, progress: float, generator: torch.Generator) -> Tensor:
+        with torch.autocast(device.type, getattr(torch, precision), enabled=torch.is_grad_enabled()):
+            return whole(network, batch, progress, generator)
+
+    return replace(stage, objective=objective)
+
+
+def within_memory(items: Iterator[Item], setting: str) -> Iterator[Item]:
+    """Yield the items of a training; name the ``setting`` to lower where the GPU's memory does not suffice."""
+    try:
+        yield from items
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"{setting}: a step must fit into the memory of the GPU; lower it, share it among more GPUs with "
+            "compute.processes, or free some (what is trained is kept)"
+        ) from error
+
+
+def step_stage(
+    network: nn.Module,
+    average: nn.Module,
+    latents: tuple[Latents, Latents],
+    section: StepTraining,
+    device: torch.device,
+    *,
+    augmented: bool = True,
+) -> Stage:
+    """Return the training of a step on ``latents`` to learn from and to validate on."""
+    draws = Draws(
+        section.unroll + 1, section.time_strides, augmenting(latents[0]), device, section.start_exponent, augmented
+    )
+    draw, same = latent_batches(*latents, section.training, draws)
+    return Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight), draw, same)

@@ -1,8 +1,10 @@
-"""What each stage minimises.
+"""What each stage minimises, and what the autoencoder loses.
 
 Errors of fields and states are relative to the whole field ``u = m + v``, mean included, as the scores are:
 ``|e|/|u|`` with ``|·|`` the root mean square over space, of each channel alone. The mean of these ratios is minimised
 rather than of their squares, which at equal budget halved the rollout error.
+
+What the autoencoder loses, beside the classical baseline of the same size.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,15 +17,20 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor, nn
 
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share
 from universal_simulator.configuration import ConsistencyDistillation
-from universal_simulator.diffusion.denoiser import consistency_function, diffusion_denoiser
-from universal_simulator.diffusion.samplers import heun_step
-from universal_simulator.diffusion.schedule import NoiseSchedule, beta_samples
+from universal_simulator.diffusion.denoising import (
+    NoiseSchedule,
+    beta_samples,
+    consistency_function,
+    diffusion_denoiser,
+    heun_step,
+)
 from universal_simulator.fields.latents import Window
-from universal_simulator.networks.codec import Codec
+from universal_simulator.fields.spectral import resized
 from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.residual import ResidualNetwork
+from universal_simulator.networks.trained import Codec
 
 TINY = 1e-5
 REWEIGHTINGS = 20
@@ -240,3 +247,29 @@ def _noise_like(values: Tensor, generator: torch.Generator, times: int = 1) -> T
     samples, *rest = values.unflatten(0, (times, -1)).shape[1:]
     noise = torch.randn((times, samples * share.count, *rest), generator=generator, device=generator.device)
     return share.part(noise, 1).flatten(0, 1).to(values)
+
+
+@torch.inference_mode()
+def reconstruction_errors(codec: Codec, batch: Snapshots) -> dict[str, float]:
+    """Return the mean relative error of fields encoded and decoded at the data's and at half its resolution.
+
+    ``truncation`` is that of keeping as many waves as there are latent numbers. ``half_grid`` encodes and decodes the
+    field on half its points, a resolution that the network was not trained on.
+    """
+    channels, grid = codec.facts.channels, codec.grid
+    shape = tuple(batch.v.shape[2:])
+    half = tuple(n // 2 for n in shape)
+    coarse = resized(batch.v, grid, channels, half)
+
+    def error(decoded: Tensor, truth: Tensor) -> float:
+        return relative_error(decoded - truth, truth, batch.mean).item()
+
+    def there_and_back(v: Tensor, to: tuple[int, ...]) -> Tensor:
+        return codec.decode(codec.encode(v, batch.parameters), batch.parameters, to)
+
+    kept = resized(resized(batch.v, grid, channels, grid.shape), grid, channels, shape)
+    return {
+        "reconstruction": error(there_and_back(batch.v, shape), batch.v),
+        "reconstruction_half_grid": error(there_and_back(coarse, half), coarse),
+        "truncation": error(kept, batch.v),
+    }

@@ -1,4 +1,11 @@
-"""The batches that stages draw: random ones to learn from, the same ones at every validation."""
+"""Which data a stage learns from, and the batches that it draws of them.
+
+Training trajectories are shared out: most to the operator, the last ones to those who learn its errors.
+
+Errors on what a network was fitted to are smaller than on anything else; a residual learned from them would be too.
+
+The batches that stages draw: random ones to learn from, the same ones at every validation.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,8 +17,23 @@ from universal_simulator.configuration import DiffusionResidual, Training
 from universal_simulator.fields.latents import Latents, Window, augment, draw_windows
 from universal_simulator.fields.symmetries import Motion, group
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.training.holdout import held_out
 from universal_simulator.training.objectives import Snapshots
+
+
+def fitted(train: Latents, holdout: float) -> Latents:
+    """Return what the operator learns from."""
+    return train.part(slice(0, _boundary(train, holdout)))
+
+
+def held_out(train: Latents, holdout: float) -> Latents:
+    """Return what the operator never sees."""
+    return train.part(slice(_boundary(train, holdout), None))
+
+
+def _boundary(train: Latents, holdout: float) -> int:
+    """Leave at least one trajectory on either side."""
+    return min(max(round(len(train) * (1 - holdout)), 1), len(train) - 1)
+
 
 VALIDATION_SEED = 20_001
 SHARE_OF_GPU = 0.3

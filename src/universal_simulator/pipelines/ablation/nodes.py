@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from universal_simulator.compute.device import choose
-from universal_simulator.compute.seeding import fresh_weights, stream
+from universal_simulator.compute.device import choose, fresh_weights, stream
 from universal_simulator.configuration import Ablation, Change, Compute, Operator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.symmetries import group
@@ -19,11 +18,10 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.networks.u_shape import UShape
-from universal_simulator.pipelines.judging import bare, rollout_error
+from universal_simulator.pipelines.evaluation.nodes import bare, rollout_error
 from universal_simulator.pipelines.operator.nodes import averaged_over, operator_recipe
 from universal_simulator.training.budget import fitted_to, measuring_time, steps_per_second
-from universal_simulator.training.loop import Stage, train
-from universal_simulator.training.stepping import step_stage
+from universal_simulator.training.loop import Stage, step_stage, train
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from universal_simulator.configuration import Assimilate, Inverse
 from universal_simulator.inverse.observations import Observations
-from universal_simulator.reporting.inverse_page import assimilation_page, assimilation_pictures
+from universal_simulator.reporting.question_pages import assimilation_page, assimilation_pictures
 from universal_simulator.serving import files
 from universal_simulator.serving.cautions import OutsideTrainingWarning
 from universal_simulator.serving.emulator import Emulator

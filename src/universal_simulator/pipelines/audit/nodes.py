@@ -10,7 +10,7 @@ from universal_simulator.audit.judging import FileAudit, audit_file, audit_toget
 from universal_simulator.configuration import Audit, Data
 from universal_simulator.problems import find
 from universal_simulator.problems.problem import Problem
-from universal_simulator.reporting import audit_page
+from universal_simulator.reporting import data_page
 from universal_simulator.support.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ def check_files(paths: list[Path], problem: str, data: Data, audit: Audit) -> tu
         if one["severity"] != "note":
             log.warning("%s: %s: %s", one["severity"], one["name"], one["message"])
     scores = {name: file.audit.baselines for name, file in zip(_names(files), files, strict=True)}
-    log.info("%s", audit_page.summary([one["severity"] for one in findings]))
+    log.info("%s", data_page.audit_summary([one["severity"] for one in findings]))
     found = {"findings": findings, "baselines": next(iter(scores.values())) if alone else scores}
     shown = [(name, file.audit) for name, file in zip(_names(files), files, strict=True)]
-    return found, audit_page.render(about.name, shown, together)
+    return found, data_page.render_audit(about.name, shown, together)
 
 
 def enforce(found: dict[str, Any], page: str, audit: Audit) -> None:

@@ -29,7 +29,7 @@ from universal_simulator.pipelines.operator.nodes import averaged_over, operator
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
-from universal_simulator.training.stepping import step_stage
+from universal_simulator.training.loop import step_stage
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 
-from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import assemble
 from universal_simulator.pipelines.baselines.nodes import plan_fno, plan_unet, prepare_fields
 from universal_simulator.pipelines.baselines.scoring import clock, enter_baselines, score_baselines
 from universal_simulator.pipelines.baselines.showing import draw_baselines

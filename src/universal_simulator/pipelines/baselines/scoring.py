@@ -9,16 +9,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import Baselines, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.emulation.forecasters import (
-    TRIVIAL,
-    Forecaster,
-    Rollout,
-    forecasters,
-    numerical,
-)
+from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters, numerical
 from universal_simulator.emulation.protocols import Task
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.trajectories import Trajectories

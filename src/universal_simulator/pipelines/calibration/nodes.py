@@ -14,15 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import EnsembleCalibration, Evaluation, TestTimeConditioning
 from universal_simulator.emulation import watch
-from universal_simulator.emulation.calibration import Calibration, Fit, Tuning
-from universal_simulator.emulation.emulator import Emulator, decoded
+from universal_simulator.emulation.emulator import Calibration, Emulator, Fit, Tuning, decoded
 from universal_simulator.emulation.ensembles import inflate
 from universal_simulator.emulation.forecasters import Rollout, possible
 from universal_simulator.emulation.protocols import Sample, Task, make_task
-from universal_simulator.evaluation import spreading
+from universal_simulator.evaluation import uncertainty
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.support.progress import progress
 
@@ -32,7 +31,7 @@ Kind = Literal["ensemble", "guided_ensemble"]
 Members = Float[Tensor, "sample member time channel *space"]
 KINDS: tuple[Kind, ...] = ("ensemble", "guided_ensemble")
 CALIBRATED = 0.07
-"""Miscalibration (``spreading.py``) up to which ensembles compete in sharpness."""
+"""Miscalibration (``evaluation/uncertainty.py``) up to which ensembles compete in sharpness."""
 FACTORS = tuple(np.geomspace(0.5, 4.0, 25).tolist())
 TAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Factors by which members are moved apart, and how unlike those of single members are."""
@@ -108,22 +107,22 @@ def fit(
         best, _ = min(calibrated, key=lambda one: one[1].crps)
     else:
         best, _ = min(tried, key=lambda one: one[1].miscalibration)
-    again = spreading.measure(members(best), truth)
+    again = uncertainty.measure(members(best), truth)
     return (*(_fit(*one, rolled_out=False) for one in tried), _fit(best, again, rolled_out=True))
 
 
 def widened(
     members: Members, truth: Float[Tensor, "sample time channel *space"], memory: float = 0.0
-) -> tuple[Tuning, spreading.Spread]:
+) -> tuple[Tuning, uncertainty.Spread]:
     """Return the tuning that calibrates best, members moved apart as it says, and what they are then worth."""
     tunings = [Tuning(memory=memory, inflation=factor, tails=tails) for tails in TAILS for factor in FACTORS]
     tried = [
-        (one, spreading.measure(inflate(members, one.widths(members.shape[1]).to(members)), truth)) for one in tunings
+        (one, uncertainty.measure(inflate(members, one.widths(members.shape[1]).to(members)), truth)) for one in tunings
     ]
     return min(tried, key=lambda one: one[1].miscalibration)
 
 
-def _fit(tuning: Tuning, spread: spreading.Spread, *, rolled_out: bool) -> Fit:
+def _fit(tuning: Tuning, spread: uncertainty.Spread, *, rolled_out: bool) -> Fit:
     return Fit(tuning=tuning, rolled_out=rolled_out, **asdict(spread))
 
 

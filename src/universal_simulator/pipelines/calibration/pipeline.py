@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import assemble
 from universal_simulator.pipelines.calibration.nodes import calibrate_ensemble
 
 TRAINED = [

@@ -6,7 +6,7 @@ from torch import nn
 
 from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, ConsistencyDistillation, DiffusionResidual
-from universal_simulator.diffusion.schedule import NoiseSchedule
+from universal_simulator.diffusion.denoising import NoiseSchedule
 from universal_simulator.fields.latents import Latents
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork

@@ -3,13 +3,11 @@
 import logging
 from typing import Any
 
-from universal_simulator.acquisition import acquire as sources
+from universal_simulator.acquisition import sources
 from universal_simulator.acquisition.card import data_card
-from universal_simulator.acquisition.checks import DamagedError, Findings, check
-from universal_simulator.acquisition.dead import REPEATED
-from universal_simulator.acquisition.demands import demand_enough
+from universal_simulator.acquisition.checks import REPEATED, DamagedError, Findings, check
 from universal_simulator.acquisition.solve import repair
-from universal_simulator.acquisition.splits import crossing, split
+from universal_simulator.acquisition.splits import crossing, demand_enough, split
 from universal_simulator.acquisition.store import RawFile, RawStore, Selection, on_one_axis
 from universal_simulator.configuration import Data, DiffusionResidual, Evaluation, Latent, Operator, SolveSource
 from universal_simulator.fields.grid import Grid

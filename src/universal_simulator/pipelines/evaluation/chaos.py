@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import Chaos, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters, numerical

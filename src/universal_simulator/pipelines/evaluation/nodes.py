@@ -1,4 +1,7 @@
-"""Forecast the test split and score decoded fields against the truth."""
+"""Forecast the test split and score decoded fields against the truth.
+
+How well an operator rolls out on trajectories that choose something, as the test split is scored later.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,16 +11,14 @@ import pandas as pd
 import torch
 from pydantic_core import to_jsonable_python
 
-from universal_simulator.compute.seeding import stream
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share, stream
 from universal_simulator.configuration import Evaluation, TestTimeConditioning
-from universal_simulator.emulation.conditioning import balance_of, conditioned
 from universal_simulator.emulation.emulator import Emulator, decoded
-from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, forecasters
-from universal_simulator.emulation.halving import in_halves
-from universal_simulator.emulation.protocols import Sample, Task, make_task
+from universal_simulator.emulation.ensembles import balance_of, conditioned
+from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters
+from universal_simulator.emulation.protocols import Sample, Task, in_halves, make_task
+from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
-from universal_simulator.evaluation.truth import Truth
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.residual import ResidualNetwork
@@ -25,7 +26,7 @@ from universal_simulator.networks.trained import Trained
 from universal_simulator.problems import find
 from universal_simulator.serving.bundle import PARTS, Bundle, Card
 from universal_simulator.support.progress import progress
-from universal_simulator.training.reconstruction import reconstruction_errors
+from universal_simulator.training.objectives import reconstruction_errors
 from universal_simulator.training.windows import draw_snapshots
 
 RECONSTRUCTED = 1000
@@ -183,3 +184,23 @@ def _reconstruction(emulator: Emulator, test: Trajectories, device: torch.device
     errors = reconstruction_errors(emulator.codec, batch)
     names = {"reconstruction": "autoencoder", "reconstruction_half_grid": "half_grid", "truncation": "truncation"}
     return {f"reconstruction/{names[name]}/nrmse": value for name, value in errors.items()}
+
+
+ROLLOUT = Evaluation(protocols=("rollout",))
+
+
+def bare(codec: Trained, operator: Trained) -> Emulator:
+    """Return an emulator without a sampler."""
+    return Emulator(codec.network, operator.network, None, operator.recipe.facts, operator.recipe.grid)
+
+
+def rollout_error(emulator: Emulator, judged: Trajectories, stride: int, device: torch.device) -> float:
+    """Return nRMSE of decoded fields, rolled out from the first snapshot without what corrects and conditions."""
+    board, forecaster = Scoreboard(), Rollout(emulator, "deterministic")
+    for network in (emulator.codec, emulator.operator):
+        network.to(device)  # type: ignore[union-attr]
+    for first in range(0, len(judged), ROLLOUT.batch_size):
+        part = judged.subset(slice(first, first + ROLLOUT.batch_size))
+        for task in make_tasks(part, ROLLOUT, stride, device):
+            add_forecast(board, task, "deterministic", forecaster(task, torch.Generator()), part)
+    return board.scores()["rollout/deterministic/nrmse"]

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import stream
 from universal_simulator.configuration import Evaluation, TestTimeConditioning, Variant
 from universal_simulator.emulation import watch
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import Rollout, forecasters
 from universal_simulator.emulation.protocols import Sample, Task, make_task
-from universal_simulator.evaluation import spreading
+from universal_simulator.evaluation import uncertainty
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.problems import find
@@ -183,7 +183,7 @@ def worth(fields: Tensor, task: Task) -> dict[str, float]:
     truth, grid = task.truth, task.grid
     mean, size = fields.mean(1), truth.square().mean().sqrt()
     thin = (slice(None, None, EVERY), slice(None), *[slice(None, None, EVERY)] * grid.dimensions)
-    found = spreading.measure(fields[(slice(None), slice(None), *thin)], truth[(slice(None), *thin)])
+    found = uncertainty.measure(fields[(slice(None), slice(None), *thin)], truth[(slice(None), *thin)])
     relative = grid.rms(mean - truth) / grid.rms(truth).clamp(min=1e-6 * size)
     return {
         "nrmse": float(relative.mean()),

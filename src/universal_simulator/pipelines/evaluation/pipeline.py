@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline, node
 
-from universal_simulator.emulation.assembly import assemble
+from universal_simulator.emulation.emulator import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
 from universal_simulator.pipelines.evaluation.chaos import assemble_scores, evaluate_chaos
 from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card

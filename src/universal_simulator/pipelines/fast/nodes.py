@@ -7,16 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from universal_simulator.compute.device import choose
-from universal_simulator.compute.seeding import stream
+from universal_simulator.compute.device import choose, stream
 from universal_simulator.configuration import Compute, Evaluation, Fast, Latent
-from universal_simulator.emulation.forecasters import Forecaster, Numerical
-from universal_simulator.emulation.hybrid import Hybrid, known
+from universal_simulator.emulation.forecasters import Forecaster, Hybrid, Numerical, known
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.codec import Codec
-from universal_simulator.networks.trained import Recipe, Trained
+from universal_simulator.networks.trained import Codec, Recipe, Trained
 from universal_simulator.physics.numerics import Clock
 from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
 from universal_simulator.pipelines.training_stage import Plan

@@ -6,7 +6,7 @@ from typing import Any
 
 from universal_simulator.configuration import Infer
 from universal_simulator.pipelines.assimilate.nodes import fields, observed, with_warnings
-from universal_simulator.reporting.inverse_page import inference_page, inference_pictures
+from universal_simulator.reporting.question_pages import inference_page, inference_pictures
 from universal_simulator.serving.emulator import Emulator
 
 log = logging.getLogger(__name__)

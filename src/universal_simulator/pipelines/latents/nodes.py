@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from universal_simulator.compute.device import choose
-from universal_simulator.compute.sharing import Share
+from universal_simulator.compute.device import Share, choose
 from universal_simulator.configuration import Compute
 from universal_simulator.fields.latents import Latents, LatentsChunk
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.codec import Codec
-from universal_simulator.networks.trained import Trained
+from universal_simulator.networks.trained import Codec, Trained
 
 log = logging.getLogger(__name__)
 CHUNK = 50

@@ -8,13 +8,12 @@ from torch import nn
 from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, Operator
 from universal_simulator.fields.latents import Latents
-from universal_simulator.fields.linear import LinearPart
+from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.symmetries import Symmetry, discrete
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.training_stage import Plan
-from universal_simulator.training.holdout import fitted
-from universal_simulator.training.loop import Stage
-from universal_simulator.training.stepping import step_stage
+from universal_simulator.training.loop import Stage, step_stage
+from universal_simulator.training.windows import fitted
 
 
 def plan_operator(

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from universal_simulator.configuration import Promotion
-from universal_simulator.evaluation.promotion import Condition, Contender, judge
+from universal_simulator.evaluation.gates import Condition, Contender, judge_candidate
 from universal_simulator.reporting.verdict import number
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.serving.bundle import Card
@@ -25,7 +25,7 @@ def compare_with_champion(registry: Registry, candidate: str | None, promotion: 
         champion = registry.champion()
         if champion is None or champion.run_id != run_id:  # against itself nothing is to be decided
             before = contender(open_bundle(f"models:/{MODEL}/{champion.number}").card) if champion else None
-            conditions = judge(contender(bundle.card), before, promotion)
+            conditions = judge_candidate(contender(bundle.card), before, promotion)
     for row in conditions:
         log.info(
             "%s: %s = %s%s, wanted %s", "Holds" if row.holds else "FAILS", row.condition, number(row.value),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from universal_simulator.configuration import Propagate
-from universal_simulator.reporting.propagation_page import propagation_page
+from universal_simulator.reporting.question_pages import propagation_page
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.files import InitialFields
 

@@ -12,16 +12,15 @@ from universal_simulator.audit.judging import audit_splits
 from universal_simulator.configuration import Experiment, Gates
 from universal_simulator.emulation.forecasters import PHYSICAL
 from universal_simulator.evaluation import gates as gating
-from universal_simulator.evaluation.bootstrap import score_intervals
+from universal_simulator.evaluation.scores import score_intervals
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.problems import find
-from universal_simulator.reporting import audit_page, data_page
-from universal_simulator.reporting.examples import Examples
+from universal_simulator.reporting import data_page
+from universal_simulator.reporting import data_page as audit_page
 from universal_simulator.reporting.page import pictures
-from universal_simulator.reporting.report import render
-from universal_simulator.reporting.results import Results
-from universal_simulator.reporting.sections import sections
+from universal_simulator.reporting.report import render, sections
+from universal_simulator.reporting.results import Examples, Results
 from universal_simulator.reporting.style import word
 from universal_simulator.reporting.verdict import number, percent, verdict
 from universal_simulator.support.errors import InputError
@@ -83,7 +82,7 @@ def draw_report(
     )
     splits = {"train": train_trajectories, "validation": validation_trajectories, "test": test_trajectories}
     audit = audit_splits(splits, find(train_trajectories.facts.name), LOOKED_UP)
-    parts = [*sections(results), data_page.section(train_trajectories), audit_page.section(audit)]
+    parts = [*sections(results), data_page.section(train_trajectories), audit_page.audit_section(audit)]
     figures, drawn = {}, list(pictures(parts))
     with progress("report: figures", len(drawn)) as advance:
         for picture in drawn:

@@ -16,8 +16,7 @@ from universal_simulator.configuration import Parameters
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
-from universal_simulator.pipelines.sweep.study import budget_left, open_study, suggest, table
-from universal_simulator.pipelines.sweep.trial import run_trial
+from universal_simulator.pipelines.sweep.study import budget_left, open_study, run_trial, suggest, table
 from universal_simulator.reporting import sweep_page
 from universal_simulator.training.loop import DivergenceError
 

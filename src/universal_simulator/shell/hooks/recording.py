@@ -14,8 +14,9 @@ from kedro.pipeline import Pipeline
 from universal_simulator.pipeline_registry import PIPELINES
 from universal_simulator.shell.configuration_loader import ExperimentLoader, Tree, fingerprint
 from universal_simulator.shell.hooks.timing import HISTORY, TimingHooks, is_table
-from universal_simulator.support import places
-from universal_simulator.tracking import data_sets, offline_queue, provenance, store
+from universal_simulator.support import files
+from universal_simulator.tracking import offline_queue, provenance, store
+from universal_simulator.tracking import offline_queue as data_sets
 from universal_simulator.tracking.runs import Place, Run, sweep
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class TrackingHooks:
     def _address(self) -> str:
         said = self._settings.server.mlflow_tracking_uri
         project = self._context.project_path
-        return places.address(said, project) if said else places.tracking_address(project)
+        return files.address(said, project) if said else files.tracking_address(project)
 
     def _place(self, address: str) -> Place:
         """Open the store, as `mlflow.yml` describes it, without a word to the mlflow of the whole process."""
@@ -110,7 +111,7 @@ class TrackingHooks:
         self._settings._export_credentials(self._context)
         self._settings._register_request_header_provider(self._context)
         client = MlflowClient(address)
-        location = made.artifact_location and places.address(made.artifact_location, self._context.project_path)
+        location = made.artifact_location and files.address(made.artifact_location, self._context.project_path)
         number = store.experiment_id(client, experiment.name, location, made.tags)
         sweep(client, number)
         offline_queue.send(self._unsent, address)
@@ -188,7 +189,7 @@ class TrackingHooks:
 
     def _describe_results(self) -> None:
         """Add to the run's description what came out, for whoever opens its page."""
-        from universal_simulator.catalog.scores import markdown  # half a second, which only this pays
+        from universal_simulator.catalog.records import markdown  # half a second, which only this pays
 
         told = [markdown(self._results["scores"])] if "scores" in self._results else []
         if len(gates := self._results.get("gates", ())):
