@@ -183,16 +183,14 @@ def test_two_initial_fields_are_one_too_many(model):
 
 def test_the_pages_say_what_was_found(model, found, inferred):
     from universal_simulator.configuration import Assimilate
-    from universal_simulator.pipelines.assimilate.nodes import _result as state_numbers
-    from universal_simulator.pipelines.infer.nodes import _result as parameter_numbers
 
     truth = torch.from_numpy(TRUTH)[None]
-    numbers = state_numbers(found, truth)
+    numbers = found.numbers(truth)
     drawn = assimilation_pictures(model.card, found, truth)
     page = assimilation_page(model.card, Assimilate(), found, numbers, drawn)
     assert f"errs by {numbers['analysis/error']:.3g}, the solver" in page
     assert "Initial u over space" in page
-    numbers = parameter_numbers(inferred)
+    numbers = inferred.numbers()
     assert {"posterior/mean", "posterior/sd", "exact/mean", "exact/sd", "calibration/ks"} <= numbers.keys()
     assert {"cost/seconds_per_query", "cost/break_even_queries"} <= numbers.keys()
     drawn = inference_pictures(inferred)

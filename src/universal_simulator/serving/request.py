@@ -1,8 +1,6 @@
-"""A request for a forecast, what it may cost, and what is said aloud beside its answer.
+"""What a forecast is asked for with, checked once, for every entrance, before anything is computed, and what it costs.
 
-How much one request may cost, so that none computes for ever.
-
-What a forecast is asked for with: checked once, for every entrance, before anything is computed.
+No request computes for ever: its cost, in numbers that are computed, has a limit.
 """
 
 import math
