@@ -106,7 +106,8 @@ def unexplained(
 def fit(emulator: Emulator, normal: Trajectories, time_step: float, false_alarms: float = FALSE_ALARMS) -> Alarm:
     """Return what is normal, from validation trajectories.
 
-    One half of them, every other, says what fields look like; the rest how far from that a normal field may be.
+    One half of them, every other, says what fields look like. How far from that a normal field may be, the other half
+    says, and the first half of what the other looks like.
     """
     frames = [int(share * (len(normal.times) - 1)) for share in STARTS]
     held = len(frames) * len(normal.facts.channels) * normal.grid.size
@@ -115,19 +116,25 @@ def fit(emulator: Emulator, normal: Trajectories, time_step: float, false_alarms
     u = normal.read(rows, frames)
     told = torch.as_tensor(normal.parameters[rows], dtype=u.dtype).repeat_interleave(len(frames), 0)
     numbers = _measured(emulator, u.flatten(0, 1), told).unflatten(0, tuple(u.shape[:2]))
-    points, others = numbers[::2].flatten(0, 1), numbers[1::2].flatten(0, 1)
-    made = Alarm(
-        points=tuple(tuple(round(one, 3) for one in row) for row in points.tolist()),
-        spread=tuple(float(f"{one:.4g}") for one in spread_of(points).tolist()),
-        farthest=1, false_alarms=false_alarms, trajectories=len(rows),
-    )  # fmt: skip
-    far = made.distance(others if len(others) else points).unflatten(0, (-1, len(frames)))
+    halves = [numbers[::2].flatten(0, 1), numbers[1::2].flatten(0, 1)]
+    points, others = halves if len(halves[1]) else (halves[0], halves[0])
+    made, mirrored = (_alarm(part, false_alarms, len(rows)) for part in (points, others))
+    far = torch.cat((made.distance(others), mirrored.distance(points))).unflatten(0, (-1, len(frames)))
     own = [border(far[:, i], false_alarms) for i in range(len(frames))]  # early fields differ more than late ones
     borders: dict[str, float] = {"farthest": max(*own, SLACK)}
     if find(emulator.facts.name).rate is not None:
         worst = unexplained(emulator, u.flatten(0, 1), told, time_step).unflatten(0, tuple(u.shape[:2])).amax(1)
         borders["unexplained"] = border(worst, false_alarms)
     return made.model_copy(update={name: float(f"{value:.4g}") for name, value in borders.items()})
+
+
+def _alarm(points: Float[Tensor, "point number"], false_alarms: float, trajectories: int) -> Alarm:
+    """Return it without its borders."""
+    return Alarm(
+        points=tuple(tuple(round(one, 3) for one in row) for row in points.tolist()),
+        spread=tuple(float(f"{one:.4g}") for one in spread_of(points).tolist()),
+        farthest=1, false_alarms=false_alarms, trajectories=trajectories,
+    )  # fmt: skip
 
 
 def widened(
