@@ -24,7 +24,7 @@ def test_without_observations_it_is_said_which_parameter_is_missing(task):
     with pytest.raises(
         InputError, match=f"{task}.observations = null: must name a table; add {task}.observations=FILE"
     ):
-        observed(None, task)
+        observed({"assimilate": Assimilate(), "infer": Infer()}[task], task)
 
 
 @pytest.mark.parametrize(

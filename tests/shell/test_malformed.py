@@ -19,7 +19,7 @@ NEVER = [[[]], {"unknown_key": 1}, "∅ no number, no name", float("nan"), float
 
 TEXTS = {
     "experiment.purpose", "weights", "predict.input", "predict.model", "predict.output", "score.forecast", "score.truth",
-    "score.training", "propagate.initial", "propagate.model", "audit.input",
+    "score.training", "propagate.initial", "propagate.model", "audit.input", "initial",
 }  # fmt: skip
 TEXTS |= {f"{task}.{name}" for task in ("assimilate", "infer") for name in ("model", "observations", "prior")}
 TEXTS |= {"assimilate.truth", "infer.initial"}
@@ -79,7 +79,7 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 def test_no_misspelt_name_is_taken(refusal):
     for path in sorted(parameter_paths(Parameters)):
         if path.startswith(
-            ("data.source", "gates", "ablation.changes.", "baselines.solvers.", "propagate.parameters.")
+            ("data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.", "propagate.parameters.")
         ):  # names
             continue
         line = refusal({f"{path}x": 1})

@@ -9,7 +9,7 @@ from universal_simulator.pipelines import estimate
 from universal_simulator.shell.hooks.estimating import EstimateHooks
 from universal_simulator.shell.hooks.timing import TimingHooks
 
-BURGERS = {"golden", "sota_v1", "sota_v2", "champion", "burgers_all"}
+BURGERS = {"golden", "sota_v1", "sota_v2", "champion", "burgers_all", "burgers_thin"}
 
 
 @pytest.mark.usefixtures("unchecked")  # a stand-in for the context

@@ -110,4 +110,4 @@ def test_the_networks_to_begin_from_are_named_by_their_weights(tmp_path):
     assert set(given.load()) >= {"autoencoder", "operator"}
     assert given.fingerprint() == open_bundle("shipped:golden").card.weights_sha256[:16]
     with pytest.raises(DatasetError, match="initial = shipped:golden: must not be saved to"):
-        given.save(None)
+        given.save({})
