@@ -76,11 +76,16 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
         assert is_one_line(line, path), line
 
 
+NAMES = (
+    "data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.",
+    "propagate.parameters.",
+)  # fmt: skip
+"""Beginnings of paths whose last part is a name of the user's, or a field of one of several kinds."""
+
+
 def test_no_misspelt_name_is_taken(refusal):
     for path in sorted(parameter_paths(Parameters)):
-        if path.startswith(
-            ("data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.", "propagate.parameters.")
-        ):  # names
+        if path.startswith(NAMES):
             continue
         line = refusal({f"{path}x": 1})
         assert line is not None
