@@ -138,6 +138,7 @@ def second_solver(u: Tensor, length: float, step: float, interval: float, frames
     return torch.stack(kept, 1)[:, :, None]
 
 
+@pytest.mark.slow
 def test_the_invariants_of_the_problems_solver_are_those_of_another_one():
     """Root mean square of U about 1.3, as of the published attractor; energies of the bands within 10 per cent."""
     times, grid, count = np.arange(201) * 2.0, Grid.interval(128), 8
