@@ -10,7 +10,7 @@ import uvicorn
 
 from exact import POINTS, exact_model
 from universal_simulator.configuration import Infer, Variational
-from universal_simulator.serving import Observations, server
+from universal_simulator.serving import Observations, questions, server
 from universal_simulator.serving.server import application
 
 WHERE, TIMES, NU, SECONDS = [0.05, 0.23, 0.41, 0.62, 0.88], [0.0, 0.1, 0.3], 0.1, 60
@@ -105,6 +105,7 @@ def without(name):
         ("assimilate", {"truth": "/etc/passwd"}, "truth = /etc/passwd: must fit (Extra inputs are not permitted)"),
         ("assimilate", {"prior": "/etc/passwd"}, "prior = /etc/passwd: must fit (Input should be a valid list)"),
         ("assimilate", {"variational": {"iterations": 9999}}, "question = about"),
+        ("assimilate", {"variational": SETTINGS | {"prior_fields": 100000}}, "question = about"),
         ("assimilate", {"parameters": {"mu": 0.1}}, "mu"),
         ("infer", {"parameters": {}, "sought": {"nu": [0.2, 0.1]}}, "request = "),
         ("infer", {"parameters": {}, "sought": {"mu": [0.1, 0.2]}}, "mu"),
@@ -129,3 +130,25 @@ def test_only_json_is_understood_and_only_so_many_may_wait(url, monkeypatch):
     answer = ask(url, "infer", {"observations": table()})
     assert answer.status_code == 503
     assert "questions = 0 wait already: must be fewer; try again later" in answer.json()["message"]
+
+
+def test_an_analysis_that_is_lost_hears_one_line_and_numbers_that_are_not_are_null(url, model, monkeypatch):
+    analyse = type(model).assimilate
+
+    def lost(self, *asked):
+        found = analyse(self, *asked)
+        found.analysis.whitened[0] = float("nan")
+        return found
+
+    monkeypatch.setattr(type(model), "assimilate", lost)
+    asked = {"observations": table(), "parameters": {"nu": NU}, "variational": SETTINGS}
+    answer = ask(url, "assimilate", asked)
+    assert answer.status_code == 400
+    assert "analysis = not finite: must be; check the observations' units" in answer.json()["message"]
+    assert questions.finite({"a": float("nan"), "b": 1.0, "c": None}) == {"a": None, "b": 1.0, "c": None}
+
+
+def test_what_was_not_trained_on_is_told(url):
+    asked = {"observations": table(), "parameters": {"nu": 9.0}, "variational": SETTINGS | {"members": 0}}
+    (line,) = ask(url, "assimilate", asked).json()["warnings"]
+    assert line.startswith("nu = 9 is outside the training data's")

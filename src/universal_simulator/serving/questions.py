@@ -9,16 +9,19 @@ Observations are the columns of the table that ``Observations.read`` takes; the 
 ``kedro run --pipeline=assimilate`` and ``infer``, but for files: a server opens none.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from universal_simulator.configuration import Correlation, Infer, Sampling, Variational
+from universal_simulator.fields.statistics import MARGIN
 from universal_simulator.inverse.observations import Observations
 from universal_simulator.inverse.posterior import Posterior
 from universal_simulator.serving.emulator import Emulator
 from universal_simulator.serving.inference import ranges
+from universal_simulator.serving.inversion import longest_step
 from universal_simulator.serving.request import named_parameters, refuse_question
 from universal_simulator.support.errors import InputError
 
@@ -63,11 +66,17 @@ def assimilated(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any
     """Return the answer to ``/assimilate``; raises ``InputError``."""
     asked = _checked(AssimilateQuestion, content)
     given, settings = _observed(asked), asked.variational
-    runs = GRADIENT * settings.iterations * (1 + settings.members) + settings.error_members
+    runs = GRADIENT * settings.iterations * (1 + settings.members) + settings.error_members + settings.prior_fields
     _bound(emulator, given, runs * (2 if asked.with_solver else 1))
     found = emulator.assimilate(given, asked.parameters, asked.prior, settings, asked.with_solver, asked.seed)
     analysis = found.analysis
-    answer = {"analysis": analysis.field.tolist(), "members": analysis.members.tolist(), "result": found.numbers()}
+    if not analysis.whitened.isfinite().all():
+        raise InputError("analysis = not finite: must be; check the observations' units, or ask for fewer iterations")
+    answer = {
+        "analysis": analysis.field.tolist(),
+        "members": analysis.members.tolist(),
+        "result": finite(found.numbers()),
+    }
     if len(analysis.whitened) > 2:
         answer["sd"] = analysis.sd.tolist()
     told = named_parameters(asked.parameters, 1, emulator.card.facts)[0].tolist()
@@ -81,7 +90,7 @@ def inferred(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any]:
     sought = ranges(emulator, settings)
     _bound(emulator, given, _runs(asked, len(sought)))
     found = emulator.infer(given, settings, asked.initial, asked.prior, asked.seed)
-    answer: dict[str, Any] = {"result": found.numbers()}
+    answer: dict[str, Any] = {"result": finite(found.numbers())}
     if isinstance(found.posterior, Posterior):
         answer["posterior"] = {
             "values": found.posterior.values.tolist(),
@@ -91,6 +100,11 @@ def inferred(emulator: Emulator, content: Mapping[str, Any]) -> dict[str, Any]:
     names = [one.name for one in emulator.card.facts.parameters]
     ends = [[bounds[n][end] if n in bounds else asked.parameters[n] for n in names] for end in (0, 1)]
     return answer | {"warnings": _outside(emulator, ends)}
+
+
+def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numbers by name as JSON can hold them: what is not finite is null."""
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in numbers.items()}
 
 
 Q = TypeVar("Q", bound=Question)
@@ -125,7 +139,7 @@ def _runs(asked: InferQuestion, sought: int) -> float:
 
 
 def _bound(emulator: Emulator, given: Observations, runs: float) -> None:
-    steps = max(1.0, float(given.times.max()) / max(emulator.model.time_step, *emulator.time_steps))
+    steps = max(1.0, float(given.times.max()) / longest_step(given.times, emulator.time_steps))
     grid, channels = emulator.card.grid, len(emulator.card.facts.channels)
     refuse_question(runs, steps, channels * grid.size)
 
@@ -133,7 +147,7 @@ def _bound(emulator: Emulator, given: Observations, runs: float) -> None:
 def _outside(emulator: Emulator, rows: list[list[float]]) -> list[str]:
     """Say which parameters the model was not trained on."""
     known = emulator.statistics.parameters
-    lines = [line for row in rows for one, v in zip(known, row, strict=True) if (line := one.outside(v, 0.05))]
+    lines = [line for row in rows for one, v in zip(known, row, strict=True) if (line := one.outside(v, MARGIN))]
     return [f"{line}: the error there is unknown" for line in dict.fromkeys(lines)]
 
 
