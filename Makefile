@@ -11,10 +11,10 @@ run: .venv/installed    ## Set up, then run the whole chain on a small sample
 	$(BIN)/kedro run --pipeline=full --params=dry_run
 
 test: .venv/developing  ## Set up, then run the tests
-	$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not long"
+	$(BIN)/pytest -n 3 --dist loadscope -m "not slow and not long"
 
 slow: .venv/developing  ## Run the tests that run whole pipelines
-	$(BIN)/pytest -n 2 --dist loadscope -m "slow and not long"
+	$(BIN)/pytest -n 3 --dist loadscope -m "slow and not long"
 
 long: .venv/developing  ## Run the tests that repeat shorter ones at full size
 	$(BIN)/pytest -n 2 --dist loadscope -m long

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from commands import run_command
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 RUN = """
@@ -32,8 +32,7 @@ SCORED = (
 def run(name: str, asked: str, folder: Path) -> tuple[int, list[float]]:
     """Return the number of figures and what was asked of the notebook's names."""
     known = os.environ | {"MPLBACKEND": "agg", "UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", RUN, f"{name}.ipynb", asked]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=NOTEBOOKS, env=known, check=False)
+    done = run_command(["-c", RUN, f"{name}.ipynb", asked], known, folder / "said", NOTEBOOKS)
     assert done.returncode == 0, done.stderr[-2000:]
     figures, found = done.stdout.strip().splitlines()[-2:]
     return int(figures.split()[-1]), json.loads(found)

@@ -1,13 +1,14 @@
 """The audit as a command: what it leaves, how it ends, and what it refuses."""
 
 import json
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from kedro.io import DatasetError
 
+from commands import run_command
 from raw_files import two_channels, write_groups
 from universal_simulator.acquisition.checks import REPEATED
 from universal_simulator.catalog.trajectories import AuditedFilesDataset
@@ -18,7 +19,6 @@ from universal_simulator.reporting import data_page
 from universal_simulator.support.errors import InputError
 
 DATA = Data(source={"kind": "local"}, train=2, validation=1, test=1, time_stride=1)
-ROOT = Path(__file__).parents[2]
 
 
 def repeated(path: Path) -> Path:
@@ -101,12 +101,10 @@ def test_the_command_leaves_findings_and_a_page_and_ends_as_it_is_told(tmp_path)
 
     def run(**more: str) -> subprocess.CompletedProcess:
         params = {"problem": "data_only", "data.source.kind": "local", "audit.input": str(path), **more}
-        command = [sys.executable, "-m", "kedro", "run", "--pipeline=audit"]
         typed = ",".join(f"{key}={value}" for key, value in params.items())
-        import os
-
-        env = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT / "src")}
-        return subprocess.run([*command, f"--params={typed}"], capture_output=True, text=True, env=env, cwd=ROOT)
+        words = ["-m", "kedro", "run", "--pipeline=audit", f"--params={typed}"]
+        environment = os.environ | {"UNIVERSAL_SIMULATOR_DATA": str(tmp_path / "data")}
+        return run_command(words, environment, tmp_path / "said" / "audit")
 
     done = run()
     assert done.returncode == 0, done.stdout + done.stderr

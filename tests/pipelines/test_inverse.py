@@ -2,19 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from commands import run_command
 from universal_simulator.catalog.results import ArraysDataset
 from universal_simulator.configuration import Assimilate, Infer
 from universal_simulator.pipelines.assimilate.nodes import observed
 from universal_simulator.support.errors import InputError
 
-PROJECT = Path(__file__).parents[2]
 X = (np.arange(128) + 0.5) / 128
 QUICK = "variational.members=3,{task}.variational.error_members=4,{task}.variational.iterations=6,{task}.variational.waves=4"
 
@@ -69,8 +66,8 @@ def given(tmp_path):
 def kedro(folder, pipeline, params, status=0):
     named = {"UNIVERSAL_SIMULATOR_DATA": str(folder), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     known = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    command = [sys.executable, "-m", "kedro", "run", f"--pipeline={pipeline}", f"--params={params}"]
-    done = subprocess.run(command, cwd=PROJECT, env=known | named, capture_output=True, text=True)
+    words = ["-m", "kedro", "run", f"--pipeline={pipeline}", f"--params={params}"]
+    done = run_command(words, known | named, folder / "said" / pipeline)
     assert done.returncode == status, done.stdout[-3000:] + done.stderr[-3000:]
     return " ".join((done.stdout + done.stderr).split())
 
