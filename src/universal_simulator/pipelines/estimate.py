@@ -137,7 +137,7 @@ def _solving(p: Parameters) -> float:
     if not isinstance(source, SolveSource):
         return 0.0
     problem = find(p.problem)
-    sets = problem.facts.sets(p.data.parameters)
+    sets = problem.facts.sets(*p.data.given)
     blocks = -(-(source.samples or p.data.needed) // solve.BLOCK)
     each = sum(_block(problem.name, parameters, source) for parameters in sets)
     return blocks * each / torch.get_num_threads()  # the solver works on as many blocks at once
@@ -162,7 +162,7 @@ def _invented(p: Parameters) -> Trajectories:
     times = times[:snapshots]
     decay = torch.exp(-torch.from_numpy(times)).view(-1, *[1] * (initial.ndim - 1))
     values = (decay * initial[:, None]).float().numpy()
-    told = drawn(problem.facts.sets(p.data.parameters)[0], 0, range(count))
+    told = drawn(problem.facts.sets(*p.data.given)[0], 0, range(count))
     return Trajectories.of(values, told, times, problem.facts, grid)
 
 

@@ -146,8 +146,11 @@ class Card(BaseModel):
     @property
     def sets(self) -> list[tuple[Value, ...]]:
         """Return the sets of parameters that it was trained and scored on; a range stays one."""
-        given = self.parameters["data"].get("parameters") or {}
-        return self.facts.sets({k: Span.model_validate(v) if isinstance(v, dict) else v for k, v in given.items()})
+        data = self.parameters["data"]
+        told = [one["parameters"] for one in data.get("members") or ()] or [data.get("parameters") or {}]
+        return self.facts.sets(
+            *({k: Span.model_validate(v) if isinstance(v, dict) else v for k, v in one.items()} for one in told)
+        )
 
     @property
     def typical(self) -> tuple[float, ...]:
