@@ -11,7 +11,7 @@ from together import normal
 from universal_simulator.configuration import Latent, UTransformer
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import LinearPart, shift
-from universal_simulator.networks.semilinear import SemilinearOperator
+from universal_simulator.networks.semilinear import SemilinearOperator, falling, phi2
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
@@ -90,13 +90,24 @@ def test_other_units_of_field_and_time_change_nothing_but_the_numbers(network):
         {"convection": 1.0, "dispersion": 1e-3},
     ],
 )
-def test_before_training_a_step_is_of_second_order(coefficients):
+def test_before_training_it_is_a_scheme_of_second_order(coefficients):
     network, errors = recipe().build().double(), []
     for length in (0.02, 0.01, 0.005):
         truth = PROBLEM.solver.forecast(waves(0.2), told(**coefficients), Clock(length, 1), LINE, Coarse(256, 0.02))
         errors.append((after(network, waves(0.2), length, **coefficients) - truth[:, 0]).abs().max().item())
     assert errors[0] < 0.05
-    assert all(1.6 < math.log2(a / b) < 2.6 for a, b in pairwise(errors)), errors
+    assert all(2.4 < math.log2(a / b) < 3.4 for a, b in pairwise(errors)), errors
+
+
+@pytest.mark.parametrize("turned", [1.0, -1.0, 1j])
+def test_phi2_is_its_series_and_nothing_falls_to_zero_where_waves_have_turned_round(turned):
+    z = turned * torch.tensor([[0, 1e-9, 1e-3, 0.099, 0.101, 0.3, 1.0, 3.0]], dtype=torch.complex128)
+    terms = [z**n / float(math.factorial(n + 2)) for n in range(40)]
+    torch.testing.assert_close(phi2(z), sum(terms), rtol=1e-10, atol=1e-12)
+    told = falling(torch.tensor([[0, 2j * math.pi, -5.0]], dtype=torch.complex128))[0]
+    assert told[0] == 1
+    assert 0.2 < told[1] < 0.4
+    assert told[2].item() == pytest.approx((1 - math.exp(-5)) / 5)
 
 
 def test_equations_of_a_batch_do_not_mix(network):

@@ -1,16 +1,19 @@
-r"""One time step of any equation ``u_t = L u - b (u²/2)_x - r u²`` on a periodic line, told its coefficients.
+r"""One time step of any equation ``u_t = L u + N(u)``, ``N(u) = -b (u²/2)_x - r u²``, on a line, told its coefficients.
 
-``ŵ' = C [e^z ŵ + φ₁(Re z) a²Δt (-i k b F̂ - r Ŝ)]``, ``z = L_k Δt``, wave by wave: exponential time differencing of
-first order (``increment.py``) whose mean over the step of u² is the network's to find, as a flux F and a source S in
-units of the amplitude a. So what is linear is exact, whatever the weights, and where r = 0 the mean is conserved.
+    ŵ = e^z v̂ + Δt φ₁(z) N̂(v),    v̂' = ŵ + Δt φ₂(z) [N̂(w) - N̂(v)] + a²Δt ψ(z) [-i k b F̂ - r Ŝ],    z = L_k Δt
 
-* C carries along, by the speed c and, where r = 0, by the mean m (Galilean symmetry): ``u = m e^{gt} + v(x - X, t)``
-  with ``X = cΔt + b m Δt φ₁(gΔt)``. The network sees v then, else all of u. It is never told c or m.
-* φ₁ is taken of Re z, as that of waves that turn once or more in a step has zeros, where F would count for nothing.
-* F and S are corrections of ``½ q`` and ``q``, where q is the mean of u² at the start and after the linear part alone.
-* The network sees u and ``e^z u``, and is told z at the waves 1, 2, 4, … and ``a b Δt``, ``a r Δt``, each through
-  asinh. So a step depends on coefficients, amplitude and time step through those numbers alone: other units change
-  nothing, and an equation of other coefficients, or of a further linear term, needs no other input.
+Without the last bracket this is exponential time differencing of second order (ETD2RK; Cox & Matthews, J. Comput. Phys.
+176 (2002) 430, eqs. 22-23), on as many waves as the network works on. What it gets wrong in so long a step the network
+gives: a flux F and a source S, in units of the amplitude a of v, from v and the prediction w. So what is linear is
+exact, whatever the weights, and where r = 0 the mean is conserved.
+
+* v is u in a frame that moves by ``X = cΔt + b m Δt φ₁(gΔt)``, c the speed, and, where r = 0, without its mean
+  ``m e^{gt}`` (Galilean symmetry); where r is not 0 the mean stays, m = 0. The network is never told c or m.
+* ``φ₁(z) = (e^z - 1)/z``, ``φ₂ = (φ₁ - 1)/z``; ψ falls off as φ₁ does, without the zeros that it has at imaginary z,
+  of waves that turn round in a step: there F would count for nothing.
+* The network is told z at the waves 0, 1, 2, 4, … and ``a b Δt``, ``a r Δt``, each through asinh. A step depends on
+  coefficients, amplitude and time step through those numbers alone: other units change nothing, and an equation of
+  other coefficients, or of a further linear term, needs no other input.
 """
 
 from collections.abc import Sequence
@@ -26,7 +29,7 @@ from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Motion
 from universal_simulator.networks.blocks import kinds
-from universal_simulator.networks.conditions import LowPass, amplitude, wide
+from universal_simulator.networks.conditions import LowPass, amplitude
 from universal_simulator.networks.increment import phi1
 from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.u_shape import Shape
@@ -42,7 +45,7 @@ class Coefficients(nn.Module):
 
     def __init__(self, points: int) -> None:
         super().__init__()
-        self.waves = [0, *(2**i for i in range((points // 2).bit_length() - 1))]
+        self.waves = [0, *(2**i for i in range((points // 2 - 1).bit_length()))]
         self.count = 2 * len(self.waves) + 1
 
     def forward(
@@ -72,22 +75,18 @@ class SemilinearOperator(LatentOperator):
         mean = torch.where(r == 0, w.double().mean(-1, keepdim=True), 0.0)
         v = w - mean.to(w)
         a = amplitude(v[:, None], self.floor)
-        before, k = torch.fft.rfft(v), self._k(w.device)
-        after = still.exp().to(kind) * before
-        both = torch.stack((v, torch.fft.irfft(after, n=n)), 1) / wide(a, v[:, None])
-        strength = a.double() * dt
-        told = torch.cat((strength * b, strength * r), -1).to(w)
-        rest = self._rest(both, self.conditions(still, told).to(w))
-        flux, source = torch.fft.rfft(rest).unbind(1)
-        flow, loss = (-1j * k * b * strength * a).to(kind), (r * strength * a).to(kind)
-        after = after + phi1(still.real).to(w) * (flow * flux - loss * source)
+        k, strength = self._k(w.device), a.double() * dt
+        flow, loss = (-1j * k * b * strength).to(kind), (r * strength).to(kind)
+        first, quadratic = torch.fft.rfft(v / a), flow / 2 - loss
+        rest = quadratic * torch.fft.rfft(_square(v / a))
+        ahead = still.exp().to(kind) * first + phi1(still).to(kind) * rest
+        guess = torch.fft.irfft(ahead, n=n)
+        told = self.conditions(still, torch.cat((strength * b, strength * r), -1).to(w))
+        flux, source = torch.fft.rfft(self.network(torch.stack((v / a, guess), 1), told).to(w)).unbind(1)
+        ahead = ahead + phi2(still).to(kind) * (quadratic * torch.fft.rfft(_square(guess)) - rest)
+        ahead = ahead + falling(still).to(w) * (flow * flux - loss * source)
         moved = (carried - 1j * k * b * mean * dt * phi1(still[:, :1].real)).exp().to(kind)
-        return torch.fft.irfft(moved * after, n=n) + (mean * still[:, :1].real.exp()).to(w)
-
-    def _rest(self, both: Float[Tensor, "sample 2 space"], told: Tensor) -> Float[Tensor, "sample 2 space"]:
-        """Return the means over the step of u²/2 and u², in units of a²."""
-        square = _square(both).mean(1, keepdim=True)
-        return self.network(both, told).to(both) + torch.cat((square / 2, square), 1)
+        return torch.fft.irfft(moved * a * ahead, n=n) + (mean * still[:, :1].real.exp()).to(w)
 
     def _quadratic(self, parameters: Tensor) -> tuple[Float[Tensor, "sample 1"], Float[Tensor, "sample 1"]]:
         names, told = [one.name for one in self.facts.parameters], self._linear.quadratic
@@ -130,6 +129,19 @@ def build(
     operator = SemilinearOperator(settings, facts, low_pass, statistics, linear=linear)
     operator.motions = motions
     return operator
+
+
+def phi2(z: Tensor) -> Tensor:
+    """Return ``(φ₁(z) - 1)/z``, ½ at z = 0, without the cancellation near it."""
+    small = z.abs() < 0.1
+    far = torch.where(small, torch.ones_like(z), z)
+    series = (1 + z / 3 * (1 + z / 4 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7 * (1 + z / 8)))))) / 2
+    return torch.where(small, series, (phi1(far) - 1) / far)
+
+
+def falling(z: Complex[Tensor, "sample mode"]) -> Float[Tensor, "sample mode"]:
+    """Return ψ, which falls off as φ₁ does, 1 at z = 0, without its zeros."""
+    return phi1(z.real) / (1 + (z.imag / 2).square()).sqrt()
 
 
 def _square(u: Float[Tensor, "... space"]) -> Float[Tensor, "... space"]:
