@@ -51,6 +51,11 @@ class Tuned(Chain):
         return codec, self.train(plan_operator(*known, codec, p.operator, p.diffusion_residual.holdout, compute), given)
 
 
+def untrained(operator: Trained[Any]) -> Trained[Any]:
+    """Return the operator with fresh weights, whose network gives nothing yet."""
+    return Trained(operator.recipe, operator.recipe.build().eval().requires_grad_(False))
+
+
 def error(forecaster: Forecaster, judged: Trajectories, stride: int) -> float:
     """Return the rollout error of what is no network."""
     board = Scoreboard()
@@ -90,6 +95,11 @@ def main() -> None:
     for name, one in others.items():
         row(name, error(one, test, p.data.time_stride))
     row(f"{asked.model} as it is", rollout_error(model, test, p.data.time_stride, CPU))
+    fresh = untrained(given["operator"])
+    row(
+        "the same with fresh weights, as they are",
+        rollout_error(bare(given["autoencoder"], fresh), test, p.data.time_stride, CPU),
+    )
     for name, data, weights in (
         (f"{len(few)} trajectories, from {asked.model}", few, given),
         (f"{len(train)} trajectories, from fresh weights", train, {}),
