@@ -71,6 +71,18 @@ def test_without_a_reaction_a_mean_only_carries_along_and_stays(network):
     torch.testing.assert_close(fast, shift(moved, distance / 0.6 * 2), rtol=0, atol=1e-3 * still.abs().max().item())
 
 
+def test_where_nothing_is_damped_the_mean_square_is_kept_and_elsewhere_it_is_not(network):
+    def grown(**coefficients: float) -> float:
+        found = after(network, waves(0.3), 0.05, convection=1.0, dispersion=1e-3, **coefficients) - 0.3
+        return float(found.square().mean() / waves().square().mean())
+
+    assert grown() == pytest.approx(1, abs=1e-3)  # but for the shortest wave of all, which has no phase
+    assert grown(speed=0.7) == pytest.approx(1, abs=1e-3)
+    assert abs(grown(diffusion=0.05) - 1) > 0.01
+    flat = torch.full_like(waves(), 0.3)
+    torch.testing.assert_close(after(network, flat, 0.05, convection=1.0, dispersion=1e-3), flat)
+
+
 def test_other_units_of_field_and_time_change_nothing_but_the_numbers(network):
     coefficients = {"growth": 2.0, "diffusion": 0.01, "convection": 1.0, "reaction": 3.0}
     network.floor.zero_()  # fields that are nearly flat have no shape: the only size that is absolute

@@ -11,6 +11,7 @@ exact, whatever the weights, and where r = 0 the mean is conserved.
   ``m e^{gt}`` (Galilean symmetry); where r is not 0 the mean stays, m = 0. The network is never told c or m.
 * ``φ₁(z) = (e^z - 1)/z``, ``φ₂ = (φ₁ - 1)/z``; ψ falls off as φ₁ does, without the zeros that it has at imaginary z,
   of waves that turn round in a step: there F would count for nothing.
+* Where r = 0 and Re z = 0, ``∫v²`` is conserved, and v̂' is scaled to keep it: nothing damps what a network gets wrong.
 * The network is told z at the waves 0, 1, 2, 4, … and ``a b Δt``, ``a r Δt``, each through asinh. A step depends on
   coefficients, amplitude and time step through those numbers alone: other units change nothing, and an equation of
   other coefficients, or of a further linear term, needs no other input.
@@ -38,6 +39,8 @@ LINEAR, SQUARE = 30.0, 300.0
 """What asinh multiplies: below a thirtieth z is told linearly, beyond by its logarithm."""
 TOLD = 3.0
 """What divides its value: conditions are then of order one."""
+TINY = 1e-30
+"""Keeps a root's slope finite where a field is flat."""
 
 
 class Coefficients(nn.Module):
@@ -85,6 +88,8 @@ class SemilinearOperator(LatentOperator):
         flux, source = torch.fft.rfft(self.network(torch.stack((v / a, guess), 1), told).to(w)).unbind(1)
         ahead = ahead + phi2(still).to(kind) * (quadratic * torch.fft.rfft(_square(guess)) - rest)
         ahead = ahead + falling(still).to(w) * (flow * flux - loss * source)
+        keeps = (r == 0) & (still.real == 0).all(1, keepdim=True)
+        ahead = torch.where(keeps, ahead * (_size(first) / _size(ahead)), ahead)
         moved = (carried - 1j * k * b * mean * dt * phi1(still[:, :1].real)).exp().to(kind)
         return torch.fft.irfft(moved * a * ahead, n=n) + (mean * still[:, :1].real.exp()).to(w)
 
@@ -129,6 +134,12 @@ def build(
     operator = SemilinearOperator(settings, facts, low_pass, statistics, linear=linear)
     operator.motions = motions
     return operator
+
+
+def _size(spectrum: Complex[Tensor, "sample mode"]) -> Float[Tensor, "sample one"]:
+    """Return the root mean square of fields, but for a factor, from half of their waves."""
+    square = spectrum.real.square() + spectrum.imag.square()
+    return (square.sum(1, keepdim=True) - square[:, :1] / 2 + TINY).sqrt()
 
 
 def phi2(z: Tensor) -> Tensor:

@@ -139,7 +139,9 @@ def _solving(p: Parameters) -> float:
     problem = find(p.problem)
     sets = problem.facts.sets(*p.data.given)
     blocks = -(-(source.samples or p.data.needed) // solve.BLOCK)
-    each = sum(_block(problem.name, parameters, source) for parameters in sets)
+    families = [one.family or source.family for one in p.data.members] or [source.family] * len(sets)
+    own = [source.model_copy(update={"family": family}) for family in families]
+    each = sum(_block(problem.name, *one) for one in zip(sets, own, strict=True))
     return blocks * each / torch.get_num_threads()  # the solver works on as many blocks at once
 
 
