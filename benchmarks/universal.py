@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from benchmarks.fine_tuning import Tuned, error
+from benchmarks.fine_tuning import Tuned, error, untrained
 from benchmarks.gpu import parameters_of
 from universal_simulator.compute.device import use_threads
 from universal_simulator.configuration import Parameters

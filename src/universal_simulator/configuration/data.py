@@ -93,6 +93,10 @@ Values = Annotated[
 """Of a parameter: several, or a range; the tags tell which is meant, so that a refusal is about that one."""
 
 
+SAME = 1e-4
+"""Relative difference up to which a coefficient is that of a member, however many digits of it were written."""
+
+
 class Member(Section):
     """One of several equations of a problem, told apart by parameters, with initial conditions of its own."""
 
@@ -123,9 +127,9 @@ class Member(Section):
 
 
 def _has(values: "tuple[float, ...] | Span", value: float) -> bool:
-    if isinstance(values, Span):
-        return values.holds(value)
-    return math.isclose(value, values[0], rel_tol=1e-6)
+    low, high = (values.low, values.high) if isinstance(values, Span) else (values[0], values[0])
+    slack = SAME * max(abs(low), abs(high))
+    return low - slack <= value <= high + slack
 
 
 class Data(Section):
