@@ -57,13 +57,18 @@ def untrained(operator: Trained[Any]) -> Trained[Any]:
 
 
 def error(forecaster: Forecaster, judged: Trajectories, stride: int) -> float:
-    """Return the rollout error of what is no network."""
+    """Return the mean rollout error of a forecaster."""
+    return float(errors(forecaster, judged, stride).mean())
+
+
+def errors(forecaster: Forecaster, judged: Trajectories, stride: int) -> np.ndarray:
+    """Return the rollout error of each trajectory."""
     board = Scoreboard()
     for first in range(0, len(judged), ROLLOUT.batch_size):
         part = judged.subset(slice(first, first + ROLLOUT.batch_size))
         for task in make_tasks(part, ROLLOUT, stride, CPU):
             add_forecast(board, task, "deterministic", forecaster(task, torch.Generator()), part)
-    return board.scores()["rollout/deterministic/nrmse"]
+    return board.trajectory_scores()["nrmse"].to_numpy(np.float64)
 
 
 def main() -> None:
