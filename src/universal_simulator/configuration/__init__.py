@@ -52,6 +52,7 @@ from universal_simulator.configuration.learning import (
     StepTraining,
     TrainedDecoder,
     Training,
+    UShapedDecoder,
     UTransformer,
 )
 from universal_simulator.configuration.others import (
@@ -160,6 +161,7 @@ __all__ = [
     "TrainedDecoder",
     "Training",
     "UNetBaseline",
+    "UShapedDecoder",
     "UTransformer",
     "Uncertain",
     "Value",

@@ -35,8 +35,12 @@ class Autoencoder(nn.Module):
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         self.register_buffer("time_step", torch.tensor(statistics.time_step, dtype=torch.float32))
-        self.analysis = Correction(settings, facts, grid, self.conditions.count - 1)
-        self.synthesis = Correction(settings, facts, grid, self.conditions.count - 1)
+        self.analysis = self.correction(settings)
+        self.synthesis = self.correction(settings)
+
+    def correction(self, settings: ConvolutionalAutoencoder) -> nn.Module:
+        """Return a network from a field of size one and its conditions to what is to be added; zero before training."""
+        return Correction(settings, self.facts, self.grid, self.conditions.count - 1)
 
     def encode(
         self, v: Float[Tensor, "sample channel *space"], parameters: Float[Tensor, "sample parameter"]

@@ -31,7 +31,7 @@ from universal_simulator.physics.numerics import Family
 from universal_simulator.physics.volumes import VolumeSolver
 from universal_simulator.problems.problem import Problem
 
-LEAST = 128
+LEAST = 256
 MOST_BUMPS = 4
 EDGE = 0.1
 """Half width of the steepest bump's edge."""

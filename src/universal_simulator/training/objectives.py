@@ -74,12 +74,13 @@ def reconstruction(
 
 
 def missing_waves(
-    network: nn.Module, batch: Unresolved, _progress: float, _generator: torch.Generator
+    network: nn.Module, batch: Unresolved, _progress: float, _generator: torch.Generator, *, spectral: float = 0.0
 ) -> Float[Tensor, ""]:
-    """Demand, of a coarse solver's decoder, the field from what the solver knows of it."""
+    """Demand, of a coarse solver's decoder, the field from what the solver knows of it; ``spectral`` as for steps."""
     assert isinstance(network, Codec)
     decoded = network.decode(batch.z, batch.parameters, tuple(batch.v.shape[2:]))
-    return relative_error(decoded - batch.v, batch.v, batch.mean)
+    error = relative_error(decoded - batch.v, batch.v, batch.mean)
+    return error + spectral * slope_error(decoded, batch.v) if spectral else error
 
 
 def step_error(
