@@ -14,6 +14,7 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.networks import build as build_network
+from universal_simulator.networks.autoencoder import Settings
 from universal_simulator.networks.blocks import kinds
 from universal_simulator.networks.decoder import Decoder
 from universal_simulator.networks.increment import Increment
@@ -23,8 +24,9 @@ from universal_simulator.networks.u_shape import Shape
 class UDecoder(Decoder):
     """A decoder whose correction is a U. It has no symmetry built in: it is trained on moved fields."""
 
-    def correction(self, settings: UShapedDecoder) -> nn.Module:  # type: ignore[override]
+    def correction(self, settings: Settings) -> nn.Module:
         """Return the U."""
+        assert isinstance(settings, UShapedDecoder)
         return UCorrection(settings, self.facts, self.fine, self.conditions.count - 1)
 
 
@@ -46,4 +48,4 @@ class UCorrection(nn.Module):
 
 def build(settings: UShapedDecoder, facts: Facts, grid: Grid, statistics: Statistics) -> UDecoder:
     """Return it with fresh weights."""
-    return UDecoder(settings, facts, grid, statistics)  # type: ignore[arg-type]
+    return UDecoder(settings, facts, grid, statistics)
