@@ -77,7 +77,7 @@ def test_from_rest_a_step_is_as_large_as_usual():
     for statistics in (known, resting):
         network: LatentOperator = recipe(
             stage="operator", settings=small, latent=Latent(tokens=8, dim=4), statistics=statistics
-        ).build()  # noqa: E501
+        ).build()
         torch.manual_seed(0)
         for parameter in network.network.parameters():
             nn.init.normal_(parameter, std=0.2)

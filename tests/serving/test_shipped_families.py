@@ -35,6 +35,13 @@ def test_a_shipped_model_forecasts_trajectories_that_it_never_saw(name, step, bo
     assert error(name, step) < bound
 
 
+@pytest.mark.parametrize(("mode", "bound"), [("full", 0.06), ("fast", 0.1)])
+def test_water_is_forecast_from_rest_without_a_warning(mode, bound, recwarn):
+    """The flow is none in the beginning, and the height alone says where it goes."""
+    assert error("shallow_water", 0.2, mode) < bound
+    assert not [str(one.message) for one in recwarn if "amplitude" in str(one.message)]
+
+
 def test_the_fast_mode_of_flows_errs_less_than_their_network():
     assert error("navier_stokes", 0.1, "fast") < 0.01 < error("navier_stokes", 0.1) < 0.2
 

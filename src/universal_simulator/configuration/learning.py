@@ -181,7 +181,19 @@ class Autoencoder(Section):
     training: Training
 
 
-class StepTraining(Section):
+class Relative(Section):
+    """What errors of fields are relative to while something is learned."""
+
+    relative_to: Literal["field", "variation"] = "field"
+    """``field``, as in the scores; ``variation``: of conserved channels what varies in space. Their means stay exact
+    anyway, and where they are most of a field, as of water's height, its waves would hardly count beside the others."""
+
+    def known(self, conserved: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Return of which channels the mean does not count."""
+        return conserved if self.relative_to == "variation" else ()
+
+
+class StepTraining(Relative):
     """How a network learns one time step."""
 
     training: Training

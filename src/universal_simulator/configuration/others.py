@@ -8,6 +8,7 @@ from universal_simulator.configuration.learning import (
     CircularUNet,
     FourierOperator,
     OptimizerName,
+    Relative,
     StepTraining,
     TrainedDecoder,
     Training,
@@ -68,7 +69,7 @@ class CoarseSolver(Section):
         return f"solver_{self.points}_c{self.courant:g}{more}" + ("_hl" if self.dealiasing == "hou_li" else "")
 
 
-class Fast(Section):
+class Fast(Relative):
     """A coarse solver left alone, and a network that draws, at the times asked for, what its grid lacks."""
 
     solver: CoarseSolver

@@ -22,7 +22,6 @@ from universal_simulator.fields.symmetries import Motion, Reflection, group, rem
 from universal_simulator.networks.blocks import Convolution, kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 
-
 Settings = ConvolutionalAutoencoder | UShapedDecoder
 
 

@@ -55,7 +55,8 @@ def plan_fast(
     def equip(network: nn.Module, average: nn.Module) -> Stage:
         assert isinstance(network, Codec)
         draw, same = (_draws(part, network, fast, stride, device) for part in (train, validation))
-        objective = partial(missing_waves, spectral=fast.spectral_loss_weight)
+        known = fast.known(train.facts.conserves())
+        objective = partial(missing_waves, spectral=fast.spectral_loss_weight, known=known)
         return Stage(network, average, objective, draw, fixed(same, settings))
 
     sources = {"data": train.fingerprint, "validation": validation.fingerprint, "solver": fast.solver.name}
