@@ -96,7 +96,9 @@ def pays(found: list[Wet], one: Wet, frames: int) -> list[str]:
         )
         each = [(last - first) / (frames - 1) for first, last in (mine, theirs)]
         most = 1 + (theirs[0] - mine[0]) / (each[0] - each[1]) if each[0] > each[1] else np.inf
-        told.append(f"{name}: it pays for {f'up to {most:.0f} output times' if most >= 1 else 'no output time'}")
+        told.append(
+            f"{name}: it pays for {f'up to {np.floor(most):.0f} output times' if most >= 1 else 'no output time'}"
+        )
     return told
 
 
