@@ -91,16 +91,16 @@ def _score(network: str, load: Callable[[str], Any]) -> tuple[Trained, Scoreboar
     """Return a trained network and its scores, with and without the symmetries that its steps are averaged over."""
     trained, test = load(network), load("test_trajectories")
     entered: dict[str, Forecaster] = {
-        "averaged": Rollout(_alone_on_fields(trained), "deterministic"),
-        "plain": Rollout(_alone_on_fields(_plain(trained)), "deterministic"),
+        "averaged": Rollout(alone_on_fields(trained), "deterministic"),
+        "plain": Rollout(alone_on_fields(_plain(trained)), "deterministic"),
     }
     if find(test.facts.name).rate is not None:
         settings = correction_alone(load("params:ttc"))
-        entered[f"averaged{CORRECTED}"] = Rollout(_alone_on_fields(trained), "ttc", settings=settings)
+        entered[f"averaged{CORRECTED}"] = Rollout(alone_on_fields(trained), "ttc", settings=settings)
     return trained, scored(entered, test, load("params:evaluation"), load("params:data.time_stride"))
 
 
-def _alone_on_fields(trained: Trained) -> Emulator:
+def alone_on_fields(trained: Trained) -> Emulator:
     """Return an emulator of a network that acts on the fields themselves, on fewer points."""
     recipe = trained.recipe
     codec = Truncation(recipe.facts, recipe.latent_grid)

@@ -51,14 +51,24 @@ class Tuned(Chain):
         return codec, self.train(plan_operator(*known, codec, p.operator, p.diffusion_residual.holdout, compute), given)
 
 
+def untrained(operator: Trained[Any]) -> Trained[Any]:
+    """Return the operator with fresh weights, whose network gives nothing yet."""
+    return Trained(operator.recipe, operator.recipe.build().eval().requires_grad_(False))
+
+
 def error(forecaster: Forecaster, judged: Trajectories, stride: int) -> float:
-    """Return the rollout error of what is no network."""
+    """Return the mean rollout error of a forecaster."""
+    return float(errors(forecaster, judged, stride).mean())
+
+
+def errors(forecaster: Forecaster, judged: Trajectories, stride: int) -> np.ndarray:
+    """Return the rollout error of each trajectory."""
     board = Scoreboard()
     for first in range(0, len(judged), ROLLOUT.batch_size):
         part = judged.subset(slice(first, first + ROLLOUT.batch_size))
         for task in make_tasks(part, ROLLOUT, stride, CPU):
             add_forecast(board, task, "deterministic", forecaster(task, torch.Generator()), part)
-    return board.scores()["rollout/deterministic/nrmse"]
+    return board.trajectory_scores()["nrmse"].to_numpy(np.float64)
 
 
 def main() -> None:
@@ -90,6 +100,11 @@ def main() -> None:
     for name, one in others.items():
         row(name, error(one, test, p.data.time_stride))
     row(f"{asked.model} as it is", rollout_error(model, test, p.data.time_stride, CPU))
+    fresh = untrained(given["operator"])
+    row(
+        "the same with fresh weights, as they are",
+        rollout_error(bare(given["autoencoder"], fresh), test, p.data.time_stride, CPU),
+    )
     for name, data, weights in (
         (f"{len(few)} trajectories, from {asked.model}", few, given),
         (f"{len(train)} trajectories, from fresh weights", train, {}),

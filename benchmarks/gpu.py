@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from universal_simulator.acquisition.solve import Order, provide
+from universal_simulator.acquisition.solve import provide
+from universal_simulator.acquisition.sources import order
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.compute.device import choose, threads, use_threads
@@ -95,9 +96,8 @@ class Chain:
         store, data = RawStore(self.raw, self.p.problem), self.p.data
         for one in store.files(data):
             one.path.parent.mkdir(parents=True, exist_ok=True)
-            assert one.parameters is not None
             assert data.source.kind == "solve"
-            provide(one.path, Order.of(store.problem, one.parameters, data.source), data.needed)
+            provide(one.path, order(store, one, data.source), data.needed)
         chosen = split(store, data, set())
         return chosen["train"].open(), chosen["validation"].open(), chosen["test"].open()
 

@@ -55,7 +55,10 @@ def readme(bundle: Bundle, params: str) -> str:
     """Say what this is, how good it is, and how it was made."""
     card = bundle.card
     facts = card.provenance | {"trained and scored in": f"{card.timings.get('total_seconds', 0) / 60:.0f} minutes"}
-    scores = [f"| {name} | {card.scores[key]:.4g} |" for name, key in SHOWN.items() if key in card.scores]
+    shown = SHOWN | {
+        f"nRMSE, rollout, {one.name}": f"rollout/deterministic/nrmse_at_{one.name}" for one in card.members
+    }
+    scores = [f"| {name} | {card.scores[key]:.4g} |" for name, key in shown.items() if key in card.scores]
     count = sum(value.numel() for part in bundle.parts.values() for value in part.network.state_dict().values())
     purpose = card.parameters["experiment"]["purpose"].capitalize()
     lines = [

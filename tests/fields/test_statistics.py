@@ -118,3 +118,22 @@ def test_a_field_weaker_than_those_of_training_is_told():
         "v: amplitude 0.47 (root mean square) is below the training data's 0.476",
     ]
     assert len(known.outside(inside, [0.0, 0.0], [])) == 2
+
+
+def test_what_starts_from_rest_is_told_from_what_dies_away() -> None:
+    """A wave that comes up within a step has no size before; one that fades below rounding has had one."""
+    x, t = (np.arange(64) + 0.5) / 64, TIMES[None, :, None]
+    up, down = (np.repeat(a * np.sin(2 * np.pi * x), 3, 0)[:, :, None] for a in (np.sin(9 * t), np.exp(-900 * t)))
+    waking, dying = (measure(of(u.astype(np.float32)), stride=2).channels[0] for u in (up, down))
+    assert waking.rests
+    assert not dying.rests
+    assert "rests" in waking.model_dump()
+    assert "rests" not in dying.model_dump()
+
+
+def test_who_starts_from_rest_is_not_warned_of_a_field_that_is_none() -> None:
+    known = measure(of(waves(8)), stride=2)
+    resting = known.model_copy(update={"channels": (known.channels[0].model_copy(update={"rests": True}),)})
+    (line,) = known.outside([(0.0, 0.0)], [0.0], [0.01])
+    assert "below the training data's" in line
+    assert resting.outside([(0.0, 0.0)], [0.0], [0.01]) == []

@@ -78,7 +78,7 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 NAMES = (
     "data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.",
-    "propagate.parameters.",
+    "propagate.parameters.", "data.members",
 )  # fmt: skip
 """Beginnings of paths whose last part is a name of the user's, or a field of one of several kinds."""
 
@@ -120,6 +120,8 @@ PAIRS = [
     ({"problem": "burger"}, "problem = burger: must be one of "),
     ({"problem": "no.such.module"}, "problem = no.such.module: "),
     ({"data.source.family": "waves"}, "data.source.family = waves: must be null, it has one family only for burgers"),
+    ({"problem": "semilinear", "data.members": [{"name": "b", "family": "wave", "parameters": {"speed": [1.0]}}]}, "data.members b: family = wave: must be sines, waves, ten_waves"),
+    ({"problem": "semilinear", "data.members": [{"name": "b", "parameters": {"nu": [1.0]}}]}, "parameters = nu: must be one of growth, speed"),
     ({"data.viscosities": [0.01, 0.1, 1.0]}, "train = 2000 must be a multiple of the 3 sets of parameters; take 2001"),
     ({"data.viscosities": []}, "data.parameters.nu = []: "),
     ({"data.parameters": {"nu": {"low": 2.0, "high": 1.0}}}, "low = 2 must be below high = 1; swap or change them"),

@@ -50,7 +50,8 @@ def test_what_it_does_and_what_it_imports_count(named, change):
 
 def test_a_stage_reaches_its_network_and_the_loop_but_not_the_reports():
     reached = fingerprints._closure("universal_simulator.pipelines.operator.nodes")
-    for name in ("training.loop", "fields.latents", "pipelines.training_stage"):
+    steps = ("networks.operator", "networks.semilinear")
+    for name in ("training.loop", "fields.latents", "pipelines.training_stage", *steps):
         assert f"universal_simulator.{name}" in reached
     network = fingerprints.named_modules({"operator": {"network": {"kind": "u_transformer"}}})
     assert list(network) == ["universal_simulator.networks.u_transformer"]

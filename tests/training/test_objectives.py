@@ -42,3 +42,16 @@ def test_a_slopes_error_is_relative_to_the_slopes_whatever_the_mean():
 
 def test_a_rollouts_loss_is_the_mean_over_its_steps():
     assert loss(mean=0.0, steps=3, spectral=0.0) == pytest.approx((0.01 + 0.02 + 0.03) / 3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [((), 0.01 / math.sqrt(19)), ((False,), 0.01 / math.sqrt(19)), ((True,), 0.01)]
+)
+def test_where_a_mean_is_known_an_error_is_relative_to_what_varies(known, expected):
+    """A wave of size 1/√2 on a mean of 3, once in the state and once taken away by the frame."""
+    for truth, mean in ((wave(1) + 3, 0.0), (wave(1), 3.0)):
+        window = Window(
+            truth[:, None].expand(1, 2, 1, POINTS), torch.tensor([[mean]]), torch.tensor([[0.01]]), torch.ones(1)
+        )
+        found = step_error(Erring(), window, 0.0, torch.Generator(), spectral=0.0, known=known).item()
+        assert found == pytest.approx(expected, rel=1e-3)

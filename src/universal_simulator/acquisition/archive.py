@@ -290,7 +290,7 @@ def chosen(problem: Problem, data: Data) -> list[Published]:
     names = data.source.files if isinstance(data.source, PublishedSource) else ()
     if names or problem.open_facts:
         return _named(problem, names)
-    sets = problem.facts.sets(data.parameters)  # of numbers: ranges of published files are refused
+    sets = problem.facts.sets(*data.given)  # of numbers: ranges of published files are refused
     return [_fitting(problem, [one for one in values if not isinstance(one, Span)]) for values in sets]
 
 

@@ -25,7 +25,9 @@ def data_card(
     """Write the card in Markdown; ``leaked`` test trajectories begin as one that is trained on."""
     files = manifest["files"]
     ours = [name for name, entry in files.items() if _is_ours(entry)]
-    family = problem.family(getattr(data.source, "family", None)) if ours else None
+    names = [getattr(data.source, "family", None)]
+    names = [one.family or names[0] for one in data.members] or names
+    families = dict.fromkeys(problem.family(one) for one in names) if ours else ()
     lines = [f"# Data card: {problem.name}", "", "## Equation and conventions", "", *_conventions(files, ours)]
     lines += [
         f"- {' × '.join(map(str, statistics.shape))} cell centres; the models' time step is "
@@ -42,7 +44,8 @@ def data_card(
         "",
         CHECKED,
         "",
-        *(["## Initial conditions, and differences from published data", "", family.text, ""] if family else []),
+        *(["## Initial conditions, and differences from published data", ""] if families else []),
+        *(line for family in families for line in (family.text, "")),
         *_published(files),
         "## Splits",
         "",

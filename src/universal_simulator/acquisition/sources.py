@@ -155,7 +155,9 @@ def acquire(store: RawStore, data: Data) -> dict[str, dict[str, Any]]:
 def order(store: RawStore, one: RawFile, source: SolveSource) -> solve.Order:
     """Return what is to be solved for a file."""
     assert one.parameters is not None, "only files of others leave their parameters open"
-    return solve.Order.of(store.problem, one.parameters, source)
+    family = one.member.family if one.member else None
+    own = source.model_copy(update={"family": family}) if family else source
+    return solve.Order.of(store.problem, one.parameters, own)
 
 
 def _acquire(store: RawStore, one: RawFile, data: Data) -> dict[str, Any]:

@@ -92,7 +92,13 @@ def split(store: RawStore, data: Data, left_out: Collection[int] = ()) -> dict[s
             facts=first.facts,
             grid=first.grid,
             parts=tuple(
-                Part(file=str(one.path), parameters=one.parameters, rows=tuple(rows[name].tolist())) for one in files
+                Part(
+                    file=str(one.path),
+                    parameters=one.parameters,
+                    rows=tuple(rows[name].tolist()),
+                    name=one.member.name if one.member else "",
+                )
+                for one in files
             ),
         )
         for name in SPLITS

@@ -1,18 +1,19 @@
 """The folder of raw files, and selections of trajectories from it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 
 from universal_simulator.acquisition.archive import FILES, chosen
 from universal_simulator.acquisition.axes import demand_alike
 from universal_simulator.acquisition.layout import Asked, Layout, read_layout
-from universal_simulator.configuration import Data, LocalSource, PublishedSource, Value
+from universal_simulator.configuration import Data, LocalSource, Member, PublishedSource, Value
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.trajectories import Source, Trajectories
@@ -33,6 +34,8 @@ class RawFile:
 
     path: Path
     parameters: tuple[Value, ...] | None
+    member: Member | None = None
+    """What the set is called and starts from, where that was stated."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ class RawStore:
         if isinstance(data.source, PublishedSource):
             return [RawFile(self.folder / one.name, one.vector(problem)) for one in chosen(problem, data)]
         if not problem.open_facts:
-            sets = problem.facts.sets(data.parameters)
-            local = isinstance(data.source, LocalSource)
-            return [
-                RawFile(self._own(problem, one) if local else self.folder / problem.file_name(one), one) for one in sets
-            ]
+            sets = problem.facts.sets(*data.given)
+            if isinstance(data.source, LocalSource):
+                return [RawFile(self._own(problem, one), one) for one in sets]
+            members = zip(sets, data.members or repeat(None), strict=bool(data.members))
+            return [RawFile(self.folder / problem.file_name(one), one, member) for one, member in members]
         return [RawFile(path, None) for path in found_in(self.folder, data.folder)]
 
     def _own(self, problem: Problem, parameters: tuple[Value, ...]) -> Path:
@@ -136,6 +139,12 @@ class Part(BaseModel):
     file: str
     parameters: tuple[Value, ...] | None
     rows: tuple[int, ...]
+    name: str = ""
+    """Of the set of parameters, where it has one."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not(self, content: Callable[["Part"], dict[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in content(self).items() if name != "name" or value}
 
 
 class Selection(BaseModel):
@@ -168,7 +177,7 @@ class Selection(BaseModel):
             layouts.append(layout)
         layouts = on_one_axis(layouts, find(self.facts.name).open_facts)
         parts = zip(layouts, self.parts, strict=True)
-        sources = [Source(layout.values, np.asarray(one.rows), layout.rows(one.rows)) for layout, one in parts]
+        sources = [Source(of.values, np.asarray(one.rows), of.rows(one.rows), one.name) for of, one in parts]
         found = Trajectories(sources, layouts[0].times, self.facts, self.grid)
         if self.fingerprint not in ("", found.fingerprint):
             raise InputError(

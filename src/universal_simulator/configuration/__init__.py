@@ -11,6 +11,7 @@ from universal_simulator.configuration.data import (
     BucketSource,
     Data,
     LocalSource,
+    Member,
     PublishedSource,
     SolveSource,
     Span,
@@ -52,6 +53,7 @@ from universal_simulator.configuration.learning import (
     StepTraining,
     TrainedDecoder,
     Training,
+    UShapedDecoder,
     UTransformer,
 )
 from universal_simulator.configuration.others import (
@@ -131,6 +133,7 @@ __all__ = [
     "Inverse",
     "Latent",
     "LocalSource",
+    "Member",
     "Name",
     "NonNegative",
     "Operator",
@@ -160,6 +163,7 @@ __all__ = [
     "TrainedDecoder",
     "Training",
     "UNetBaseline",
+    "UShapedDecoder",
     "UTransformer",
     "Uncertain",
     "Value",

@@ -1,11 +1,12 @@
 """Which trajectories: of which equation, from where, and how they are split."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from universal_simulator.configuration.section import PUBLISHED, Count, Section, Seed, text
+from universal_simulator.configuration.section import PUBLISHED, Count, Name, Section, Seed, text
 
 
 class SolveSource(Section):
@@ -92,12 +93,53 @@ Values = Annotated[
 """Of a parameter: several, or a range; the tags tell which is meant, so that a refusal is about that one."""
 
 
+SAME = 1e-4
+"""Relative difference up to which a coefficient is that of a member, however many digits of it were written."""
+
+
+class Member(Section):
+    """One of several equations of a problem, told apart by parameters, with initial conditions of its own."""
+
+    name: Name
+    """As scores call it."""
+    parameters: dict[str, Values]
+    """As ``data.parameters``, but one set: one value or a range of each."""
+    family: str | None = None
+    """Of initial conditions; by default ``data.source.family``."""
+
+    @model_validator(mode="after")
+    def _one_set(self) -> "Member":
+        for name, values in self.parameters.items():
+            if not isinstance(values, Span) and len(values) > 1:
+                raise ValueError(
+                    f"parameters.{name} = {list(values)} must be one value or a range; make a member of each value"
+                )
+        return self
+
+    def holds(self, told: Mapping[str, float]) -> bool:
+        """Tell whether parameters are of this member; those that it does not name must be 0.
+
+        >>> burgers = Member(name="burgers", parameters={"b": (1.0,), "d": Span(low=0.003, high=0.1)})
+        >>> burgers.holds({"b": 1.0, "d": 0.01, "r": 0.0}), burgers.holds({"b": 1.0, "d": 0.01, "r": 2.0})
+        (True, False)
+        """
+        return all(_has(self.parameters.get(name, (0.0,)), value) for name, value in told.items())
+
+
+def _has(values: "tuple[float, ...] | Span", value: float) -> bool:
+    low, high = (values.low, values.high) if isinstance(values, Span) else (values[0], values[0])
+    slack = SAME * max(abs(low), abs(high))
+    return low - slack <= value <= high + slack
+
+
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
     parameters: dict[str, Values] = Field(default_factory=dict)
     """Values of the problem's parameters, or a range of them; every combination of values is one file, and within a
     file each trajectory draws from the ranges. Those not named here have the problem's own values."""
+    members: tuple[Member, ...] = ()
+    """In place of ``parameters``: sets stated one by one, each one file with its own initial conditions."""
     source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")]
     folder: Annotated[
         str,
@@ -122,7 +164,14 @@ class Data(Section):
         """Return how many sets of parameters, or named files, there are."""
         if names := getattr(self.source, "files", ()):
             return len(names)
+        if self.members:
+            return len(self.members)
         return math.prod(len(values) for values in self.parameters.values() if not isinstance(values, Span))
+
+    @property
+    def given(self) -> tuple[dict[str, "tuple[float, ...] | Span"], ...]:
+        """Return what ``Facts.sets`` takes: the parameters, or those of each member."""
+        return tuple(one.parameters for one in self.members) or (self.parameters,)
 
     @property
     def needed(self) -> int:
@@ -154,6 +203,21 @@ class Data(Section):
                 )
         if self.train < 2:
             raise ValueError(f"train = {self.train} must be at least 2, one of them for the residual; raise it")
+        return self
+
+    @model_validator(mode="after")
+    def _stated_once(self) -> "Data":
+        """Refuse members beside what they stand in place of, and two of one name or of the same parameters."""
+        if self.members and not isinstance(self.source, SolveSource):
+            raise ValueError(f"members = {len(self.members)} must have source.kind = solve; name files or parameters")
+        if self.members and self.parameters:
+            raise ValueError(f"members = {len(self.members)} must stand without parameters; drop either")
+        names = [one.name for one in self.members]
+        if len(set(names)) < len(names):
+            raise ValueError(f"members = {', '.join(names)} must have different names; rename one")
+        for i, one in enumerate(self.members):
+            if twin := next((other.name for other in self.members[:i] if other.parameters == one.parameters), None):
+                raise ValueError(f"members = {twin} and {one.name} must have different parameters; drop one")
         return self
 
     @model_validator(mode="after")

@@ -102,16 +102,6 @@ class SpectralTruncation(Section):
     kind: Literal["truncation"] = "truncation"
 
 
-Codec = ConvolutionalAutoencoder | TrainedDecoder | SpectralTruncation
-
-
-class Autoencoder(Section):
-    """First stage: field to latents and back."""
-
-    network: Annotated[Codec, Field(discriminator="kind")]
-    training: Training
-
-
 Depth = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -154,7 +144,56 @@ class UTransformer(Section):
         return self
 
 
-class StepTraining(Section):
+class UShapedDecoder(Section):
+    """Shape of a trained decoder of the field's own long waves that looks far: a U of convolutions."""
+
+    kind: Literal["u_decoder"] = "u_decoder"
+    refinement: Annotated[int, Field(ge=1, le=64)] = 2
+    """Points along each axis that are drawn for each one that is given."""
+    hidden_width: Size = 48
+    """Channels on the three levels: given points, pairs of them, pairs of pairs."""
+    depths: tuple[Depth, Depth, Depth] = (1, 1, 1)
+    """Blocks on each level, down and again up."""
+    heads: Size = 4
+    """Of attention, on the coarsest level."""
+    group_size: Size = 8
+    """Channels normalised together."""
+
+    @property
+    def network(self) -> UTransformer:
+        """Return the network that draws: given points are its half tokens."""
+        same = self.model_dump(exclude={"kind", "refinement"})
+        return UTransformer(points_per_token=2 * self.refinement, point_width=0, **same)
+
+    @model_validator(mode="after")
+    def _divides(self) -> "UShapedDecoder":
+        _ = self.network
+        return self
+
+
+Codec = ConvolutionalAutoencoder | TrainedDecoder | UShapedDecoder | SpectralTruncation
+
+
+class Autoencoder(Section):
+    """First stage: field to latents and back."""
+
+    network: Annotated[Codec, Field(discriminator="kind")]
+    training: Training
+
+
+class Relative(Section):
+    """What errors of fields are relative to while something is learned."""
+
+    relative_to: Literal["field", "variation"] = "field"
+    """``field``, as in the scores; ``variation``: of conserved channels what varies in space. Their means stay exact
+    anyway, and where they are most of a field, as of water's height, its waves would hardly count beside the others."""
+
+    def known(self, conserved: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Return of which channels the mean does not count."""
+        return conserved if self.relative_to == "variation" else ()
+
+
+class StepTraining(Relative):
     """How a network learns one time step."""
 
     training: Training

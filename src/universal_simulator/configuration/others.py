@@ -8,9 +8,11 @@ from universal_simulator.configuration.learning import (
     CircularUNet,
     FourierOperator,
     OptimizerName,
+    Relative,
     StepTraining,
     TrainedDecoder,
     Training,
+    UShapedDecoder,
 )
 from universal_simulator.configuration.section import Count, NonNegative, Positive, Section, Seed
 
@@ -67,12 +69,17 @@ class CoarseSolver(Section):
         return f"solver_{self.points}_c{self.courant:g}{more}" + ("_hl" if self.dealiasing == "hou_li" else "")
 
 
-class Fast(Section):
+class Fast(Relative):
     """A coarse solver left alone, and a network that draws, at the times asked for, what its grid lacks."""
 
     solver: CoarseSolver
-    network: TrainedDecoder = TrainedDecoder()
+    network: Annotated[TrainedDecoder | UShapedDecoder, Field(discriminator="kind")] = TrainedDecoder()
     training: Training
+    start_exponent: Annotated[float, Field(ge=1, le=100)] = 2.0
+    """Which frames are learned from, as a power of a uniform share: above 1 early ones more often, whose fronts are
+    sharpest."""
+    spectral_loss_weight: NonNegative = 0.0
+    """Of the error of slopes, beside that of fields."""
 
 
 class Baselines(Section):

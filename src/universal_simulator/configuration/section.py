@@ -36,7 +36,7 @@ Name = Annotated[
 NON_SEMANTIC = ("save_every_s", "resume", "force", "processes", "nodes", "rendezvous", "hourly_rate_usd", "estimate")
 """Parameters that no result depends on: changing one makes nothing stale."""
 
-UNSAID: dict[str, Any] = {"split": "content", "files": [], "initial": None, "initial_rate": 0.3}
+UNSAID: dict[str, Any] = {"split": "content", "files": [], "initial": None, "initial_rate": 0.3, "members": []}
 """Values of parameters that came later, which say what was done before there were any: they make nothing stale."""
 
 

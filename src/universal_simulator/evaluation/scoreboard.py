@@ -8,7 +8,7 @@ at hand is worked off a few trajectories at a time.
 Collect the scores of many forecasts: by protocol (what is given, what is scored) and variant (who forecasts).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,8 @@ class Tally:
         self._curves: dict[str, list[np.ndarray]] = {}
         self._spectral_error: dict[str, Tensor] = {}  # (time, channel, shell) of each set of parameters
         self._ranks = torch.zeros(len(times), members + 1, dtype=torch.float64)
+        self.sets: Sequence[str] = ()
+        """Names of the trajectories' sets of parameters, in the order in which they came; none where there are none."""
 
     def add(self, truth: Truth, prediction: Float[Tensor, "sample member time channel *space"]) -> None:
         """Take a batch into account; it must have the members, times, facts and grid of the first one."""
@@ -117,7 +119,7 @@ class Tally:
         """Return one row per trajectory, in the order in which they came."""
         frame = pd.concat(self._columns, ignore_index=True)
         frame.insert(0, "trajectory", np.arange(len(frame)))
-        return frame
+        return frame.assign(**{scoring.SET: self.sets}) if self.sets else frame
 
     def curve(self, name: str) -> Float[np.ndarray, "sample time *channel"]:
         """Return one of the curves over time."""
@@ -151,9 +153,9 @@ class Tally:
         """Return the metrics whose root is taken over samples, so that no average of trajectories gives them."""
         places = [i for i, name in enumerate(labels(self.facts.names)) if channel in ("", name)]
         living = int((~frame["dead"]).sum())
-        if not living:
+        if not living or (self.sets and len(frame) < len(self.sets)):  # spectra are not kept of sets with names
             return {}
-        of = {"", *scoring.parameters(frame)} & set(self._spectral_error)
+        of = {"", *scoring.parameters(frame)} & set(self._spectral_error) or set(self._spectral_error)
         error = torch.stack([self._spectral_error[name] for name in sorted(of)]).sum(0)
         found = metrics.frmse(error[:, places], living)
         if "mass_error" in self._curves:
@@ -246,6 +248,11 @@ class Scoreboard:
                 raise InputError(f"times of {protocol}/{variant} must be the same in every batch; pass them unchanged")
             if known is not tally:
                 known.merge(tally)
+
+    def name_sets(self, names: Sequence[str]) -> None:
+        """Say what the set of parameters of each trajectory is called: each then has scores of its own."""
+        for tally in self._tallies.values():
+            tally.sets = names
 
     def scores(self) -> dict[str, float]:
         """Return the flat mapping ``<protocol>/<variant>/<metric>`` to number.

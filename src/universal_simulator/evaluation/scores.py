@@ -41,6 +41,8 @@ MOST_SETS = 24
 """Sets of parameters that have scores of their own; of more, as where each trajectory has drawn its own, none has."""
 PARAMETER = "parameter/"
 """Begins the columns of parameters."""
+SET = "set"
+"""Column of the names of sets of parameters, where these have names."""
 
 
 def named(metric: str, suffix: str, channel: str) -> str:
@@ -59,7 +61,12 @@ def parameter_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def parameters(frame: pd.DataFrame) -> pd.Series:
-    """Return the set of parameters of every trajectory as it stands in the names of scores; empty where none are."""
+    """Return the set of parameters of every trajectory as it stands in the names of scores; empty where none are.
+
+    That is its name, where sets have names.
+    """
+    if SET in frame:
+        return frame[SET].rename(None)
     told = [frame[name].map(parameter) for name in parameter_columns(frame)]
     return told[0].str.cat(told[1:], sep="_").rename(None) if told else pd.Series("", index=frame.index)
 

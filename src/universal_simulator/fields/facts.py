@@ -86,11 +86,15 @@ class Facts(BaseModel):
         """Return for each channel whether its mean never changes."""
         return tuple(channel.name in self.conserved for channel in self.channels)
 
-    def sets(self, given: Mapping[str, Sequence[float] | Span]) -> list[tuple[Value, ...]]:
+    def sets(self, *given: Mapping[str, Sequence[float] | Span]) -> list[tuple[Value, ...]]:
         """Return every combination of the values given, in the order of the facts, with defaults for the rest.
 
-        A range stays one: each trajectory of the set has its own value from it (``drawn``).
+        A range stays one: each trajectory of the set has its own value from it (``drawn``). Of several givens, those
+        of the first come first.
         """
+        return [one for each in given for one in self._combinations(each)]
+
+    def _combinations(self, given: Mapping[str, Sequence[float] | Span]) -> list[tuple[Value, ...]]:
         own: dict[str, Sequence[Value]] = {}
         own |= {one.name: (one.default,) for one in self.parameters if one.default is not None}
         values = own | {name: (v,) if isinstance(v, Span) else v for name, v in given.items()}
@@ -98,7 +102,10 @@ class Facts(BaseModel):
         return [self.vector(dict(zip(names, row, strict=True))) for row in product(*values.values())]
 
     def vector(self, given: Mapping[str, Value]) -> tuple[Value, ...]:
-        """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range."""
+        """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range.
+
+        What is 0 by default is a term that may be absent, and need not be given.
+        """
         known = [one.name for one in self.parameters]
         if unknown := sorted(set(given) - set(known)):
             raise InputError(
@@ -107,9 +114,9 @@ class Facts(BaseModel):
         return tuple(self._one(one, given) for one in self.parameters)
 
     def _one(self, parameter: Parameter, given: Mapping[str, Value]) -> Value:
-        if parameter.name not in given:
+        if parameter.name not in given and parameter.default != 0:
             raise InputError(f"parameters.{parameter.name} = missing: {self.name} must be told it; give a number")
-        told = given[parameter.name]
+        told = given.get(parameter.name, 0.0)
         for end in (told.low, told.high) if isinstance(told, Span) else (told,):
             self._demand_possible(parameter, float(end))
         return told if isinstance(told, Span) else float(told)

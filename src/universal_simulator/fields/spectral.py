@@ -14,12 +14,12 @@ waves of periodic axes, and of even order in cosines between walls, too.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import Tensor
 
 from universal_simulator.fields.grid import (
@@ -170,6 +170,15 @@ class Term(BaseModel):
     """Whose it is; None: every channel's."""
 
 
+class Quadratic(BaseModel):
+    """Names of the parameters b and r of a rest ``-b (u²/2)_x - r u²`` on one periodic axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    convection: str
+    reaction: str
+
+
 class LinearPart(BaseModel):
     """All terms of L, and what is left beside it."""
 
@@ -178,6 +187,13 @@ class LinearPart(BaseModel):
     terms: tuple[Term, ...]
     rest: Literal["none", "quadratic", "other"] = "other"
     """How the rest of the equation grows with the field: not there at all, with its square, or neither."""
+    quadratic: Quadratic | None = None
+    """What it is, where parameters say how much there is of it."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not(self, content: Callable[["LinearPart"], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what is none: a network that was trained before there was a choice is no other for it."""
+        return {name: value for name, value in content(self).items() if name != "quadratic" or value is not None}
 
     def demand_diagonal(self, grid: Grid) -> None:
         """Refuse a domain on which waves do not answer each for itself; say why in one line."""

@@ -1,12 +1,13 @@
 """What is normal in the training data: the numbers that conditions are scaled by, and that warn of the abnormal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 from torch import Tensor
 
 from universal_simulator.fields.facts import Parameter
@@ -39,6 +40,14 @@ class ChannelStatistics(BaseModel):
     """Root-mean-square of u(t + step) - u(t), step = ``time_step``."""
     minimum: float
     maximum: float
+    rests: bool = False
+    """Whether it is dead in some snapshots and alive one model step later, as velocities of what starts from rest: its
+    own size then tells nothing of what comes."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not(self, content: Callable[["ChannelStatistics"], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what is false: statistics that were taken before it was looked at are no others for it."""
+        return {name: value for name, value in content(self).items() if value is not False}
 
 
 class ParameterStatistics(BaseModel):
@@ -121,7 +130,7 @@ class Statistics(BaseModel):
                     f"{known.minimum:.3g} … {known.maximum:.3g}"
                 )
             least = math.exp(known.log_rms_average - max(WEAK * known.log_rms_spread, margin))
-            if size < least:
+            if size < least and not known.rests:
                 said.append(f"{of}amplitude {size:.3g} (root mean square) is below the training data's {least:.3g}")
         lines = (one.outside(v, margin) for one, v in zip(self.parameters, parameters, strict=True))
         return said + [line for line in lines if line]
@@ -131,25 +140,23 @@ def measure(train: Trajectories, stride: int, limit: int = 20_000) -> Statistics
     """Look at about ``limit`` pairs of snapshots, ``stride`` apart, spread evenly over trajectories and times."""
     samples, times = _spread(len(train), len(train.times) - stride, limit)
     channels = len(train.facts.channels)
-    sums, squares = torch.zeros(4, channels, dtype=torch.float64), []
+    sums, squares, increments = torch.zeros(4, channels, dtype=torch.float64), [], []
     lowest, highest = torch.full((channels,), math.inf), torch.full((channels,), -math.inf)
     for start in range(0, len(samples), BATCH):
         first = times[start : start + BATCH]
         pair = train.windows(samples[start : start + BATCH], np.stack([first, first + stride], 1)).double()
-        moments, square = _moments(pair[:, 0], pair[:, 1], train)
+        moments, square, increment = _moments(pair[:, 0], pair[:, 1], train)
         sums += moments
         squares.append(square)
+        increments.append(increment)
         flat = pair.movedim(2, 0).flatten(1)
         lowest, highest = torch.minimum(lowest, flat.amin(1)), torch.maximum(highest, flat.amax(1))
     logs = _logarithms(squares)
     table = torch.cat((sums, logs)) / len(samples)
+    rests = _rest(torch.cat(squares), torch.cat(increments))
+    columns = zip(train.facts.names, table.T.tolist(), *(one.tolist() for one in (lowest, highest, rests)), strict=True)
     return Statistics(
-        channels=tuple(
-            _channel(name, column, low, high)
-            for name, column, low, high in zip(
-                train.facts.names, table.T.tolist(), lowest.tolist(), highest.tolist(), strict=True
-            )
-        ),
+        channels=tuple(_channel(*column) for column in columns),
         parameters=tuple(
             ParameterStatistics(parameter=one, minimum=values.min().item(), maximum=values.max().item())
             for one, values in zip(train.facts.parameters, train.parameters.T, strict=True)
@@ -162,7 +169,7 @@ def measure(train: Trajectories, stride: int, limit: int = 20_000) -> Statistics
     )
 
 
-def _channel(name: str, moments: Sequence[float], low: float, high: float) -> ChannelStatistics:
+def _channel(name: str, moments: Sequence[float], low: float, high: float, rests: bool) -> ChannelStatistics:
     mean, mean_square, square, increment, log, log_square = moments
     return ChannelStatistics(
         name=name,
@@ -174,17 +181,24 @@ def _channel(name: str, moments: Sequence[float], low: float, high: float) -> Ch
         increment_rms=increment**0.5,
         minimum=low,
         maximum=high,
+        rests=rests,
     )
 
 
-def _moments(now: Tensor, later: Tensor, train: Trajectories) -> tuple[Tensor, Tensor]:
-    """Return the four sums over a batch that ``measure`` divides by the number of pairs, and each one's square."""
+def _moments(now: Tensor, later: Tensor, train: Trajectories) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the four sums over a batch that ``measure`` divides by the number of pairs, each one's square and step."""
     grid = train.grid
     mean = grid.mean(now)
     taken = train.facts.frame.mean(now, grid)
     square = grid.mean((now - grid.wide(taken)).square())
     increment = grid.mean((later - now).square())
-    return torch.stack([a.sum(0) for a in (mean, mean.square(), square, increment)]), square
+    return torch.stack([a.sum(0) for a in (mean, mean.square(), square, increment)]), square, increment
+
+
+def _rest(squares: Float[Tensor, "pair channel"], increments: Float[Tensor, "pair channel"]) -> Tensor:
+    """Return which channels are dead in a snapshot, and in the next go as far as half a usual step."""
+    dead = squares.sqrt() <= DEAD * squares.mean(0).sqrt()
+    return (dead & (increments > increments.mean(0) / 4)).any(0)
 
 
 def _logarithms(squares: list[Tensor]) -> Float[Tensor, "2 channel"]:

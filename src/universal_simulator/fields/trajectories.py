@@ -62,6 +62,8 @@ class Source:
     rows: np.ndarray
     parameters: tuple[float, ...] | np.ndarray
     """One number for each of the problem's parameters, or a row of them for each of ``rows``."""
+    name: str = ""
+    """What scores call the set of parameters, where it has a name."""
 
 
 class Trajectories:
@@ -87,7 +89,7 @@ class Trajectories:
             )
         self.facts, self.grid = facts, grid
         self.times = np.asarray(times, np.float64)
-        self._arrays = [source.values for source in sources]
+        self._arrays, self._names = [source.values for source in sources], [source.name for source in sources]
         self._array = np.repeat(np.arange(len(sources)), [len(source.rows) for source in sources])
         self._row = np.concatenate([np.asarray(source.rows, np.int64) for source in sources])
         wide = [(len(source.rows), len(facts.parameters)) for source in sources]
@@ -116,15 +118,22 @@ class Trajectories:
         """Return the different rows of parameters, in ascending order."""
         return np.unique(self.parameters, axis=0)
 
+    @property
+    def names(self) -> list[str]:
+        """Return of each trajectory the name of its set of parameters; none where sets have no names."""
+        return [self._names[one] for one in self._array] if any(self._names) else []
+
     def interleave_by_parameter(self, count: int | None = None) -> "Trajectories":
         """Return the first ``count``, or all, in an order in which sets of parameters follow each other.
 
-        So the first or last share of them holds each alike. Those of one set keep their order.
+        So the first or last share of them holds each alike. Those of one set keep their order. Where each trajectory
+        has drawn its own parameters, those of one file are a set.
         """
         turn = np.empty(len(self), np.int64)
-        for row in self.sets:
-            alike = (self.parameters == row).all(1)
-            turn[alike] = np.arange(alike.sum())
+        _, kind, alike = np.unique(self.parameters, axis=0, return_inverse=True, return_counts=True)
+        kind = np.where(alike[kind] > 1, kind, -1 - self._array)
+        for one in np.unique(kind):
+            turn[kind == one] = np.arange((kind == one).sum())
         return self.subset(np.argsort(turn, kind="stable")[:count])
 
     def subset(self, indices: np.ndarray | Sequence[int] | slice) -> "Trajectories":
@@ -132,6 +141,7 @@ class Trajectories:
         chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices, np.int64)]
         part = object.__new__(Trajectories)
         part.facts, part.grid, part.times, part._arrays = self.facts, self.grid, self.times, self._arrays
+        part._names = self._names
         part._array, part._row, part.parameters = self._array[chosen], self._row[chosen], self.parameters[chosen]
         return part
 

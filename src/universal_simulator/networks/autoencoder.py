@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from universal_simulator.configuration import ConvolutionalAutoencoder
+from universal_simulator.configuration import ConvolutionalAutoencoder, UShapedDecoder
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import resized
@@ -22,21 +22,28 @@ from universal_simulator.fields.symmetries import Motion, Reflection, group, rem
 from universal_simulator.networks.blocks import Convolution, kinds
 from universal_simulator.networks.conditions import Conditions, amplitude, amplitude_floor, wide
 
+Settings = ConvolutionalAutoencoder | UShapedDecoder
+
 
 class Autoencoder(nn.Module):
     """Encode and decode fields without the mean that the frame takes away."""
 
     time_step: Tensor
 
-    def __init__(self, settings: ConvolutionalAutoencoder, facts: Facts, grid: Grid, statistics: Statistics) -> None:
+    def __init__(self, settings: Settings, facts: Facts, grid: Grid, statistics: Statistics) -> None:
         super().__init__()
         self.facts, self.grid = facts, grid
         self.fine = grid.resized(tuple(settings.refinement * n for n in grid.shape))
         self.floor = amplitude_floor(statistics)
         self.conditions = Conditions(statistics)
         self.register_buffer("time_step", torch.tensor(statistics.time_step, dtype=torch.float32))
-        self.analysis = Correction(settings, facts, grid, self.conditions.count - 1)
-        self.synthesis = Correction(settings, facts, grid, self.conditions.count - 1)
+        self.analysis = self.correction(settings)
+        self.synthesis = self.correction(settings)
+
+    def correction(self, settings: Settings) -> nn.Module:
+        """Return a network from a field of size one and its conditions to what is to be added; zero before training."""
+        assert isinstance(settings, ConvolutionalAutoencoder)
+        return Correction(settings, self.facts, self.grid, self.conditions.count - 1)
 
     def encode(
         self, v: Float[Tensor, "sample channel *space"], parameters: Float[Tensor, "sample parameter"]

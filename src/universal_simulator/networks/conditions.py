@@ -85,8 +85,12 @@ RELATIVE_FLOOR = 2e-3
 
 
 def amplitude_floor(statistics: Statistics) -> Float[Tensor, " channel"]:
-    """Return the amplitude under which a channel counts as flat: its shape is rounding, not physics."""
-    return torch.tensor([RELATIVE_FLOOR * one.rms for one in statistics.channels], dtype=torch.float64)
+    """Return the amplitude under which a channel counts as flat: its shape is rounding, not physics.
+
+    Of one that starts from rest it is the usual one: a step that is divided by no size at all is out of reach.
+    """
+    floors = [one.rms * (1.0 if one.rests else RELATIVE_FLOOR) for one in statistics.channels]
+    return torch.tensor(floors, dtype=torch.float64)
 
 
 def amplitude(

@@ -11,13 +11,13 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import Statistics
-from universal_simulator.networks.autoencoder import Autoencoder
+from universal_simulator.networks.autoencoder import Autoencoder, Settings
 
 
 class Decoder(Autoencoder):
     """An autoencoder whose encoder is spectral truncation."""
 
-    def __init__(self, settings: TrainedDecoder, facts: Facts, grid: Grid, statistics: Statistics) -> None:
+    def __init__(self, settings: Settings, facts: Facts, grid: Grid, statistics: Statistics) -> None:
         super().__init__(settings, facts, grid, statistics)
         del self.analysis
 

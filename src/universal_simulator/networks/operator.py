@@ -53,13 +53,17 @@ class LatentOperator(nn.Module):
         self.motions: Sequence[Motion] = ()
         """Images over which steps are averaged; none while it is trained."""
         self.floor = amplitude_floor(statistics)
-        self.conditions = Conditions(statistics)
-        shape = Shape(len(facts.channels), self.increment.outputs, self.conditions.count, kinds(low_pass.coarse))
+        shape, self.conditions = self._asked(low_pass.coarse, statistics)
         self.network = build_network(settings.kind, settings, shape)
         self.register_buffer("rate", statistics.rates())
         self.exponential = None if linear is None else Exponential(linear, facts, low_pass.coarse)
         if linear is not None:
             self.register_buffer("usual", statistics.rms())
+
+    def _asked(self, grid: Grid, statistics: Statistics) -> tuple[Shape, nn.Module]:
+        """Return what the network sees and gives, and what makes the conditions that it is told beside."""
+        conditions = Conditions(statistics)
+        return Shape(len(self.facts.channels), self.increment.outputs, conditions.count, kinds(grid)), conditions
 
     def forward(
         self,

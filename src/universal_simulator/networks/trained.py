@@ -105,7 +105,10 @@ class Recipe(BaseModel):
         shape = self.latent.shape(self.grid.dimensions, points)
         low_pass = LowPass(self.facts.channels, self.latent_grid, self.grid.resized(shape))
         form = {"flux_form": self.flux_form, "motions": group(self.averaged, self.grid), "linear": self.linear}
-        return build(PARTS[self.stage], self.settings, self.facts, low_pass, self.statistics, **form)
+        part = PARTS[self.stage]
+        if part == "operator" and self.linear is not None and self.linear.quadratic is not None:
+            part = "semilinear"
+        return build(part, self.settings, self.facts, low_pass, self.statistics, **form)
 
 
 N = TypeVar("N", bound=nn.Module)

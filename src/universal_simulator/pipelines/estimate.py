@@ -137,9 +137,11 @@ def _solving(p: Parameters) -> float:
     if not isinstance(source, SolveSource):
         return 0.0
     problem = find(p.problem)
-    sets = problem.facts.sets(p.data.parameters)
+    sets = problem.facts.sets(*p.data.given)
     blocks = -(-(source.samples or p.data.needed) // solve.BLOCK)
-    each = sum(_block(problem.name, parameters, source) for parameters in sets)
+    families = [one.family or source.family for one in p.data.members] or [source.family] * len(sets)
+    own = [source.model_copy(update={"family": family}) for family in families]
+    each = sum(_block(problem.name, *one) for one in zip(sets, own, strict=True))
     return blocks * each / torch.get_num_threads()  # the solver works on as many blocks at once
 
 
@@ -162,7 +164,7 @@ def _invented(p: Parameters) -> Trajectories:
     times = times[:snapshots]
     decay = torch.exp(-torch.from_numpy(times)).view(-1, *[1] * (initial.ndim - 1))
     values = (decay * initial[:, None]).float().numpy()
-    told = drawn(problem.facts.sets(p.data.parameters)[0], 0, range(count))
+    told = drawn(problem.facts.sets(*p.data.given)[0], 0, range(count))
     return Trajectories.of(values, told, times, problem.facts, grid)
 
 

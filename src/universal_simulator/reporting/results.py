@@ -237,7 +237,7 @@ class Results:
         """Return one of several sets of parameters in words."""
         values, labels = several.split("_"), [one.label for one in self.facts.parameters]
         if len(values) != len(labels):
-            return f"{self.parameter_words} = {several}"
+            return f"{self.parameter_words} = {several}" if several[:1] in "-.0123456789" else several.replace("_", " ")
         return ", ".join(f"{label} = {value}" for label, value in zip(labels, values, strict=True))
 
     def channels(self, protocol: str) -> list[str]:

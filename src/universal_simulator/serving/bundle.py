@@ -28,6 +28,7 @@ from universal_simulator.configuration import (
     Compute,
     ConsistencyDistillation,
     DiffusionResidual,
+    Member,
     Span,
     TestTimeConditioning,
     Value,
@@ -146,8 +147,15 @@ class Card(BaseModel):
     @property
     def sets(self) -> list[tuple[Value, ...]]:
         """Return the sets of parameters that it was trained and scored on; a range stays one."""
+        if members := self.members:
+            return self.facts.sets(*(one.parameters for one in members))
         given = self.parameters["data"].get("parameters") or {}
         return self.facts.sets({k: Span.model_validate(v) if isinstance(v, dict) else v for k, v in given.items()})
+
+    @property
+    def members(self) -> list[Member]:
+        """Return the equations that it was trained and scored on, where these were stated one by one."""
+        return [Member.model_validate(one) for one in self.parameters["data"].get("members") or ()]
 
     @property
     def typical(self) -> tuple[float, ...]:

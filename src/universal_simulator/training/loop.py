@@ -326,4 +326,5 @@ def step_stage(
         section.unroll + 1, section.time_strides, augmenting(latents[0]), device, section.start_exponent, augmented
     )
     draw, same = latent_batches(*latents, section.training, draws)
-    return Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight), draw, same)
+    known = section.known(latents[0].facts.conserves())
+    return Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight, known=known), draw, same)

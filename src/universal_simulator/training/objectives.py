@@ -7,7 +7,7 @@ rather than of their squares, which at equal budget halved the rollout error.
 What the autoencoder loses, beside the classical baseline of the same size.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,6 +64,17 @@ def relative_error(
     return ((error.flatten(2).square().mean(-1) + TINY**4).sqrt() / size).mean()
 
 
+def without_means(
+    truth: Float[Tensor, "sample channel *state"], mean: Float[Tensor, "sample channel"], known: Sequence[bool]
+) -> tuple[Float[Tensor, "sample channel *state"], Float[Tensor, "sample channel"]]:
+    """Return what errors are relative to where some channels' means are known: of those the variation in space."""
+    if not any(known):
+        return truth, mean
+    share = mean.new_tensor(known)
+    own = truth.flatten(2).mean(-1) * share
+    return truth - own[(..., *(None,) * (truth.ndim - 2))], mean * (1 - share)
+
+
 def reconstruction(
     network: nn.Module, batch: Snapshots, _progress: float, _generator: torch.Generator
 ) -> Float[Tensor, ""]:
@@ -74,24 +85,40 @@ def reconstruction(
 
 
 def missing_waves(
-    network: nn.Module, batch: Unresolved, _progress: float, _generator: torch.Generator
+    network: nn.Module,
+    batch: Unresolved,
+    _progress: float,
+    _generator: torch.Generator,
+    *,
+    spectral: float = 0.0,
+    known: Sequence[bool] = (),
 ) -> Float[Tensor, ""]:
-    """Demand, of a coarse solver's decoder, the field from what the solver knows of it."""
+    """Demand, of a coarse solver's decoder, the field from what the solver knows of it; for the rest see steps."""
     assert isinstance(network, Codec)
     decoded = network.decode(batch.z, batch.parameters, tuple(batch.v.shape[2:]))
-    return relative_error(decoded - batch.v, batch.v, batch.mean)
+    error = relative_error(decoded - batch.v, *without_means(batch.v, batch.mean, known))
+    return error + spectral * slope_error(decoded, batch.v) if spectral else error
 
 
 def step_error(
-    network: nn.Module, batch: Window, _progress: float, _generator: torch.Generator, *, spectral: float
+    network: nn.Module,
+    batch: Window,
+    _progress: float,
+    _generator: torch.Generator,
+    *,
+    spectral: float,
+    known: Sequence[bool] = (),
 ) -> Float[Tensor, ""]:
-    """Operator: roll out over the window; ``spectral`` weighs the error of the derivative, which sees fronts."""
+    """Operator: roll out over the window.
+
+    ``spectral`` weighs the error of the derivative, which sees fronts; ``known`` are channels whose means do not count.
+    """
     z = batch.z[:, 0]
     total = z.new_zeros(())
     for k in range(1, batch.z.shape[1]):
         truth = batch.z[:, k]
         z = network(z, batch.parameters, batch.time_step)
-        total = total + relative_error(z - truth, truth, batch.mean)
+        total = total + relative_error(z - truth, *without_means(truth, batch.mean, known))
         if spectral:
             total = total + spectral * slope_error(z, truth)
     return total / (batch.z.shape[1] - 1)

@@ -53,9 +53,7 @@ def enforce(found: dict[str, Any], page: str, audit: Audit) -> None:
 def _asked(problem: Problem, data: Data) -> Asked:
     """Return what a file must hold: the one set of parameters that is asked for, or else what the file says."""
     known = data.parameters and data.sets == 1 and not problem.open_facts
-    return Asked(
-        problem.facts, problem.grid, problem.facts.sets(data.parameters)[0] if known else None, problem.open_facts
-    )
+    return Asked(problem.facts, problem.grid, problem.facts.sets(*data.given)[0] if known else None, problem.open_facts)
 
 
 def _names(files: list[FileAudit]) -> list[str]:

@@ -132,7 +132,7 @@ def _section(
             "final_learning_rate": DECAY * own.learning_rate,
         }
     )
-    names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight")
+    names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight", "relative_to")
     shared = {name: getattr(operator, name) for name in names}
     for name in ("flux_form", "exponential"):
         shared[name] = getattr(operator, name) if getattr(own, name) is None else getattr(own, name)

@@ -62,6 +62,7 @@ def evaluate(
 
         for few in share.map(scored, batches):
             board.merge(few)
+    board.name_sets(test.names)
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 

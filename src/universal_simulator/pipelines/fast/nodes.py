@@ -1,6 +1,7 @@
 """Plan the training of a coarse solver's decoder; score both together; put them into a model."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from universal_simulator.configuration import Compute, Evaluation, Fast, Latent
 from universal_simulator.emulation.forecasters import Forecaster, Hybrid, Numerical, known
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.statistics import Statistics
+from universal_simulator.fields.symmetries import group
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Codec, Recipe, Trained
+from universal_simulator.networks.u_decoder import UDecoder
 from universal_simulator.physics.numerics import Clock
 from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
 from universal_simulator.pipelines.training_stage import Plan
@@ -25,8 +28,6 @@ from universal_simulator.training.windows import fixed
 
 AT_ONCE = 50
 """Trajectories solved together."""
-EARLY = 2.0
-"""Frames are drawn at this power of a uniform share: early ones, whose fronts are sharpest, more often."""
 
 
 def plan_fast(
@@ -54,7 +55,9 @@ def plan_fast(
     def equip(network: nn.Module, average: nn.Module) -> Stage:
         assert isinstance(network, Codec)
         draw, same = (_draws(part, network, fast, stride, device) for part in (train, validation))
-        return Stage(network, average, missing_waves, draw, fixed(same, settings))
+        known = fast.known(train.facts.conserves())
+        objective = partial(missing_waves, spectral=fast.spectral_loss_weight, known=known)
+        return Stage(network, average, objective, draw, fixed(same, settings))
 
     sources = {"data": train.fingerprint, "validation": validation.fingerprint, "solver": fast.solver.name}
     return Plan(recipe, fast, equip, sources | {"stride": str(stride), "seed": str(seed)})
@@ -66,14 +69,17 @@ def _draws(
     """Return what draws frames: what the coarse solver knows of them, and the truth."""
     frames, solved = (len(of.times) - 1) // stride, _rollouts(of, codec, fast, stride)
     usable = solved.flatten(1).isfinite().all(1).nonzero().flatten().numpy()
+    # the other decoder has the symmetries built in
+    motions = group(of.facts.symmetries if isinstance(codec, UDecoder) else (), of.grid)
 
     def draw(generator: torch.Generator) -> Unresolved:
         count = fast.training.batch_size
         sample = usable[torch.randint(len(usable), (count,), generator=generator).numpy()]
-        frame = (torch.rand(count, generator=generator) ** EARLY * frames).long().numpy()
-        u = of.windows(sample, (frame[:, None] + 1) * stride)[:, 0]
+        frame = (torch.rand(count, generator=generator) ** fast.start_exponent * frames).long().numpy()
+        motion = motions[int(torch.randint(len(motions), (), generator=generator))] if len(motions) > 1 else motions[0]
+        u = motion.apply(of.windows(sample, (frame[:, None] + 1) * stride)[:, 0], of.grid, of.facts.channels)
         mean = of.facts.frame.mean(u, of.grid)
-        z = solved[sample, frame] - of.grid.wide(mean)
+        z = motion.apply(solved[sample, frame], codec.grid, of.facts.channels) - of.grid.wide(mean)
         told = torch.from_numpy(np.asarray(of.parameters[sample], np.float32))
         return Unresolved(*(one.to(device) for one in (u - of.grid.wide(mean), mean, told, z)))
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+import universal_simulator.networks.operator
+import universal_simulator.networks.semilinear  # noqa: F401 - found by name; a change of either is another training
 from universal_simulator.compute.device import choose
 from universal_simulator.configuration import Compute, Operator
 from universal_simulator.fields.latents import Latents

@@ -66,8 +66,10 @@ def refuse_misfit(p: Parameters) -> None:
     if p.operator.exponential:
         linear_part(problem, problem.grid)
     if not problem.open_facts:
-        problem.facts.sets(p.data.parameters)
-        _refuse_unknown_family(problem, getattr(p.data.source, "family", None))
+        problem.facts.sets(*p.data.given)
+        _refuse_unknown_family(problem, "data.source.family", getattr(p.data.source, "family", None))
+        for one in p.data.members:
+            _refuse_unknown_family(problem, f"data.members {one.name}: family", one.family)
     if isinstance(p.data.source, PublishedSource):
         _refuse_misfit_with_published(p, problem)
         return
@@ -121,10 +123,10 @@ def _refuse_solvers_of_others(p: Parameters, problem: "Problem") -> None:
             )
 
 
-def _refuse_unknown_family(problem: "Problem", name: str | None) -> None:
+def _refuse_unknown_family(problem: "Problem", where: str, name: str | None) -> None:
     if name is not None and name not in problem.families:
         known = ", ".join(problem.families) or "null, it has one family only"
-        raise InputError(f"data.source.family = {name}: must be {known} for {problem.name}; choose that")
+        raise InputError(f"{where} = {name}: must be {known} for {problem.name}; choose that")
 
 
 def _refuse_without_solver(p: Parameters, has_solver: bool) -> None:

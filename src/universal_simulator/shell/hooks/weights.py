@@ -119,7 +119,7 @@ def _resolved(tree: Tree) -> Tree:
     from universal_simulator.problems import find
 
     problem, data = find(tree["problem"]), Data.model_validate(tree["data"])
-    sets = problem.facts.sets(data.parameters) if not problem.open_facts else []
+    sets = problem.facts.sets(*data.given) if not problem.open_facts else []
     filled = {name: tree[name] for name in tree if name in Parameters.model_fields}
     told = [[one.model_dump() if isinstance(one, Span) else one for one in row] for row in sets]
     return {**filled, "data": {**data.model_dump(mode="json"), "parameters": told}}
