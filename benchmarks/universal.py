@@ -127,11 +127,14 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--experiment", default="universal")
     parser.add_argument("--members", nargs="+", help="only these")
+    parser.add_argument(
+        "--share", type=int, help="a specialist takes this part of the steps; one of the members' number"
+    )
     parser.add_argument("--folder", type=Path, default=Path("data/01_raw"), help="of raw data; what lacks is solved")
     asked = parser.parse_args()
     use_threads(1)
     p, given = parameters_of([asked.experiment], {}), open_bundle(asked.model).parts
-    chain = Tuned(share_of(p, len(p.data.members)), asked.folder)
+    chain = Tuned(share_of(p, asked.share or len(p.data.members)), asked.folder)
     chain.raw = asked.folder
     parts, one = chain.splits(), (given["autoencoder"], given["operator"])
     rows = {}

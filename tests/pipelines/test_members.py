@@ -23,7 +23,7 @@ SHORT = "{0}.training.windows_per_epoch=64,{0}.training.validation_windows=12,{0
 TINY = (
     f"universal,dry_run,data.members={MEMBERS},data.train=8,data.validation=2,data.test=2,data.source.samples=6,"
     "data.source.points=64,latent.tokens=8,baselines.points=64,baselines.fno.network.modes=16,compute.estimate=false,"
-    "evaluation.protocols=[rollout],evaluation.ensemble.members=2,evaluation.examples=1,calibration.trajectories=2,"
+    "evaluation.protocols=[rollout],evaluation.variants=[deterministic],evaluation.ensemble.members=2,evaluation.examples=1,calibration.trajectories=2,"
     "experiment.name=tiny,experiment.tags=[],"
     + ",".join(SHORT.format(one) for one in ("operator", "diffusion_residual", "consistency_distillation"))
 )

@@ -6,10 +6,13 @@ import warnings
 import numpy as np
 import pytest
 
+from universal_simulator.configuration import Propagate
 from universal_simulator.fields.grid import Grid
 from universal_simulator.problems import find
+from universal_simulator.serving import propagation
 from universal_simulator.serving.cautions import OutsideTrainingWarning
 from universal_simulator.serving.emulator import Emulator
+from universal_simulator.serving.payloads import inputs, requested
 
 PROBLEM, LINE, TIMES = find("semilinear"), Grid.interval(256), np.arange(11) * 0.02
 KNOWN = {
@@ -53,6 +56,14 @@ def test_a_wave_is_carried_and_fades_as_the_closed_form_says(emulator):
         found = emulator.rollout(np.sin(4 * math.pi * x), parameters=told, times=[0.5, 1.0])
     exact = [math.exp(-0.01 * (4 * math.pi) ** 2 * t) * np.sin(4 * math.pi * (x - 0.4 * t)) for t in (0.5, 1.0)]
     np.testing.assert_allclose(found, np.stack(exact), atol=1e-5)
+
+
+def test_terms_that_are_not_named_are_absent_wherever_parameters_are_given(emulator):
+    u0 = np.sin(2 * math.pi * LINE.axes[0].centres().numpy())
+    request = requested(emulator, inputs({"u0": u0[None].tolist(), "speed": [0.5]}, emulator.card), {"times": [0.02]})
+    assert request.parameters.tolist() == [[0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    asked = Propagate(parameters={"diffusion": 0.01, "speed": {"first": 0.1, "second": 0.2}})
+    assert propagation.inputs(emulator, u0, asked, 0).known["growth"] == 0.0
 
 
 def test_its_card_names_the_equations_and_their_scores(emulator):

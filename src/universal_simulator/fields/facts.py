@@ -43,6 +43,11 @@ class Parameter(BaseModel):
         """Return what it is called in files and on figures."""
         return self.symbol or self.name
 
+    @property
+    def optional(self) -> bool:
+        """Return whether it need not be given: it is 0 then, and its term absent."""
+        return self.default == 0
+
 
 class Facts(BaseModel):
     """A problem, as far as it can be written down."""
@@ -102,10 +107,7 @@ class Facts(BaseModel):
         return [self.vector(dict(zip(names, row, strict=True))) for row in product(*values.values())]
 
     def vector(self, given: Mapping[str, Value]) -> tuple[Value, ...]:
-        """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range.
-
-        What is 0 by default is a term that may be absent, and need not be given.
-        """
+        """Return named parameters in the order of the facts; refuse one that is missing, unknown or out of range."""
         known = [one.name for one in self.parameters]
         if unknown := sorted(set(given) - set(known)):
             raise InputError(
@@ -114,7 +116,7 @@ class Facts(BaseModel):
         return tuple(self._one(one, given) for one in self.parameters)
 
     def _one(self, parameter: Parameter, given: Mapping[str, Value]) -> Value:
-        if parameter.name not in given and parameter.default != 0:
+        if parameter.name not in given and not parameter.optional:
             raise InputError(f"parameters.{parameter.name} = missing: {self.name} must be told it; give a number")
         told = given.get(parameter.name, 0.0)
         for end in (told.low, told.high) if isinstance(told, Span) else (told,):

@@ -49,7 +49,8 @@ def inputs(given: Any, card: Card) -> dict[str, Any]:
     if strange := sorted(columns.keys() - {FIELDS, *names}):
         known = ", ".join([FIELDS, *names])
         raise InputError(f"{strange[0]} = unknown: must be one of {known}; leave it out, or rename it")
-    if missing := [name for name in (FIELDS, *names) if name not in columns]:
+    needed = [FIELDS, *(one.name for one in card.facts.parameters if not one.optional)]
+    if missing := [name for name in needed if name not in columns]:
         raise InputError(f"{missing[0]} = missing: must be in the inputs; give {' and '.join([FIELDS, *names])}")
     return columns
 

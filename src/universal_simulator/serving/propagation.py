@@ -88,7 +88,7 @@ def inputs(model: "Emulator", u0: Fields, asked: Propagate, seed: int) -> Inputs
         raise InputError(f"propagate.initial = {len(mean)} fields: must be one, the mean; give one")
     grid = model.card.grid.resized(tuple(mean.shape[2:]))
     waves = asked.spread * longest_waves(grid, asked.modes) if asked.spread else torch.zeros(0, *grid.shape)
-    said = dict(asked.parameters)
+    said = {one.name: 0.0 for one in facts.parameters if one.optional} | dict(asked.parameters)
     if strange := sorted(said.keys() - {one.name for one in facts.parameters}):
         known = ", ".join(one.name for one in facts.parameters) or "left out"
         raise InputError(f"propagate.parameters.{strange[0]} = unknown: must be {known}; drop it")

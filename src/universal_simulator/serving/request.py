@@ -250,7 +250,7 @@ def named_parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "s
 
 
 def _per_sample(of: Parameter, given: Mapping[str, Any], samples: int) -> Float[Tensor, " sample"]:
-    if of.name not in given and of.default != 0:
+    if of.name not in given and not of.optional:
         raise InputError(f"parameters.{of.name} = missing: must be given, one number or one per sample; add it")
     values = numbers(of.name, given.get(of.name, 0.0), truths=False)
     if values.ndim > 1 or values.numel() not in (1, samples):

@@ -51,6 +51,8 @@ def _value(of: Parameter, facts: Facts, fields: InitialFields, predict: Predict)
         known = [fields.parameters["viscosity"]]
     asked = predict.parameters.get(of.name, predict.viscosity if alone else None)
     name = "predict.viscosity" if alone and of.name not in predict.parameters else f"predict.parameters.{of.name}"
+    if not known and asked is None and of.optional:
+        return 0.0
     if not known and asked is None:
         raise InputError(f"{name} = null: must be given, the file does not say it; add {name}=0.01")
     if not known or asked is None:
