@@ -39,7 +39,7 @@ THRESHOLD = 0.8
 QUADRATIC = ("convection", "reaction")
 """Without either an equation is linear, and its specialist exact without training."""
 TRIVIAL = ("persistence", "mean", "nearest")
-ROUNDING = 3e-5
+ROUNDING = 1e-5
 """Errors below this are rounding of single precision over a rollout, and have no ratio."""
 console = Console(width=160, highlight=False, markup=False)
 

@@ -25,9 +25,6 @@ def data_card(
     """Write the card in Markdown; ``leaked`` test trajectories begin as one that is trained on."""
     files = manifest["files"]
     ours = [name for name, entry in files.items() if _is_ours(entry)]
-    names = [getattr(data.source, "family", None)]
-    names = [one.family or names[0] for one in data.members] or names
-    families = dict.fromkeys(problem.family(one) for one in names) if ours else ()
     lines = [f"# Data card: {problem.name}", "", "## Equation and conventions", "", *_conventions(files, ours)]
     lines += [
         f"- {' × '.join(map(str, statistics.shape))} cell centres; the models' time step is "
@@ -44,8 +41,7 @@ def data_card(
         "",
         CHECKED,
         "",
-        *(["## Initial conditions, and differences from published data", ""] if families else []),
-        *(line for family in families for line in (family.text, "")),
+        *(_initial(problem, data) if ours else []),
         *_published(files),
         "## Splits",
         "",
@@ -99,6 +95,15 @@ def _splits(data: Data, leaked: int | None = None) -> str:
     if leaked is None:
         return said
     return f"{said} {leaked} of the {data.test} test trajectories begin exactly as one that is trained on."
+
+
+def _initial(problem: Problem, data: Data) -> list[str]:
+    """Say what trajectories begin from, each family once."""
+    source = getattr(data.source, "family", None)
+    names = [one.family or source for one in data.members] or [source]
+    families = dict.fromkeys(problem.family(one) for one in names)
+    texts = [line for family in families for line in (family.text, "")]
+    return ["## Initial conditions, and differences from published data", "", *texts]
 
 
 def _conventions(files: dict[str, Any], ours: list[str]) -> list[str]:
