@@ -15,7 +15,9 @@ from universal_simulator.emulation.protocols import Sample, make_task
 from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.evaluation.scores import score_intervals
+from universal_simulator.fields.facts import belongs
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.support.errors import InputError
 
 BURGERS = {
     "name": "burgers", "family": "sines", "parameters": {"convection": [1.0], "diffusion": {"low": 0.05, "high": 0.1}}
@@ -46,9 +48,9 @@ def test_each_member_is_a_file_of_its_own_ranges_and_initial_fields(test_split):
     told = dict(zip(names, test_split.parameters.T, strict=True))
     assert told["dispersion"].tolist() == [0.0] * 4 + [1e-3] * 4
     assert ((told["diffusion"][:4] > 0.05) & (told["diffusion"][:4] < 0.1)).all()
-    members = {one.name: one for one in data(BURGERS, SOLITONS).members}
+    sets = test_split.facts.sets(*data(BURGERS, SOLITONS).given)
     for name, row in zip(test_split.names, test_split.parameters, strict=True):
-        assert [other for other, one in members.items() if one.holds(dict(zip(names, row, strict=True)))] == [name]
+        assert [belongs(row.tolist(), one) for one in sets] == [name == "burgers", name == "solitons"]
     mean = test_split.read(slice(None), [0]).mean((1, 2, 3))
     assert mean[4:].abs().max() < 1e-6 < mean[:4].abs().min()  # sines have one, waves none
 
@@ -77,7 +79,6 @@ def test_each_equation_has_scores_and_intervals_by_its_name(test_split):
     ("change", "said"),
     [
         ({"members": [BURGERS, BURGERS]}, "members = burgers, burgers must have different names; rename one"),
-        ({"members": [BURGERS, BURGERS | {"name": "b"}]}, "members = burgers and b must have different parameters"),
         ({"parameters": {"speed": [1.0]}}, "members = 2 must stand without parameters; drop either"),
         ({"source": {"kind": "local"}}, "members = 2 must have source.kind = solve; name files or parameters"),
         ({"test": 9}, "test = 9 must be a multiple of the 2 sets of parameters; take 10"),
@@ -90,6 +91,21 @@ def test_each_equation_has_scores_and_intervals_by_its_name(test_split):
 def test_members_that_make_no_data_set_are_refused(change, said):
     with pytest.raises(ValidationError, match=said):
         Data.model_validate(data(BURGERS, SOLITONS).model_dump() | change)
+
+
+def test_two_members_of_the_same_equation_are_refused_however_it_is_written():
+    same = {"name": "again", "parameters": SOLITONS["parameters"] | {"reaction": [0.0]}}
+    with pytest.raises(
+        InputError, match=r"data.members = growth 0, .*convection 1, reaction 0 twice: must have differ"
+    ):
+        RawStore(Path("x"), "semilinear").files(data(SOLITONS, same))
+
+
+def test_a_parameter_that_no_member_names_has_the_problem_s_own_value():
+    facts = RawStore(Path("x"), "burgers").problem.facts
+    (plain,) = facts.sets(*data({"name": "plain", "parameters": {}}).given)
+    assert belongs([0.01], plain)
+    assert not belongs([0.0], plain)
 
 
 def test_the_files_are_named_by_all_coefficients():

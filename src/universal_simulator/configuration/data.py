@@ -1,7 +1,6 @@
 """Which trajectories: of which equation, from where, and how they are split."""
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -93,10 +92,6 @@ Values = Annotated[
 """Of a parameter: several, or a range; the tags tell which is meant, so that a refusal is about that one."""
 
 
-SAME = 1e-4
-"""Relative difference up to which a coefficient is that of a member, however many digits of it were written."""
-
-
 class Member(Section):
     """One of several equations of a problem, told apart by parameters, with initial conditions of its own."""
 
@@ -115,21 +110,6 @@ class Member(Section):
                     f"parameters.{name} = {list(values)} must be one value or a range; make a member of each value"
                 )
         return self
-
-    def holds(self, told: Mapping[str, float]) -> bool:
-        """Tell whether parameters are of this member; those that it does not name must be 0.
-
-        >>> burgers = Member(name="burgers", parameters={"b": (1.0,), "d": Span(low=0.003, high=0.1)})
-        >>> burgers.holds({"b": 1.0, "d": 0.01, "r": 0.0}), burgers.holds({"b": 1.0, "d": 0.01, "r": 2.0})
-        (True, False)
-        """
-        return all(_has(self.parameters.get(name, (0.0,)), value) for name, value in told.items())
-
-
-def _has(values: "tuple[float, ...] | Span", value: float) -> bool:
-    low, high = (values.low, values.high) if isinstance(values, Span) else (values[0], values[0])
-    slack = SAME * max(abs(low), abs(high))
-    return low - slack <= value <= high + slack
 
 
 class Data(Section):
@@ -207,7 +187,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _stated_once(self) -> "Data":
-        """Refuse members beside what they stand in place of, and two of one name or of the same parameters."""
+        """Refuse members beside what they stand in place of, and two of one name."""
         if self.members and not isinstance(self.source, SolveSource):
             raise ValueError(f"members = {len(self.members)} must have source.kind = solve; name files or parameters")
         if self.members and self.parameters:
@@ -215,9 +195,6 @@ class Data(Section):
         names = [one.name for one in self.members]
         if len(set(names)) < len(names):
             raise ValueError(f"members = {', '.join(names)} must have different names; rename one")
-        for i, one in enumerate(self.members):
-            if twin := next((other.name for other in self.members[:i] if other.parameters == one.parameters), None):
-                raise ValueError(f"members = {twin} and {one.name} must have different parameters; drop one")
         return self
 
     @model_validator(mode="after")

@@ -95,9 +95,17 @@ class Facts(BaseModel):
         """Return every combination of the values given, in the order of the facts, with defaults for the rest.
 
         A range stays one: each trajectory of the set has its own value from it (``drawn``). Of several givens, those
-        of the first come first.
+        of the first come first. Raises ``InputError`` where two of them give the same set.
         """
-        return [one for each in given for one in self._combinations(each)]
+        found = [one for each in given for one in self._combinations(each)]
+        if twin := next((one for i, one in enumerate(found) if len(given) > 1 and one in found[:i]), None):
+            raise InputError(f"data.members = {self.label(twin)} twice: must have different parameters; drop one")
+        return found
+
+    def label(self, values: Sequence[Value]) -> str:
+        """Return a set of parameters in words."""
+        words = (f"{v.low:g} to {v.high:g}" if isinstance(v, Span) else f"{v:g}" for v in values)
+        return ", ".join(f"{one.name} {word}" for one, word in zip(self.parameters, words, strict=True))
 
     def _combinations(self, given: Mapping[str, Sequence[float] | Span]) -> list[tuple[Value, ...]]:
         own: dict[str, Sequence[Value]] = {}
@@ -141,6 +149,21 @@ def drawn(values: Sequence[Value], seed: int, numbers: Iterable[int]) -> Float[n
         shares = random.random(len(values)).tolist()
         rows.append([v.at(s) if isinstance(v, Span) else v for v, s in zip(values, shares, strict=True)])
     return np.array(rows, np.float64).reshape(len(rows), len(values))
+
+
+SAME = 1e-4
+"""Relative difference up to which a parameter is that of a set, however many digits of it were written."""
+
+
+def belongs(told: Sequence[float], values: Sequence[Value]) -> bool:
+    """Tell whether parameters are of a set: its numbers, within its ranges.
+
+    >>> belongs((1.0, 0.01), (1.0, Span(low=0.003, high=0.1))), belongs((2.0, 0.01), (1.0, 0.01))
+    (True, False)
+    """
+    ends = [(v.low, v.high) if isinstance(v, Span) else (v, v) for v in values]
+    slack = [SAME * max(abs(low), abs(high)) for low, high in ends]
+    return all(low - s <= one <= high + s for one, (low, high), s in zip(told, ends, slack, strict=True))
 
 
 def ranged(values: Sequence[Value]) -> bool:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
+from universal_simulator.fields.facts import belongs
 from universal_simulator.fields.statistics import MARGIN, Statistics
 from universal_simulator.serving.bundle import Card
 from universal_simulator.serving.request import Request
@@ -47,7 +48,7 @@ def _outside(card: Card, statistics: Statistics, request: Request) -> list[str]:
     lowest, highest = request.u.flatten(2).aminmax(dim=2)
     grid, frame = card.grid, card.facts.frame
     size = grid.rms(request.u - grid.wide(frame.mean(request.u, grid)))
-    said, names = [], [one.name for one in card.facts.parameters]
+    said = []
     given = request.parameters
     for row in given.unique(dim=0) if given.shape[1] else given[:1]:  # of no parameters all are alike
         mine = (given == row).all(1)
@@ -55,9 +56,8 @@ def _outside(card: Card, statistics: Statistics, request: Request) -> list[str]:
         for line in statistics.outside(ranges, size[mine].amin(0).tolist(), row.tolist()):
             units = "; are these the equation's units?" if "amplitude" in line else ""
             said.append(f"{line}: the error there is unknown{units}")
-        told, members = dict(zip(names, row.tolist(), strict=True)), card.members
-        if members and not any(one.holds(told) for one in members):
-            equations = ", ".join(one.name for one in members)
+        if card.members and not any(belongs(row.tolist(), one) for one in card.sets):
+            equations = ", ".join(one.name for one in card.members)
             said.append(f"parameters of no equation that was trained on ({equations}): the error there is unknown")
     horizon = max(request.steps) * statistics.time_step
     if horizon > card.horizon * (1 + 1e-6):
