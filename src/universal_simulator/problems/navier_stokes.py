@@ -41,6 +41,8 @@ class NavierStokes:
     """ν > 0. One number, or one for each of several fields."""
     force: float | Float[Tensor, "sample 1 1"] = 0.0
     """F, an acceleration."""
+    drag = 0.0
+    """None; ``problems/kolmogorov_flow.py`` has some."""
 
     @property
     def identity(self) -> str:
