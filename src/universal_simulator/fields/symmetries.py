@@ -2,9 +2,9 @@
 
 Symmetries: maps that take solutions to solutions, as data.
 
-Discrete ones (``Reflection``, ``Transpose``, ``Rotation``) are generators of a finite group of ``Motion``s of the grid; training
-augments with all of it, a trained stepper is averaged over some of it. Continuous ones (``Translation``, ``Galilean``,
-``Offset``) say what a frame may take away.
+Discrete ones (``Reflection``, ``Transpose``, ``Rotation``) are generators of a finite group of ``Motion``s of the grid;
+training augments with all of it, a trained stepper is averaged over some of it. Continuous ones (``Translation``,
+``Galilean``, ``Offset``) say what a frame may take away.
 
 The co-moving frame: ``u(x, t) = m + v(x - c t, t)`` with ``v`` of zero mean, and ``c`` the drift that m causes.
 
