@@ -1,8 +1,11 @@
 """Plan the training of one time step in latent space."""
 
+import json
+import logging
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import nn
 
 import universal_simulator.networks.operator
@@ -12,10 +15,13 @@ from universal_simulator.configuration import Compute, Operator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.symmetries import Symmetry, discrete
+from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.training.loop import Stage, step_stage
 from universal_simulator.training.windows import fitted
+
+log = logging.getLogger(__name__)
 
 
 def plan_operator(
@@ -30,19 +36,40 @@ def plan_operator(
     train.refuse_stale(autoencoder.fingerprint)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        return step_stage(network, average, (fitted(train, holdout), validation), operator, choose(compute.device))
+        stage = step_stage(network, average, (fitted(train, holdout), validation), operator, choose(compute.device))
+        return measured(stage)
 
     recipe = operator_recipe(autoencoder.recipe, operator)
     averaged = averaged_over(recipe, operator)
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "holdout": str(holdout)}
+    sources |= solver_behind(recipe)
     return Plan(recipe, operator, equip, sources, selected=recipe.model_copy(update={"averaged": averaged}))
 
 
 def operator_recipe(known: Recipe, operator: Operator) -> Recipe:
     """Return what the network is built from."""
     linear = stated_linear_part(known) if operator.exponential else None
-    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form, "linear": linear}
-    return known.model_copy(update=update)
+    form = {"flux_form": operator.flux_form, "linear": linear, "solver": operator.solver}
+    return known.model_copy(update={"stage": "operator", "settings": operator.network, **form})
+
+
+def measured(stage: Stage) -> Stage:
+    """Return the stage, with what the solver gets wrong in one step measured where networks correct one."""
+    if isinstance(stage.network, CorrectedOperator):
+        errors = [stage.network.measure(w.z[:, 0], w.z[:, 1], w.parameters, w.time_step) for w in stage.validation()]
+        share = torch.stack(errors).square().mean(0).sqrt()
+        log.info("The solver errs in one step by %s of the amplitude", ", ".join(f"{one:.1e}" for one in share))
+        for module in (stage.network, stage.average):
+            module.share.copy_(share)
+    return stage
+
+
+def solver_behind(recipe: Recipe) -> dict[str, str]:
+    """Return what the numbers of a solver within the steps depend on; nothing where there is none."""
+    if recipe.solver is None:
+        return {}
+    problems = import_module("universal_simulator.problems")
+    return {"solver": json.dumps(problems.find(recipe.facts.name).solver.settings(), sort_keys=True)}
 
 
 def stated_linear_part(known: Recipe) -> LinearPart:
