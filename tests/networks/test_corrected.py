@@ -1,5 +1,8 @@
 """A solver's step that a network corrects: the solver alone where the network gives nothing, whatever the equation."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -8,11 +11,17 @@ from torch import Tensor, nn
 from together import normal
 from universal_simulator.configuration import CoarseSolver, Latent, Operator, UTransformer
 from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.latents import Latents, Window, windows_at
+from universal_simulator.fields.spectral import resized
+from universal_simulator.fields.symmetries import group
 from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
+from universal_simulator.training.loop import step_stage
+from universal_simulator.training.objectives import correction_error, step_error
+from universal_simulator.training.windows import solved as solved_steps
 
 SETTINGS = UTransformer(points_per_token=4, point_width=0, hidden_width=16, heads=2, group_size=8, depths=(1, 1, 1))
 FLOW, LINE = find("kolmogorov_flow"), find("burgers")
@@ -111,6 +120,54 @@ def test_what_the_solver_gets_wrong_is_measured_in_units_of_the_amplitude():
     wave = torch.sin(2 * torch.pi * FLOW.grid.resized((32, 32)).centres()[1])
     truth = solved("kolmogorov_flow", u, rows, 0.1) + 0.03 * network.scale(u)[..., None, None] * 2**0.5 * wave
     torch.testing.assert_close(network.measure(u, truth, rows, steps), torch.tensor([0.03], dtype=torch.float64))
+
+
+def trajectories(rows: Tensor) -> tuple[Tensor, Latents]:
+    """Return three solutions at four times, and latents of them."""
+    grid, own, (u, _, _) = CASES["kolmogorov_flow"][0], FLOW.facts, given("kolmogorov_flow")
+    times = np.arange(4) * 0.05
+    values = FLOW.solver.solve(
+        rows[0].tolist(), lambda on: resized(u, grid, own.channels, on.shape), times, grid
+    ).values
+    return values, Latents(values.numpy(), np.zeros((3, 1)), rows.numpy(), times, own, grid, "solved")
+
+
+def test_a_solver_s_part_that_is_solved_once_is_that_of_every_training_step():
+    """The loss is the same, also of images by a symmetry; what the solver does not survive is left out."""
+    network, (_, rows, _) = operator("kolmogorov_flow", weights=0.1).float(), given("kolmogorov_flow")
+    (values, latents), grid, own = trajectories(rows), CASES["kolmogorov_flow"][0], FLOW.facts
+    values[1, 3] = torch.nan
+    steps = solved_steps(latents, 2, network)
+    assert steps.values.shape == (6, 3, 1, 32, 32)
+    one = windows_at(steps, np.arange(6), np.zeros(6, int), np.ones(6, int), 3)
+    torch.testing.assert_close(one.time_step, torch.full((6,), 0.1))
+    assert torch.equal(one.z[5, :2], values[2, [1, 3]])
+    keep = torch.tensor([0, 1, 2, 4, 5])
+    one = Window(*(getattr(one, name)[keep] for name in ("z", "mean", "parameters", "time_step")))
+    turn = group(own.symmetries, grid)[1]
+    for image in (one, replace(one, z=turn.apply(one.z, grid, own.channels).roll(5, -1))):
+        plain = replace(image, z=image.z[:, :2])
+        losses = [of(network, w, 0.0, torch.Generator(), spectral=0.5) for of, w in ((correction_error, image), (step_error, plain))]
+        torch.testing.assert_close(*losses, rtol=1e-4, atol=0)
+    values[2, 1] = torch.nan
+    assert len(solved_steps(latents, 2, network)) == 5, "of six steps one starts from what is no number"
+
+
+@pytest.mark.parametrize(("unroll", "objective"), [(1, correction_error), (2, step_error)])
+def test_training_measures_what_the_solver_gets_wrong_and_begins_with_its_error(unroll, objective):
+    _, latents = trajectories(given("kolmogorov_flow")[1])
+    training = {"epochs": 1, "windows_per_epoch": 4, "batch_size": 4, "learning_rate": 1e-3, "validation_windows": 8}
+    section = Operator(
+        network=SETTINGS, training=training, time_strides=(1,), spectral_loss_weight=0.0, unroll=unroll,
+        solver=CASES["kolmogorov_flow"][1],
+    )  # fmt: skip
+    network, average = (operator("kolmogorov_flow").float() for _ in range(2))
+    stage = step_stage(network, average, (latents, latents), section, torch.device("cpu"))
+    assert stage.objective.func is objective
+    assert torch.equal(network.share, average.share)
+    if unroll == 1:
+        loss = torch.stack([stage.objective(network, one, 0.0, torch.Generator()) for one in stage.validation()]).mean()
+        torch.testing.assert_close(network.share[0], loss, rtol=0.2, atol=0)
 
 
 def test_it_is_built_again_from_its_recipe_and_a_recipe_without_a_solver_does_not_speak_of_one():

@@ -14,11 +14,11 @@ from universal_simulator.fields.symmetries import group
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.physics.plane import Plan, velocity
 from universal_simulator.problems import find
-from universal_simulator.problems.kolmogorov_flow import DRAG, FORCE, VISCOSITY
+from universal_simulator.problems.kolmogorov_flow import DRAG, FORCE, OWN, VISCOSITY
 from universal_simulator.support.errors import InputError
 
 PROBLEM = find("kolmogorov_flow")
-SMALL, OWN = PROBLEM.grid.resized((32, 32)), (VISCOSITY, FORCE, DRAG)
+SMALL = PROBLEM.grid.resized((32, 32))
 KAPPA = 8 * math.pi
 
 

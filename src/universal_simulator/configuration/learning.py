@@ -237,6 +237,11 @@ class StepTraining(Relative):
     """Over which of the problem's symmetries a trained operator's steps are averaged: the first one, all of them (each
     image is one more call), or none."""
 
+    @property
+    def solved_once(self) -> bool:
+        """Tell whether a solver's part of every step can be solved before training: single steps, all starts alike."""
+        return self.solver is not None and self.unroll == 1 and len(self.time_strides) == 1 and self.start_exponent == 1
+
     @model_validator(mode="after")
     def _one_form(self) -> "StepTraining":
         if self.solver is not None and self.exponential:

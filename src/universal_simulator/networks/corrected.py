@@ -62,8 +62,17 @@ class CorrectedOperator(LatentOperator):
         return self.known(w, parameters, time_step, self.low_pass.coarse)
 
     def _advance(self, z: Tensor, parameters: Tensor, time_step: Tensor) -> Tensor:
+        return self.corrected(z, self.solved(self.low_pass.of(z), parameters, time_step), parameters, time_step)
+
+    def corrected(
+        self,
+        z: Float[Tensor, "sample channel *space"],
+        ahead: Float[Tensor, "sample channel *coarse"],
+        parameters: Float[Tensor, "sample parameter"],
+        time_step: Float[Tensor, " sample"],
+    ) -> Float[Tensor, "sample channel *space"]:
+        """Return the state one time step later from what the solver makes of it."""
         a, w = self.scale(z), self.low_pass.of(z)
-        ahead = self.solved(w, parameters, time_step)
         change = (ahead - w) / wide(a * self.rate * time_step[:, None], w)
         seen = torch.cat((w / wide(a, w), ahead / wide(a, w), change), 1)
         out = self.network(seen, self.conditions(a, parameters, time_step)).to(w)

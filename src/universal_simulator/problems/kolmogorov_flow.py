@@ -34,7 +34,7 @@ from universal_simulator.problems.navier_stokes import SPEED as EDDY_SPEED
 from universal_simulator.problems.problem import Problem
 
 GRID = Grid(axes=(Axis(name="y", points=64), Axis(name="x", points=64)))
-VISCOSITY, FORCE, DRAG = 4e-3 / (2 * math.pi) ** 2, 1 / (2 * math.pi), 0.1
+OWN = VISCOSITY, FORCE, DRAG = 4e-3 / (2 * math.pi) ** 2, 1 / (2 * math.pi), 0.1
 SPEED = 0.21
 """Root mean square of the velocity that the flow keeps up: what spin-up begins with."""
 SPIN_UP = ((64, 12.0), (128, 0.5))
@@ -68,7 +68,7 @@ def _steady(grid: Grid, seed: int, index: int) -> Float[Tensor, "1 y x"]:
 @torch.inference_mode(False)
 def _spun(seed: int, index: int) -> Float[Tensor, "1 y x"]:
     """Return a field of the steady flow, each solved alone, so that it does not depend on which others are wanted."""
-    flow, points = KolmogorovFlow(VISCOSITY, FORCE, DRAG), GRID.shape[0]
+    flow, points = KolmogorovFlow(*OWN), GRID.shape[0]
     w = SPEED / EDDY_SPEED * EDDIES.draw(GRID, seed, index)
     for n, long in SPIN_UP:
         w_hat = torch.fft.rfft2(resized(w, GRID.resized((points, points)), VORTICITY, (n, n)))

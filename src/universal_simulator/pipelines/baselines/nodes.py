@@ -27,7 +27,6 @@ from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
 from universal_simulator.pipelines.operator.nodes import (
     averaged_over,
-    measured,
     operator_recipe,
     solver_behind,
     stated_linear_part,
@@ -106,7 +105,7 @@ def _plan(
     log.info("%s: %d parameters, %.0f s of training", stage, size, seconds)
 
     def equip(network: nn.Module, average: nn.Module) -> loop.Stage:
-        return measured(step_stage(network, average, fields, section, choose(compute.device)))
+        return step_stage(network, average, fields, section, choose(compute.device))
 
     asked = [recipe.model_dump(mode="json"), section.model_dump(mode="json")]
     sources = {

@@ -1,11 +1,9 @@
 """Plan the training of one time step in latent space."""
 
 import json
-import logging
 from importlib import import_module
 from typing import Any
 
-import torch
 from torch import nn
 
 import universal_simulator.networks.operator
@@ -15,13 +13,10 @@ from universal_simulator.configuration import Compute, Operator
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.spectral import LinearPart
 from universal_simulator.fields.symmetries import Symmetry, discrete
-from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.networks.trained import Recipe, Trained
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.training.loop import Stage, step_stage
 from universal_simulator.training.windows import fitted
-
-log = logging.getLogger(__name__)
 
 
 def plan_operator(
@@ -36,8 +31,7 @@ def plan_operator(
     train.refuse_stale(autoencoder.fingerprint)
 
     def equip(network: nn.Module, average: nn.Module) -> Stage:
-        stage = step_stage(network, average, (fitted(train, holdout), validation), operator, choose(compute.device))
-        return measured(stage)
+        return step_stage(network, average, (fitted(train, holdout), validation), operator, choose(compute.device))
 
     recipe = operator_recipe(autoencoder.recipe, operator)
     averaged = averaged_over(recipe, operator)
@@ -51,17 +45,6 @@ def operator_recipe(known: Recipe, operator: Operator) -> Recipe:
     linear = stated_linear_part(known) if operator.exponential else None
     form = {"flux_form": operator.flux_form, "linear": linear, "solver": operator.solver}
     return known.model_copy(update={"stage": "operator", "settings": operator.network, **form})
-
-
-def measured(stage: Stage) -> Stage:
-    """Return the stage, with what the solver gets wrong in one step measured where networks correct one."""
-    if isinstance(stage.network, CorrectedOperator):
-        errors = [stage.network.measure(w.z[:, 0], w.z[:, 1], w.parameters, w.time_step) for w in stage.validation()]
-        share = torch.stack(errors).square().mean(0).sqrt()
-        log.info("The solver errs in one step by %s of the amplitude", ", ".join(f"{one:.1e}" for one in share))
-        for module in (stage.network, stage.average):
-            module.share.copy_(share)
-    return stage
 
 
 def solver_behind(recipe: Recipe) -> dict[str, str]:
