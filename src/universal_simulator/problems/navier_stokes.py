@@ -41,8 +41,11 @@ class NavierStokes:
     """ν > 0. One number, or one for each of several fields."""
     force: float | Float[Tensor, "sample 1 1"] = 0.0
     """F, an acceleration."""
-    drag = 0.0
-    """None; ``problems/kolmogorov_flow.py`` has some."""
+
+    @property
+    def drag(self) -> float | Tensor:
+        """Return 0: there is none (``problems/kolmogorov_flow.py`` has some)."""
+        return 0.0
 
     @property
     def identity(self) -> str:
