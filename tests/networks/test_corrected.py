@@ -122,6 +122,14 @@ def test_what_the_solver_gets_wrong_is_measured_in_units_of_the_amplitude():
     torch.testing.assert_close(network.measure(u, truth, rows, steps), torch.tensor([0.03], dtype=torch.float64))
 
 
+def test_a_correction_counts_in_what_the_solver_gets_wrong():
+    network, (u, rows, steps) = operator("kolmogorov_flow", weights=0.1), given("kolmogorov_flow")
+    alone = solved("kolmogorov_flow", u, rows, 0.1)
+    whole = network(u, rows, steps) - alone
+    network.share.fill_(0.02)
+    torch.testing.assert_close(network(u, rows, steps) - alone, 0.02 * whole, rtol=0, atol=1e-12 * float(whole.max()))
+
+
 def trajectories(rows: Tensor) -> tuple[Tensor, Latents]:
     """Return three solutions at four times, and latents of them."""
     grid, own, (u, _, _) = CASES["kolmogorov_flow"][0], FLOW.facts, given("kolmogorov_flow")
