@@ -155,7 +155,10 @@ def test_a_solver_s_part_that_is_solved_once_is_that_of_every_training_step():
     turn = group(own.symmetries, grid)[1]
     for image in (one, replace(one, z=turn.apply(one.z, grid, own.channels).roll(5, -1))):
         plain = replace(image, z=image.z[:, :2])
-        losses = [of(network, w, 0.0, torch.Generator(), spectral=0.5) for of, w in ((correction_error, image), (step_error, plain))]
+        losses = [
+            of(network, w, 0.0, torch.Generator(), spectral=0.5)
+            for of, w in ((correction_error, image), (step_error, plain))
+        ]
         torch.testing.assert_close(*losses, rtol=1e-4, atol=0)
     values[2, 1] = torch.nan
     assert len(solved_steps(latents, 2, network)) == 5, "of six steps one starts from what is no number"
