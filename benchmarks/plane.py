@@ -253,12 +253,9 @@ def main() -> None:
     told = [[one.minimum for one in emulator.statistics.parameters]] * given.trajectories
     times = np.arange(round((given.until or emulator.card.horizon) / step) + 1) * step
     task = truth(problem, torch.tensor(told), times, given.keep)
-    own = (
-        {"fast mode": hybrid(emulator.fast)}
-        if emulator.fast
-        else {"chain": chain(Rollout(emulator.parts, "deterministic"))}
-    )
-    print("\n".join(table(problem, own | (baselines(given.beside) if given.beside else {}), task)))  # noqa: T201 - a command's answer
+    own = hybrid(emulator.fast) if emulator.fast else chain(Rollout(emulator.parts, "deterministic"))
+    models = {"fast mode" if emulator.fast else "chain": own, **(baselines(given.beside) if given.beside else {})}
+    print("\n".join(table(problem, models, task)))  # noqa: T201 - a command's answer
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python examples/bring_your_own_2d.py data/01_raw/mine2d
     kedro run --pipeline=full --params=dry_run,problem=data_only,data.source.kind=local,data.folder=mine2d,\
 experiment.name=mine2d,data.train=16,data.validation=4,data.test=4,latent.tokens=8,latent.dim=4,\
-operator.network.points_per_token=4,evaluation.protocols=[rollout],evaluation.variants=[persistence,deterministic]
+operator.network.points_per_token=4,diffusion_residual.network.points_per_token=4,evaluation.protocols=[rollout],\
+evaluation.variants=[persistence,deterministic]
 
 The first names in ``--params`` are experiments, whose parameters those after them change. Replace
 ``my_trajectories`` by whatever loads yours: ``np.load``, ``h5py``, a simulation.

@@ -60,7 +60,8 @@ def readme(bundle: Bundle, params: str) -> str:
     }
     scores = [f"| {name} | {card.scores[key]:.4g} |" for name, key in shown.items() if key in card.scores]
     count = sum(value.numel() for part in bundle.parts.values() for value in part.network.state_dict().values())
-    purpose = card.parameters["experiment"]["purpose"].capitalize()
+    purpose = card.parameters["experiment"]["purpose"]
+    purpose = purpose[:1].upper() + purpose[1:]
     lines = [
         f"# {card.experiment}",
         "",

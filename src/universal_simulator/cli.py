@@ -188,7 +188,7 @@ def _purposes() -> list[tuple[str, str]]:
 PARAMS_HELP = """Experiments by name, then single parameters: NAME[,NAME…][,key.path=value…]. Without a name: golden.
 Every parameter stands in conf/base/parameters.yml; lists are written [1,2,3]."""
 CONFIG_HELP = "A YAML file whose section `run` holds these options; those that are typed go before."
-PIPELINES_HELP = "Names of the pipelines to run, separated by commas; all of them where none is given."
+PIPELINES_HELP = "Names of the pipelines to run, separated by commas; full where none is given."
 
 _replaced = {
     "params": click.Option(

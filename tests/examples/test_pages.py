@@ -1,10 +1,15 @@
-"""The pages can be read: lines are short, links lead somewhere, and the decisions are few and each has its evidence."""
+"""The pages can be read: lines are short, links lead somewhere, commands are accepted, each decision has its evidence."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+
+from universal_simulator.pipeline_registry import PIPELINES
+from universal_simulator.shell.command_line import merged_params, pipeline_names
+from universal_simulator.shell.configuration_loader import ExperimentLoader
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -19,6 +24,27 @@ def anchors(page: Path) -> set[str]:
     """Return the names by which headings are linked to, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the words after ``kedro run`` of each command that can be typed as it stands, or with an experiment."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(read(page))
+    code = [block.content for block in blocks if block.type == "fence" and not block.info]
+    code += [part.content for block in blocks for part in block.children or () if part.type == "code_inline"]
+    lines = "\n".join(code).replace("\\\n", " ").replace("<experiment>", "golden").splitlines()
+    found = [re.search(r"kedro run (--[^#&]*)", line) for line in lines]
+    words = [shlex.split(one[1]) for one in found if one and not re.search(r"[…<>]|--help|from_run|goldn", one[1])]
+    return [line for line in words if all(word.startswith("--") for word in line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_name_pipelines_and_parameters_that_there_are(page):
+    for words in commands(page):
+        options = dict(word.removeprefix("--").split("=", 1) for word in words)
+        typed = pipeline_names(tuple(options[key] for key in ("pipeline", "pipelines") if key in options))
+        assert set(typed) <= PIPELINES.keys(), words
+        given = merged_params((options.get("params", ""),))
+        ExperimentLoader("conf", "base", given, base_env="base", default_run_env="local")["parameters"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -192,6 +192,14 @@ def test_another_command_than_a_run_is_simply_executed(rented):
     assert (done.returncode, done.stdout) == (4, "this\n")
 
 
+def test_a_command_that_is_no_program_is_told_in_one_line():
+    words = [sys.executable, "-m", "universal_simulator.machine", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 127
+    assert len(done.stderr.splitlines()) == 1
+    assert "command = --help: must be a program" in done.stderr
+
+
 def test_limits_in_time_and_money_are_compared_in_seconds():
     both = Settings.from_environment({"MACHINE_TIME_LIMIT_MIN": "60", "MACHINE_MONEY_LIMIT_USD": "0.5"})
     assert both.seconds(hourly_rate_usd=2.0) == 900

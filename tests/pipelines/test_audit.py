@@ -66,6 +66,8 @@ def test_errors_end_a_strict_audit_and_no_other(tmp_path):
 def test_nothing_to_audit_is_refused(tmp_path):
     with pytest.raises(DatasetError, match=r"audit.input = null: must name a file of trajectories, or a folder; add"):
         AuditedFilesDataset(None).load()
+    with pytest.raises(DatasetError, match=r"audit.input = nowhere: must be a file or a folder; check its name"):
+        AuditedFilesDataset("nowhere").load()
     with pytest.raises(DatasetError, match=r"must hold at least one file of trajectories \(.hdf5, .h5\); name one"):
         AuditedFilesDataset(str(tmp_path)).load()
 

@@ -118,5 +118,5 @@ def test_a_u_shaped_decoder_sharpens_what_a_finite_volume_solver_widens_and_keep
     _, test, plan = water
     *_, (state, _) = train_stage(plan, 3, COMPUTE, {})
     found = score_fast(select_best(plan, state), test, U_FAST, EVALUATION, 1)
-    assert found["rollout/fast/nrmse"] < 0.8 * found["rollout/solver/nrmse"]
+    assert found["rollout/fast/nrmse"] < 0.9 * found["rollout/solver/nrmse"]
     assert found["rollout/fast/conservation_gap"] < 1e-6

@@ -82,6 +82,7 @@ def test_weights_that_do_not_fit_the_recipe_are_refused(folder):
     ("address", "line"),
     [
         ("nowhere", r"nowhere/bundle\.json = missing: must be there; run --pipeline=evaluation"),
+        ("golden", r"model = golden: must be an address; did you mean shipped:golden\?"),
         ("shipped:nobody", "model = shipped:nobody: no such weights came with the project; there are"),
         ("models:/nobody@champion", r"model = models:/nobody@champion: must be in the store of MLflow"),
     ],

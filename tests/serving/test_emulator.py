@@ -94,7 +94,7 @@ def test_more_fields_than_fit_at_once_are_forecast_as_if_alone(emulator, u0):
         ),
         ({"u0": np.zeros((2, 1, 3, 64))}, r"u0 = an array of shape .*: must be \(space\) or \(sample, space\) or"),
         ({"u0": np.zeros(5)}, r"u0 = an array of shape \(5,\): must be .* at least 8 points"),
-        ({"u0": np.full(64, np.nan)}, "u0 = NaN or infinity in it: must be finite"),
+        ({"u0": np.full(64, np.nan)}, r"u0 = nan at \[0\], 64 such in all: must be finite; remove what is missing"),
         ({"u0": ["a"] * 64}, "u0 = list: must hold real numbers"),
         ({"u0": np.zeros(64, complex)}, "u0 = ndarray: must hold real numbers"),
         ({"viscosity": [0.05, 0.05]}, r"nu = \(2,\) numbers: must be one, or one for each of the 1 fields"),

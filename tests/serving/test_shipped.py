@@ -85,6 +85,7 @@ def test_a_parameter_that_is_told_twice_never_or_by_another_name_is_refused(sota
         ({"viscosity": 0.01, "parameters": {"nu": 0.01}}, "viscosity and parameters = both given: must be one of them"),
         ({}, r"parameters\.nu = missing: must be given"),
         ({"parameters": {"nu": 0.01, "mu": 1}}, r"parameters\.mu = unknown: must be nu; drop it"),
+        ({"parameters": {"nuu": 0.01}}, r"parameters\.nuu = unknown: must be nu; did you mean nu\?"),
         ({"parameters": 0.01}, "parameters = float: must be a mapping by name"),
     ):
         with pytest.raises(InputError, match=line):

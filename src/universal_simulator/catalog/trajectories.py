@@ -66,6 +66,8 @@ class AuditedFilesDataset(AbstractDataset[None, list[Path]]):
         if not self._file:
             raise InputError("audit.input = null: must name a file of trajectories, or a folder; add audit.input=FILE")
         path = Path(self._file).expanduser()
+        if not path.exists():
+            raise InputError(f"audit.input = {path}: must be a file or a folder; check its name")
         if not path.is_dir():
             return [path]
         found = sorted(one for one in path.rglob("*") if one.suffix in ENDINGS and one.is_file())

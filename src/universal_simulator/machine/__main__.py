@@ -139,7 +139,11 @@ def main(command: list[str]) -> int:
     """Run the command to whatever end; return its exit status."""
     _speak()
     if command[:2] != ["kedro", "run"]:  # a shell, a notebook: no job
-        os.execvp(command[0], command)
+        try:
+            os.execvp(command[0], command)
+        except OSError as error:
+            log.error("command = %s: must be a program (%s); write kedro run …", command[0], error.strerror)
+            return 127  # as a shell has it
     outcome = Outcome("FAILED", 1, "stopped before the command began")
     machine: Machine | None = None
     try:

@@ -37,20 +37,28 @@ def open_bundle(address: str | os.PathLike[str]) -> Bundle:
     if text.startswith(SHIPPED):
         return Bundle.read(shipped(text.removeprefix(SHIPPED)))
     folder = Path(text).expanduser()
+    if not folder.exists() and text in _came_along():
+        raise InputError(f"model = {text}: must be an address; did you mean {SHIPPED}{text}?")
     return Bundle.read(_inside(folder) or folder)
 
 
 def shipped(name: str) -> Path:
     """Return the folder of a model that came with the project."""
-    places = [root / "weights" for root in (Path.cwd(), Path(__file__).parents[3])]
-    found = [place / name for place in places if (place / name / CARD).is_file()]
+    found = [place / name for place in _places() if (place / name / CARD).is_file()]
     if not found:
-        known = sorted({card.parent.name for place in places for card in place.glob(f"*/{CARD}")})
         raise InputError(
             f"model = {SHIPPED}{name}: no such weights came with the project; "
-            f"there are {', '.join(known) or 'none'} (in {places[0]})"
+            f"there are {', '.join(_came_along()) or 'none'} (in {_places()[0]})"
         )
     return found[0]
+
+
+def _places() -> list[Path]:
+    return [root / "weights" for root in (Path.cwd(), Path(__file__).parents[3])]
+
+
+def _came_along() -> list[str]:
+    return sorted({card.parent.name for place in _places() for card in place.glob(f"*/{CARD}")})
 
 
 def default_store() -> str | None:

@@ -30,8 +30,9 @@ def numbers(name: str, values: Any, truths: bool = True) -> Tensor:
     except Exception as error:  # whatever a foreign array raises
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise InputError(f"{name} = {type(values).__name__}: must hold real numbers ({reason}); convert it") from error
-    if not found.isfinite().all():
-        raise InputError(f"{name} = NaN or infinity in it: must be finite; remove what is missing")
+    if len(bad := (~found.isfinite()).nonzero()):
+        place = f" at {bad[0].tolist()}, {len(bad)} such in all" if found.ndim else ""
+        raise InputError(f"{name} = {found[tuple(bad[0])]:g}{place}: must be finite; remove what is missing")
     if found.numel() and found.abs().max() > LARGEST:
         raise InputError(f"{name} = {found.abs().max():g} in it: must be at most {LARGEST:.2g}; choose other units")
     return found

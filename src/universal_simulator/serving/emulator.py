@@ -6,8 +6,8 @@ u = emulator.rollout(u0, parameters={"nu": 0.01}, times=[0.5, 1.0, 2.0])
 ```
 
 Fields are given at the cell centres of the model's domain (``emulator.card.grid``), on any number of them, in the units
-of the problem. A model is
-loaded and used in a thread of its own (``compute/apart.py``): no setting of the process changes a forecast.
+of the problem. A model is loaded and used in a thread of its own (``compute/apart.py``): no setting of the process
+changes a forecast.
 """
 
 import os
@@ -72,6 +72,8 @@ class Emulator:
     @classmethod
     def load(cls, address: str | os.PathLike[str], device: Device = "auto") -> "Emulator":
         """Open a model: ``models:/…@champion``, ``shipped:<experiment>``, or a folder. It runs no code from there.
+
+        Raises ``InputError`` where there is none, where its files are damaged, and for a device that is not there.
 
         >>> emulator = Emulator.load("shipped:golden")
         >>> emulator.card.experiment, emulator.card.facts.name, emulator.card.sets
@@ -142,11 +144,15 @@ class Emulator:
 
         ``u0`` is ``(sample, channel, *space)`` on any number of points, or a mapping of ``(sample, *space)`` by
         channel; the axis of samples may be missing, and that of channels where there is one. ``parameters`` are by
-        name, one number or one per sample; ``viscosity`` is short for the only one. The answer has the form of u0 with
-        ``time`` before the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the
-        equation's balance correct every step, of every member, which takes longer. ``mode="fast"`` is the coarse solver
-        with its decoder, for models that have one; it draws no members and is not guided. Where u0 or a parameter is a
-        tensor that needs a gradient, so does the answer, which then has neither members nor guidance.
+        name, one number or one per sample; ``viscosity`` is short for the only one. ``times`` are in the problem's time
+        units, counted from u0, and multiples of the model's step. The answer has the form of u0 with ``time`` before
+        the channels, and with ``members``, of an ensemble, ``member`` before that. ``guided`` lets the equation's
+        balance correct every step, of every member, which takes longer. ``mode="fast"`` is the coarse solver with its
+        decoder, for models that have one; it draws no members and is not guided. Where u0 or a parameter is a tensor
+        that needs a gradient, so does the answer, which then has neither members nor guidance.
+
+        Raises ``InputError`` for what cannot be forecast. Warns (``OutsideTrainingWarning``, ``GuidanceWarning``,
+        ``DivergedWarning``) of a forecast whose error is unknown, that guidance makes worse, or that left all bounds.
 
         >>> import numpy as np
         >>> emulator = Emulator.load("shipped:golden")
@@ -198,7 +204,10 @@ class Emulator:
         return judged(self, alarm, request, forecasts("u", u, request))
 
     def propagate(self, u0: Fields, asked: Propagate, seed: int = 0) -> "propagation.Propagation":
-        """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says."""
+        """Return how uncertain forecasts are from around ``u0`` whose inputs are as uncertain as ``asked`` says.
+
+        ``u0`` is one field, as of ``rollout``: the mean of the initial fields. Raises ``InputError``.
+        """
         from universal_simulator.serving import propagation  # which knows this module
 
         made = propagation.answer(self, u0, asked, seed)
@@ -280,7 +289,7 @@ class Emulator:
         return like(form.of(answer, d), u0)
 
     def answer(self, request: Request) -> Float[Tensor, "sample member time channel *space"]:
-        """Return the forecast.
+        """Return the forecast of a checked request, with an axis for members also where none were asked for.
 
         Small pieces without chance in them are forecast side by side, each on a core of its own, which waits for no
         other. Large ones have all cores, one after the other.

@@ -23,7 +23,7 @@ from universal_simulator.inverse import forward as break_even
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
 from universal_simulator.serving.request import LARGEST, Fields, Request, ask
-from universal_simulator.support.errors import InputError
+from universal_simulator.support.errors import InputError, suggestion
 
 if TYPE_CHECKING:
     from universal_simulator.serving.emulator import Emulator
@@ -90,8 +90,10 @@ def inputs(model: "Emulator", u0: Fields, asked: Propagate, seed: int) -> Inputs
     waves = asked.spread * longest_waves(grid, asked.modes) if asked.spread else torch.zeros(0, *grid.shape)
     said = {one.name: 0.0 for one in facts.parameters if one.optional} | dict(asked.parameters)
     if strange := sorted(said.keys() - {one.name for one in facts.parameters}):
-        known = ", ".join(one.name for one in facts.parameters) or "left out"
-        raise InputError(f"propagate.parameters.{strange[0]} = unknown: must be {known}; drop it")
+        known = [one.name for one in facts.parameters]
+        remedy = suggestion(strange[0], known).strip() or "drop it"
+        rule = ", ".join(known) or "left out"
+        raise InputError(f"propagate.parameters.{strange[0]} = unknown: must be {rule}; {remedy}")
     for one in facts.parameters:
         if one.name not in said:
             raise InputError(f"propagate.parameters.{one.name} = missing: must be a number or a distribution; add it")

@@ -19,7 +19,7 @@ from universal_simulator.diffusion.denoising import Streams
 from universal_simulator.fields.facts import Facts, Parameter
 from universal_simulator.fields.grid import Grid
 from universal_simulator.serving.arrays import Array, numbers, truth, whole
-from universal_simulator.support.errors import InputError
+from universal_simulator.support.errors import InputError, suggestion
 
 SETTING = "UNIVERSAL_SIMULATOR_LARGEST_FORECAST"
 LARGEST = 1e9
@@ -244,7 +244,8 @@ def named_parameters(given: Any, samples: int, facts: Facts) -> Float[Tensor, "s
         raise InputError(f"parameters = {type(given).__name__}: must be a mapping by name; write {{'nu': 0.01}}")
     known = [one.name for one in facts.parameters]
     if strange := sorted(set(map(str, given)) - set(known)):
-        raise InputError(f"parameters.{strange[0]} = unknown: must be {', '.join(known) or 'left out'}; drop it")
+        remedy = suggestion(strange[0], known).strip() or "drop it"
+        raise InputError(f"parameters.{strange[0]} = unknown: must be {', '.join(known) or 'left out'}; {remedy}")
     columns = [_per_sample(one, given, samples) for one in facts.parameters]
     return torch.stack(columns, -1) if columns else torch.zeros(samples, 0, dtype=torch.float64)
 
