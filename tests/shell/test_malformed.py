@@ -78,9 +78,10 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 NAMES = (
     "data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.",
-    "propagate.parameters.", "data.members",
+    "propagate.parameters.", "data.members", "operator.solver.",
 )  # fmt: skip
-"""Beginnings of paths whose last part is a name of the user's, or a field of one of several kinds."""
+"""Beginnings of paths whose last part is a name of the user's, a field of one of several kinds, or of a section that is
+null, of which what is missing is told first."""
 
 
 def test_no_misspelt_name_is_taken(refusal):
