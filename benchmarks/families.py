@@ -18,7 +18,7 @@ from universal_simulator.physics.plane import FlowSolver
 from universal_simulator.physics.reaction import ReactionSolver
 from universal_simulator.physics.spectral import SpectralSolver
 from universal_simulator.physics.volumes import VolumeSolver, averaged
-from universal_simulator.problems import find, gray_scott, names
+from universal_simulator.problems import find, gray_scott, kolmogorov_flow, names
 from universal_simulator.problems.problem import Problem
 
 Finer = solver.Plan | plane.Plan | int
@@ -31,6 +31,7 @@ FINE: dict[tuple[str, str | None, tuple[float, ...]], Finer] = {
     ("kuramoto_sivashinsky", None, (64.0,)): solver.Plan(384, 129, 24),
     ("navier_stokes", None, (0.002, 0.0)): plane.Plan(128, 4),
     ("navier_stokes", None, (0.002, 0.5)): plane.Plan(128, 4),
+    ("kolmogorov_flow", None, kolmogorov_flow.OWN): plane.Plan(192, 28, "hou_li"),
     ("compressible", None, (0.01, 0.01)): 4,
     ("compressible", None, (1e-8, 1e-8)): 4,
     ("shallow_water", "bumps", ()): 8,

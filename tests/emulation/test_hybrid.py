@@ -52,6 +52,16 @@ def test_the_mean_stays_exact_whatever_is_drawn(u0):
     torch.testing.assert_close(found.mean(-1), u0.mean(-1)[:, None].expand(-1, 2, -1), rtol=0, atol=1e-6)
 
 
+def test_a_conserved_mean_that_no_frame_takes_away_is_the_solver_s_whatever_is_drawn(u0):
+    """Likewise where the facts say nothing of a frame: the decoder alone would move it."""
+    bound = BURGERS.facts.model_copy(update={"symmetries": ()})
+    found = fields(u0, hybrid(bound, trained=True), [1, 30])
+    torch.testing.assert_close(found.mean(-1), u0.mean(-1)[:, None].expand(-1, 2, -1), rtol=0, atol=1e-6)
+    free = bound.model_copy(update={"conserved": ()})
+    moved = fields(u0, hybrid(free, trained=True), [1, 30]).mean(-1) - u0.mean(-1)[:, None]
+    assert moved.abs().max() > 1e-5, "what is not conserved may move"
+
+
 def test_a_problem_without_a_solver_is_refused(u0):
     without = find("data_only").facts.model_copy(
         update={"channels": BURGERS.facts.channels, "parameters": BURGERS.facts.parameters}

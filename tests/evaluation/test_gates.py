@@ -104,6 +104,7 @@ def test_a_gate_on_what_is_no_score_is_refused(metric):
         ("sota_v2", "nrmse"),
         ("champion", "nrmse_frobenius"),
         ("diffusion_reaction", "nrmse"),
+        ("kolmogorov_flow", "nrmse"),
     ],
 )
 def test_one_gate_asks_for_at_most_twice_the_error_of_the_shipped_weights(experiment, metric):

@@ -11,6 +11,7 @@ from universal_simulator.fields.symmetries import (
     Motion,
     Offset,
     Reflection,
+    Rotation,
     Translation,
     Transpose,
     discrete,
@@ -34,7 +35,9 @@ def random(grid: Grid, channels: tuple[Channel, ...]) -> torch.Tensor:
     return torch.randn(2, len(channels), *grid.shape, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(("name", "size"), [("burgers", 2), ("heat", 2), ("advection", 1), ("diffusion_reaction", 8)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("burgers", 2), ("heat", 2), ("advection", 1), ("diffusion_reaction", 8), ("kolmogorov_flow", 2)]
+)
 def test_the_groups_are_as_large_as_is_known(name, size):
     problem = find(name)
     found = group(problem.facts.symmetries, problem.grid)
@@ -76,6 +79,15 @@ def test_a_reflection_turns_the_components_along_its_axis_and_a_transpose_exchan
     assert torch.equal(upside, torch.stack((-p.flip(-2), -vx.flip(-2), vy.flip(-2)), 1))
     transposed = generator(Transpose(), SQUARE).apply(u, SQUARE, VECTORS)
     assert torch.equal(transposed, torch.stack((p.mT, vy.mT, vx.mT), 1))
+
+
+def test_half_a_turn_is_two_reflections():
+    u = random(SQUARE, VECTORS)
+    turn, x, y = (generator(one, SQUARE) for one in (Rotation(), Reflection(axis="x"), Reflection(axis="y")))
+    assert turn == x.after(y)
+    p, vx, vy = u.flip((-1, -2)).unbind(1)
+    assert torch.equal(turn.apply(u, SQUARE, VECTORS), torch.stack((p, -vx, -vy), 1))
+    assert group((Rotation(),), SQUARE) == (Motion.identity(2), turn)
 
 
 def test_a_gradient_moves_with_its_field():

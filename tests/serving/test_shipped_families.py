@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
 from universal_simulator.serving.emulator import Emulator
 
@@ -34,6 +35,7 @@ def error(name: str, step: float, mode: str = "full") -> float:
         ("reaction_diffusion", 0.05, 2e-4),
         ("compressible", 0.05, 0.1),
         ("compressible_thin", 0.05, 0.2),
+        ("kolmogorov_flow", 0.5, 0.02),
     ],
 )
 def test_a_shipped_model_forecasts_trajectories_that_it_never_saw(name, step, bound):
@@ -56,6 +58,33 @@ def test_water_is_forecast_from_rest_without_a_warning(recwarn):
 
 def test_the_fast_mode_of_flows_errs_less_than_their_network():
     assert error("navier_stokes", 0.1, "fast") < 0.01 < error("navier_stokes", 0.1) < 0.2
+
+
+def test_the_fast_mode_of_flows_keeps_the_mean_vorticity_that_the_solver_has():
+    emulator, problem = Emulator.load("shipped:navier_stokes", "cpu"), find("navier_stokes")
+    u0 = problem.family().batch(emulator.card.grid, FRESH, range(2)).float()
+    found = torch.as_tensor(emulator.rollout(u0, parameters={"nu": 5e-4, "force": 0.0}, times=[2.0], mode="fast"))
+    assert found.double().mean((-2, -1)).abs().max() < 1e-6 * found.square().mean().sqrt()
+
+
+def test_a_driven_flow_is_forecast_better_than_by_the_solver_within_the_steps_and_gradients_flow_through_both():
+    emulator, problem = Emulator.load("shipped:kolmogorov_flow", "cpu"), find("kolmogorov_flow")
+    told, grid, times = emulator.card.sets[0], emulator.card.grid, np.array([0.0, 0.5])
+    own = dict(zip([one.name for one in problem.facts.parameters], told, strict=True))
+    truth = problem.solver.solve(told, lambda on: problem.family().batch(on, FRESH, range(2)), times, grid).values
+    coarse = Coarse(64, 0.9, dealiasing="hou_li")
+    alone = problem.solver.forecast(truth[:, 0], torch.tensor([told] * 2), Clock(0.5, 1), grid, coarse)[:, 0]
+    start = truth[:, 0].clone().requires_grad_(True)
+    found = emulator.rollout(start, parameters=own, times=[0.5])[:, 0]
+    error, without = ((one - truth[:, 1]).square().mean().sqrt() for one in (found, alone))
+    assert error < 0.6 * without
+    error.backward()
+    slope = start.grad.norm()
+    assert slope > 0
+    along, eps = start.grad / slope, 1e-2
+    ends = [emulator.rollout(truth[:, 0] + s * along, parameters=own, times=[0.5])[:, 0] for s in (eps, -eps)]
+    ahead, behind = ((one - truth[:, 1]).square().mean().sqrt() for one in ends)
+    assert float((ahead - behind) / (2 * eps)) == pytest.approx(float(slope), rel=0.05)
 
 
 def test_advection_is_exact_whatever_the_weights_are():

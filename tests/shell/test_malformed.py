@@ -78,9 +78,10 @@ def test_no_parameter_takes_what_is_of_another_type_or_beyond_all_ranges(complet
 
 NAMES = (
     "data.source", "gates", "ablation.changes.", "baselines.solvers.", "evaluation.chaos.solvers.",
-    "propagate.parameters.", "data.members",
+    "propagate.parameters.", "data.members", "operator.solver.",
 )  # fmt: skip
-"""Beginnings of paths whose last part is a name of the user's, or a field of one of several kinds."""
+"""Beginnings of paths whose last part is a name of the user's, a field of one of several kinds, or of a section that is
+null, of which what is missing is told first."""
 
 
 def test_no_misspelt_name_is_taken(refusal):
@@ -130,6 +131,9 @@ PAIRS = [
     ({"problem": "compressible", "operator.exponential": True, "operator.flux_form": False}, "operator.exponential = true: compressible states no linear part, must be one of advection, burgers"),
     ({"problem": "navier_stokes", "latent.tokens": 4, "latent.dim": 16, "autoencoder.network.kernel": 5, "baselines.solvers": [{"points": 16, "courant": 1.0, "vanishing": 0.2}]}, "vanishing = 0.2: must be 0 for navier_stokes"),
     ({"baselines.solvers": [{"points": 64, "courant": 1.0, "dealiasing": "hou_li"}]}, "dealiasing = hou_li: must be two_thirds for burgers"),
+    ({"operator.solver": {"points": 64, "courant": 1.0, "dealiasing": "hou_li"}}, "dealiasing = hou_li: must be two_thirds for burgers"),
+    ({"operator.solver": {"points": 64, "courant": 1.0}, "operator.exponential": True}, "exponential = true: must be false beside solver = solver_64_c1"),
+    ({"problem": "data_only", "operator.solver": {"points": 64, "courant": 1.0}}, "operator.solver = solver_64_c1: data_only must have a solver; set it to null"),
     ({"data.folder": "../elsewhere"}, "data.folder = ../elsewhere: "),
     ({"data.folder": "/etc"}, "data.folder = /etc: "),
     ({"experiment.name": "../../etc/passwd"}, "experiment.name = ../../etc/passwd: "),

@@ -1,8 +1,9 @@
 """What is learned, and how: the shapes of networks and the training of each stage."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
 from universal_simulator.configuration.section import Count, NonNegative, Positive, Probability, Section, Size
 from universal_simulator.support.errors import InputError
@@ -193,6 +194,26 @@ class Relative(Section):
         return conserved if self.relative_to == "variation" else ()
 
 
+class CoarseSolver(Section):
+    """Our numerical solver on few points with long steps."""
+
+    points: Annotated[int, Field(ge=16, le=65_536)]
+    courant: Positive
+    """Cells that the fastest part of a field crosses in one step."""
+    vanishing: NonNegative = 0.0
+    """Strength ε of a viscosity of the short waves alone, ε over the number of points, where fronts are thinner than a
+    cell; only for equations on a line that are solved by their spectra."""
+    dealiasing: Literal["two_thirds", "hou_li"] = "two_thirds"
+    """``hou_li``: a smooth filter that keeps more waves than the 2/3 rule; only for flows in the plane that are solved
+    by their spectra."""
+
+    @property
+    def name(self) -> str:
+        """Return what its scores are called."""
+        more = f"_v{self.vanishing:g}" if self.vanishing else ""
+        return f"solver_{self.points}_c{self.courant:g}{more}" + ("_hl" if self.dealiasing == "hou_li" else "")
+
+
 class StepTraining(Relative):
     """How a network learns one time step."""
 
@@ -210,9 +231,30 @@ class StepTraining(Relative):
     the increment."""
     exponential: bool = False
     """Whether the linear part of the problem's equation is solved exactly, and the network gives the rest alone."""
+    solver: CoarseSolver | None = None
+    """A solver of the problem's that takes the step, and the network gives what it gets wrong; null: there is none."""
     averaged: Literal["first", "all", "none"] = "first"
     """Over which of the problem's symmetries a trained operator's steps are averaged: the first one, all of them (each
     image is one more call), or none."""
+
+    @property
+    def solved_once(self) -> bool:
+        """Tell whether a solver's part of every step can be solved before training: single steps, all starts alike."""
+        return self.solver is not None and self.unroll == 1 and len(self.time_strides) == 1 and self.start_exponent == 1
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "StepTraining":
+        if self.solver is not None and self.exponential:
+            raise ValueError(
+                f"exponential = true: must be false beside solver = {self.solver.name}, which solves the linear part, "
+                "too; drop either"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not(self, content: Callable[["StepTraining"], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out a solver that is not there: what was trained before there was a choice is no other for it."""
+        return {name: value for name, value in content(self).items() if name != "solver" or value is not None}
 
 
 class Operator(StepTraining):

@@ -1,11 +1,12 @@
 """What the chain is compared with: baselines at equal cost, and itself with one thing changed."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from universal_simulator.configuration.learning import (
     CircularUNet,
+    CoarseSolver,
     FourierOperator,
     OptimizerName,
     Relative,
@@ -47,26 +48,6 @@ class FieldOperator(StepTraining):
     """A baseline's network and its training, put together from its own section and the operator's."""
 
     network: CircularUNet | FourierOperator
-
-
-class CoarseSolver(Section):
-    """Our numerical solver on few points with long steps."""
-
-    points: Annotated[int, Field(ge=16, le=65_536)]
-    courant: Positive
-    """Cells that the fastest part of a field crosses in one step."""
-    vanishing: NonNegative = 0.0
-    """Strength ε of a viscosity of the short waves alone, ε over the number of points, where fronts are thinner than a
-    cell; only for equations on a line that are solved by their spectra."""
-    dealiasing: Literal["two_thirds", "hou_li"] = "two_thirds"
-    """``hou_li``: a smooth filter that keeps more waves than the 2/3 rule; only for flows in the plane that are solved
-    by their spectra."""
-
-    @property
-    def name(self) -> str:
-        """Return what its scores are called."""
-        more = f"_v{self.vanishing:g}" if self.vanishing else ""
-        return f"solver_{self.points}_c{self.courant:g}{more}" + ("_hl" if self.dealiasing == "hou_li" else "")
 
 
 class Fast(Relative):

@@ -28,6 +28,7 @@ from universal_simulator.emulation.ensembles import conditioned, corrected_ensem
 from universal_simulator.emulation.protocols import PDEBENCH_THINNING, Task
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.spectral import resized
+from universal_simulator.fields.symmetries import removable, spatial_mean
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Codec
 from universal_simulator.physics.numerics import Clock, Coarse
@@ -73,7 +74,18 @@ class Hybrid:
         z = z[:, torch.tensor(steps, device=z.device) - 1] - grid.wide(mean)[:, None]
         decoded = self._decoded(z.flatten(0, 1), parameters.repeat_interleave(len(steps), 0), shape)
         v = decoded.unflatten(0, (-1, len(steps)))
-        return v - grid.wide(self.facts.frame.mean(v, grid)) + grid.wide(mean)[:, None]
+        v = v - grid.wide(self.facts.frame.mean(v, grid)) + grid.wide(mean)[:, None]
+        return self._conserving(v, z)
+
+    def _conserving(self, v: Tensor, z: Tensor) -> Tensor:
+        """Give conserved channels the mean that the solver has, where no frame does so: a decoder need not keep it."""
+        free = removable(self.facts.symmetries, self.facts.channels)
+        bound = [kept and not removed for kept, removed in zip(self.facts.conserves(), free, strict=True)]
+        if not any(bound):
+            return v
+        grid = self.codec.grid
+        drift = spatial_mean(v, grid) - spatial_mean(z, grid)
+        return v - grid.wide(drift * torch.tensor(bound, dtype=v.dtype, device=v.device))
 
     def _decoded(self, z: Tensor, parameters: Tensor, shape: tuple[int, ...]) -> Tensor:
         size = max(1, NUMBERS_AT_ONCE // torch.Size(shape).numel())

@@ -2,9 +2,9 @@
 
 Symmetries: maps that take solutions to solutions, as data.
 
-Discrete ones (``Reflection``, ``Transpose``) are generators of a finite group of ``Motion``s of the grid; training
-augments with all of it, a trained stepper is averaged over some of it. Continuous ones (``Translation``, ``Galilean``,
-``Offset``) say what a frame may take away.
+Discrete ones (``Reflection``, ``Transpose``, ``Rotation``) are generators of a finite group of ``Motion``s of the grid;
+training augments with all of it, a trained stepper is averaged over some of it. Continuous ones (``Translation``,
+``Galilean``, ``Offset``) say what a frame may take away.
 
 The co-moving frame: ``u(x, t) = m + v(x - c t, t)`` with ``v`` of zero mean, and ``c`` the drift that m causes.
 
@@ -51,6 +51,13 @@ class Transpose(_Fact):
     axes: tuple[str, str] = ("x", "y")
 
 
+class Rotation(_Fact):
+    """Half a turn in the plane of two axes, about the middle of the domain; components along them change their sign."""
+
+    kind: Literal["rotation"] = "rotation"
+    axes: tuple[str, str] = ("x", "y")
+
+
 class Galilean(_Fact):
     """``m + u(x - m t, t)``: a mean velocity m only carries everything along its axis."""
 
@@ -66,7 +73,7 @@ class Offset(_Fact):
     channel: str = "u"
 
 
-Symmetry = Annotated[Translation | Reflection | Transpose | Galilean | Offset, Field(discriminator="kind")]
+Symmetry = Annotated[Translation | Reflection | Transpose | Rotation | Galilean | Offset, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -118,20 +125,25 @@ class Motion:
         return channel.vector is not None and self.flipped[grid.index(channel.vector)]
 
 
-def generator(symmetry: Reflection | Transpose, grid: Grid) -> Motion:
+Discrete = Reflection | Transpose | Rotation
+
+
+def generator(symmetry: Discrete, grid: Grid) -> Motion:
     """Return a discrete symmetry as a motion."""
     names, one = grid.names, Motion.identity(grid.dimensions)
     if isinstance(symmetry, Reflection):
         return Motion(one.order, tuple(name == symmetry.axis for name in names), symmetry.sign)
+    if isinstance(symmetry, Rotation):
+        return Motion(one.order, tuple(name in symmetry.axes for name in names))
     a, b = (names.index(name) for name in symmetry.axes)
     order = list(one.order)
     order[a], order[b] = order[b], order[a]
     return Motion(tuple(order), one.flipped)
 
 
-def discrete(symmetries: Sequence[Symmetry]) -> tuple[Reflection | Transpose, ...]:
+def discrete(symmetries: Sequence[Symmetry]) -> tuple[Discrete, ...]:
     """Return those that generate motions."""
-    return tuple(one for one in symmetries if isinstance(one, Reflection | Transpose))
+    return tuple(one for one in symmetries if isinstance(one, Discrete))
 
 
 def group(symmetries: Sequence[Symmetry], grid: Grid) -> tuple[Motion, ...]:

@@ -6,14 +6,15 @@ Between fields on any number of points and latent states: what every codec can d
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import Tensor, nn
 
+from universal_simulator.configuration import CoarseSolver, Latent, Stepper
 from universal_simulator.configuration import Codec as CodecSettings
-from universal_simulator.configuration import Latent, Stepper
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import LinearPart
@@ -81,6 +82,8 @@ class Recipe(BaseModel):
     """Whether an operator's network gives a flux, whose divergence is the step."""
     linear: LinearPart | None = None
     """What an operator's steps solve exactly; None: its network gives the whole step."""
+    solver: CoarseSolver | None = None
+    """The problem's solver that takes an operator's steps, which its network corrects; None: there is none."""
 
     @model_serializer(mode="wrap")
     def _without_what_is_not(self, content: Callable[["Recipe"], dict[str, Any]]) -> dict[str, Any]:
@@ -104,10 +107,14 @@ class Recipe(BaseModel):
         points = getattr(self.settings, "points_per_token", None)
         shape = self.latent.shape(self.grid.dimensions, points)
         low_pass = LowPass(self.facts.channels, self.latent_grid, self.grid.resized(shape))
-        form = {"flux_form": self.flux_form, "motions": group(self.averaged, self.grid), "linear": self.linear}
+        motions = group(self.averaged, self.grid)
+        form: dict[str, Any] = {"flux_form": self.flux_form, "motions": motions, "linear": self.linear}
         part = PARTS[self.stage]
         if part == "operator" and self.linear is not None and self.linear.quadratic is not None:
             part = "semilinear"
+        if part == "operator" and self.solver is not None:
+            problems = import_module("universal_simulator.problems")  # by its name, as networks are
+            part, form = "corrected", {**form, "known": problems.coarse_step(self.facts.name, self.solver)}
         return build(part, self.settings, self.facts, low_pass, self.statistics, **form)
 
 

@@ -1,11 +1,11 @@
-r"""Periodic flows in the plane by their vorticity, ``ω_t + ∇·(u ω) = L ω + curl f``: rate of change and solver.
+r"""Periodic flows in the plane by their vorticity, ``ω_t + ∇·(u ω) = ν Δω - μ ω + curl f``: rate of change and solver.
 
-Pseudo-spectral, ETDRK4 in time; solutions by the 2/3 rule, coarse forecasts also by Hou and Li's smooth filter, which
-keeps more waves (J. Comput. Phys. 226 (2007) 379, section 3).
+Pseudo-spectral, ETDRK4 in time; products are cut by the 2/3 rule or by Hou and Li's smooth filter, which keeps more
+waves (J. Comput. Phys. 226 (2007) 379, section 3).
 
 How resolution and step are chosen: the thinnest filaments are those that strain ω and viscosity ν leave, ``√(ν/ω)``
-wide, so waves are kept up to ``REACH/√(ν/ω)``, ω the largest root mean square at the start; a step lets the fastest
-place cross at most ``COURANT`` of a cell, anew at every snapshot. What the choice discards is checked: where the last
+wide, so waves are kept up to ``reach/√(ν/ω)``, ω the largest root mean square at the start; a step lets the fastest
+place cross at most ``courant`` of a cell, anew at every snapshot. What the choice discards is checked: where the last
 eighth of the kept waves along an axis holds more than ``DISCARDED_LIMIT`` of the root mean square, the solution is
 refused.
 """
@@ -41,6 +41,8 @@ REACH = 2.5
 COURANT = 1.0
 COARSEST, FINEST = 48, 1024
 DISCARDED_LIMIT = 1e-2
+KEPT: dict[Dealiasing, float] = {"two_thirds": 2 / 3, "hou_li": 0.8}
+"""Share of a grid's waves along an axis that are whole: Hou and Li's filter leaves 0.99 of the last of these."""
 VERSION = 1
 """Raised when the numbers that come out change: files of another version are not continued."""
 VORTICITY = (Channel(name="w"),)
@@ -48,11 +50,16 @@ VORTICITY = (Channel(name="w"),)
 
 @runtime_checkable
 class Flow(Equation, Protocol):
-    """Viscosity and force; one number each for all fields, or one for each (``(sample, 1, 1)``)."""
+    """Viscosity, drag and force; one number each for all fields, or one for each (``(sample, 1, 1)``)."""
 
     @property
     def viscosity(self) -> float | Tensor:
         """Return ν, in squared domain lengths per time unit."""
+        ...
+
+    @property
+    def drag(self) -> float | Tensor:
+        """Return μ, per time unit; 0: nothing holds long waves back."""
         ...
 
     def curl(self, y: Float[Tensor, " y"]) -> Tensor:
@@ -96,7 +103,7 @@ class FlowRate:
     flow: Callable[..., Flow]
 
     def __call__(self, u: Tensor, parameters: Tensor, grid: Grid) -> Tensor:
-        """Return ``-∇·(u ω) + ν Δω + curl f``."""
+        """Return ``-∇·(u ω) + ν Δω - μ ω + curl f``."""
         flow, w_hat, shape = self._flow(parameters), torch.fft.rfft2(u[:, 0]), _plane(grid)
         change = _carried(w_hat, w_hat, shape) + _damped(flow, shape, u) * w_hat + _forced(flow, shape, u)
         return torch.fft.irfft2(change, s=shape)[:, None]
@@ -126,6 +133,13 @@ class FlowSolver:
     """The pseudo-spectral solver for a flow (see ``problems.problem.Solver``)."""
 
     flow: Callable[..., Flow]
+    dealiasing: Dealiasing = "two_thirds"
+    """Of solutions; a coarse forecast has its own."""
+    reach: float = REACH
+    courant: float = COURANT
+    by_waves: bool = False
+    """Whether a solution is given by the waves that the grid holds; otherwise by its values at the cell centres, among
+    whose waves are, folded back, those that the grid does not hold."""
 
     def identity(self, parameters: Sequence[float]) -> str:
         """Return the equation in one line."""
@@ -133,7 +147,9 @@ class FlowSolver:
 
     def settings(self) -> Mapping[str, Any]:
         """Return the version and the rule of the resolution."""
-        return {"solver version": VERSION, "solver rule": {"reach": REACH, "courant": COURANT}}
+        own: dict[str, Any] = {"dealiasing": self.dealiasing, "waves": self.by_waves}
+        rule = {"reach": self.reach, "courant": self.courant, **(own if self != FlowSolver(self.flow) else {})}
+        return {"solver version": VERSION, "solver rule": rule}
 
     def solve(
         self,
@@ -144,19 +160,21 @@ class FlowSolver:
         dtype: torch.dtype = torch.float32,
         fixed: Plan | None = None,
     ) -> Solution:
-        """Return point values of the vorticity at the cell centres.
+        """Return the vorticity at the cell centres: point values, or of the waves that the grid holds.
 
         Samples solved together share the resolution that the worst of them needs. ``fixed`` sets it by hand.
         """
         flow, interval, shape = self.flow(*parameters), float(times[1] - times[0]), _plane(grid)
-        n = fixed.points if fixed else points(flow, initial(grid))
-        w_hat = torch.fft.rfft2(initial(grid.resized((n, n)))[:, 0].to(dtype)) * _kept(n).to(dtype)
+        n = fixed.points if fixed else points(flow, initial(grid), self.reach, self.dealiasing)
+        rule = fixed.dealiasing if fixed else self.dealiasing
+        w_hat = torch.fft.rfft2(initial(grid.resized((n, n)))[:, 0].to(dtype)) * _kept(n, rule).to(dtype)
         snapshots, most, discarded = [initial(grid).to(dtype)], 0, 0.0
         for t in times[1:]:
-            by = fixed or Plan(n, steps(w_hat, n, interval, COURANT))
+            by = fixed or Plan(n, steps(w_hat, n, interval, self.courant), rule)
             w_hat, most = advance(flow, w_hat, by, interval), max(most, by.steps)
-            discarded = max(discarded, _checked(flow, w_hat, n, float(t)))
-            snapshots.append(_sampled(torch.fft.irfft2(w_hat, s=(n, n))[:, None], grid, shape))
+            discarded = max(discarded, _checked(flow, w_hat, by, float(t)))
+            w, bring = torch.fft.irfft2(w_hat, s=(n, n))[:, None], _held if self.by_waves else _sampled
+            snapshots.append(bring(w, grid, shape))
         return Solution(torch.stack(snapshots, 1), discarded, n, most)
 
     @unless_asked(torch.inference_mode)
@@ -176,10 +194,10 @@ class FlowSolver:
         return set_by_set(forecast, u, parameters)
 
 
-def points(flow: Flow, w: Tensor) -> int:
+def points(flow: Flow, w: Tensor, reach: float = REACH, dealiasing: Dealiasing = "two_thirds") -> int:
     """Choose the points along each axis by the rule; raise ``InputError`` where they are too many."""
     strain = float(w.square().mean((-2, -1)).sqrt().max())
-    wanted = 3 * REACH / (2 * math.pi) * math.sqrt(strain / float(flow.viscosity))
+    wanted = 2 / KEPT[dealiasing] * reach / (2 * math.pi) * math.sqrt(strain / float(flow.viscosity))
     if not wanted <= FINEST:
         raise InputError(
             f"points = {wanted:.0f} for {flow.identity}: must be at most {FINEST}, with which its thinnest filaments "
@@ -219,7 +237,7 @@ def _table(flow: Flow, by: Plan, interval: float, dtype: torch.dtype) -> Coeffic
 
 def _damped(flow: Flow, shape: tuple[int, int], like: Tensor) -> Tensor:
     ky, kx = waves(shape, like)
-    return -flow.viscosity * (kx.square() + ky.square())
+    return -flow.viscosity * (kx.square() + ky.square()) - flow.drag
 
 
 def _kept(n: int, dealiasing: Dealiasing = "two_thirds") -> Float[Tensor, "y x"]:
@@ -234,11 +252,13 @@ def _kept(n: int, dealiasing: Dealiasing = "two_thirds") -> Float[Tensor, "y x"]
     return ((ky.abs() < 2 * math.pi * n / 3) & (kx < 2 * math.pi * n / 3)).double()
 
 
-def _checked(flow: Flow, w_hat: Tensor, n: int, t: float) -> float:
+def _checked(flow: Flow, w_hat: Tensor, by: Plan, t: float) -> float:
     """Return the share of the root mean square in the last eighth of kept waves; refuse too large a one, and NaN."""
     power = w_hat.abs().double().square()
     power[..., 1:] *= 2  # rfft keeps one of each pair
-    ky, kx = (k.abs() / (2 * math.pi * n / 3) for k in waves((n, n), power))
+    n = by.points
+    whole = 2 * math.pi * n / 3 if by.dealiasing == "two_thirds" else KEPT[by.dealiasing] * math.pi * n
+    ky, kx = (k.abs() / whole for k in waves((n, n), power))
     last = (power * ((ky > 0.875) | (kx > 0.875))).sum((-2, -1))
     share = (last / power.sum((-2, -1)).clamp(min=torch.finfo(torch.float64).tiny)).sqrt().max()
     tail = float(share) if torch.isfinite(power).all() else math.nan
@@ -255,6 +275,11 @@ def _sampled(w: Tensor, grid: Grid, shape: tuple[int, int]) -> Tensor:
     ratio = next(odd for odd in range(1, 999, 2) if odd * min(shape) >= w.shape[-1])
     fine = resized(w, grid, VORTICITY, (ratio * shape[0], ratio * shape[1]))
     return fine[..., ratio // 2 :: ratio, ratio // 2 :: ratio]
+
+
+def _held(w: Tensor, grid: Grid, shape: tuple[int, int]) -> Tensor:
+    """Return the waves that the grid holds, at its cell centres."""
+    return resized(w, grid, VORTICITY, shape)
 
 
 def _plane(grid: Grid) -> tuple[int, int]:

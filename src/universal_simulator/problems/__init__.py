@@ -5,13 +5,20 @@ of the user's own. No other room imports a problem, so adding or changing one co
 """
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from universal_simulator.configuration import CoarseSolver
 from universal_simulator.fields.grid import Grid
 from universal_simulator.fields.spectral import LinearPart
+from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
@@ -40,6 +47,29 @@ def linear_part(problem: Problem, grid: Grid | None) -> LinearPart:
     if grid is not None:
         problem.linear.demand_diagonal(grid)
     return problem.linear
+
+
+def coarse_step(
+    name: str, setting: CoarseSolver
+) -> Callable[[Tensor, Tensor, Tensor, Grid], Float[Tensor, "sample channel *space"]]:
+    """Return a problem's solver as a step: ``(u, parameters, time_step, grid)`` to u one time step later.
+
+    Each sample has its own row of parameters and its own time step; samples of equal time steps go together. Raises
+    ``InputError`` where the problem has no solver.
+    """
+    solver = find(name).solver
+    if solver is None:
+        raise InputError(f"operator.solver = {setting.name}: {name} must have a solver; set it to null")
+    coarse = Coarse(setting.points, setting.courant, setting.vanishing, dealiasing=setting.dealiasing)
+
+    def step(u: Tensor, parameters: Tensor, time_step: Tensor, grid: Grid) -> Tensor:
+        ahead = torch.empty_like(u)
+        for interval in time_step.unique().tolist():
+            rows = time_step == interval
+            ahead[rows] = solver.forecast(u[rows], parameters[rows], Clock(interval, 1), grid, coarse)[:, 0]
+        return ahead
+
+    return step
 
 
 def find(name: str) -> Problem:

@@ -43,6 +43,11 @@ class NavierStokes:
     """F, an acceleration."""
 
     @property
+    def drag(self) -> float | Tensor:
+        """Return 0: there is none (``problems/kolmogorov_flow.py`` has some)."""
+        return 0.0
+
+    @property
     def identity(self) -> str:
         """Return the equation in one line."""
         return (

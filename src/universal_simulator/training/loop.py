@@ -12,7 +12,7 @@ Learning one time step: the same for the operator, what ablations make of it, an
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,12 +24,13 @@ from torch import Tensor, nn
 from universal_simulator.compute.device import Share
 from universal_simulator.configuration import Training
 from universal_simulator.configuration.learning import StepTraining
-from universal_simulator.fields.latents import Latents
+from universal_simulator.fields.latents import Latents, Window
+from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import deferred
-from universal_simulator.training.objectives import step_error
+from universal_simulator.training.objectives import correction_error, step_error
 from universal_simulator.training.optimizers import Optimizer, optimizer_for
-from universal_simulator.training.windows import Draws, augmenting, latent_batches
+from universal_simulator.training.windows import Draws, augmenting, latent_batches, solved
 
 
 def learning_rate(settings: Training, progress: float) -> float:
@@ -322,9 +323,22 @@ def step_stage(
     augmented: bool = True,
 ) -> Stage:
     """Return the training of a step on ``latents`` to learn from and to validate on."""
-    draws = Draws(
-        section.unroll + 1, section.time_strides, augmenting(latents[0]), device, section.start_exponent, augmented
-    )
+    length, strides, objective = section.unroll + 1, section.time_strides, step_error
+    if isinstance(network, CorrectedOperator) and section.solved_once:
+        train, validation = (solved(one, strides[0], network) for one in latents)
+        latents, length, strides, objective = (train, validation), 3, (1,), correction_error
+    draws = Draws(length, strides, augmenting(latents[0]), device, section.start_exponent, augmented)
     draw, same = latent_batches(*latents, section.training, draws)
+    if isinstance(network, CorrectedOperator):
+        _measure(network, average, same())
     known = section.known(latents[0].facts.conserves())
-    return Stage(network, average, partial(step_error, spectral=section.spectral_loss_weight, known=known), draw, same)
+    return Stage(network, average, partial(objective, spectral=section.spectral_loss_weight, known=known), draw, same)
+
+
+def _measure(network: CorrectedOperator, average: nn.Module, windows: Iterable[Window]) -> None:
+    """Tell both networks how much their solver gets wrong in one step, of windows that they do not learn from."""
+    errors = [network.measure(one.z[:, 0], one.z[:, 1], one.parameters, one.time_step) for one in windows]
+    share = torch.stack(errors).square().nanmean(0).sqrt()
+    log.info("The solver errs in one step by %s of the amplitude", ", ".join(f"{one:.1e}" for one in share))
+    for module in (network, average):
+        module.get_buffer("share").copy_(share)

@@ -29,6 +29,7 @@ from universal_simulator.diffusion.denoising import (
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.spectral import resized
 from universal_simulator.networks.conditions import amplitude
+from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Codec
 
@@ -122,6 +123,23 @@ def step_error(
         if spectral:
             total = total + spectral * slope_error(z, truth)
     return total / (batch.z.shape[1] - 1)
+
+
+def correction_error(
+    network: nn.Module,
+    batch: Window,
+    _progress: float,
+    _generator: torch.Generator,
+    *,
+    spectral: float,
+    known: Sequence[bool] = (),
+) -> Float[Tensor, ""]:
+    """Operator that corrects a solver: one step; the window's third state is what the solver gives (``solved``)."""
+    assert isinstance(network, CorrectedOperator)
+    before, truth, ahead = batch.z.unbind(1)
+    z = network.corrected(before, network.low_pass.of(ahead), batch.parameters, batch.time_step)
+    error = relative_error(z - truth, *without_means(truth, batch.mean, known))
+    return error + spectral * slope_error(z, truth) if spectral else error
 
 
 def slope_error(

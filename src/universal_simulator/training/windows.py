@@ -7,6 +7,7 @@ Errors on what a network was fitted to are smaller than on anything else; a resi
 The batches that stages draw: random ones to learn from, the same ones at every validation.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,13 @@ import numpy as np
 import torch
 
 from universal_simulator.configuration import DiffusionResidual, Training
-from universal_simulator.fields.latents import Latents, Window, augment, draw_windows
+from universal_simulator.fields.latents import Latents, Window, augment, draw_windows, windows_at
 from universal_simulator.fields.symmetries import Motion, group
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.training.objectives import Snapshots
+
+log = logging.getLogger(__name__)
 
 
 def fitted(train: Latents, holdout: float) -> Latents:
@@ -36,6 +40,8 @@ def _boundary(train: Latents, holdout: float) -> int:
 
 
 VALIDATION_SEED = 20_001
+AT_ONCE = 48
+"""Steps that are solved together."""
 SHARE_OF_GPU = 0.3
 """Of a GPU's free memory, that latents may take: training needs the rest."""
 
@@ -60,6 +66,31 @@ class Draws:
         if self.augmented:
             window = augment(window, self.motions, latents.facts, latents.grid, generator)
         return window.to(self.device)
+
+
+@torch.no_grad()
+def solved(latents: Latents, stride: int, operator: CorrectedOperator) -> Latents:
+    """Return every step of that stride as a trajectory of three states: before, the truth, what the solver gives.
+
+    A solver has the equation's symmetries, so what is solved once serves all images of a step. Steps that it does not
+    survive are left out, and told.
+    """
+    starts, device = len(latents.times) - stride, operator.rate.device
+    sample, start = (one.ravel() for one in np.mgrid[: len(latents), :starts])
+    parts, kept = [], []
+    for rows in np.array_split(np.arange(len(sample)), max(1, len(sample) // AT_ONCE)):
+        one = windows_at(latents, sample[rows], start[rows], np.full(len(rows), stride), 2).to(device)
+        before = operator.low_pass.of(one.z[:, 0])
+        ahead = operator.low_pass.state(operator.solved(before, one.parameters, one.time_step))
+        good = ahead.flatten(1).isfinite().all(1).cpu()
+        parts.append(torch.cat((one.z, ahead[:, None]), 1).cpu()[good])
+        kept.append(sample[rows][good.numpy()])
+    which = np.concatenate(kept)
+    if lost := len(sample) - len(which):
+        log.info("The solver blows up in %d of %d steps, which are left out", lost, len(sample))
+    times = np.arange(3) * (latents.times[stride] - latents.times[0])
+    told = {"mean": latents.mean[which], "parameters": latents.parameters[which], "times": times}
+    return replace(latents, values=torch.cat(parts).numpy(), **told)
 
 
 def augmenting(latents: Latents) -> tuple[Motion, ...]:

@@ -25,7 +25,12 @@ from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Recipe, Stage, Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.latents.nodes import CHUNK, encode
-from universal_simulator.pipelines.operator.nodes import averaged_over, operator_recipe, stated_linear_part
+from universal_simulator.pipelines.operator.nodes import (
+    averaged_over,
+    operator_recipe,
+    solver_behind,
+    stated_linear_part,
+)
 from universal_simulator.pipelines.training_stage import Plan
 from universal_simulator.support.errors import InputError
 from universal_simulator.training import loop
@@ -94,7 +99,7 @@ def _plan(
     seconds = baselines.seconds or _spent(timings)
     latent = Latent(tokens=1, dim=baselines.points)
     linear = stated_linear_part(known) if section.exponential else None
-    form = {"flux_form": section.flux_form, "linear": linear, "averaged": ()}
+    form = {"flux_form": section.flux_form, "linear": linear, "solver": section.solver, "averaged": ()}
     recipe = known.model_copy(update={"stage": stage, "settings": section.network, "latent": latent, **form})
     size = sum(p.numel() for p in recipe.build().parameters())  # also refuses a network whose library is not there
     log.info("%s: %d parameters, %.0f s of training", stage, size, seconds)
@@ -108,6 +113,7 @@ def _plan(
         "validation": fields[1].fingerprint,
         "seconds": f"{seconds:g}",
         "asked": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16],
+        **solver_behind(recipe),
     }
     selected = recipe.model_copy(update={"averaged": known.averaged})
     return Plan(recipe, section, equip, sources, selected=selected, seconds=seconds)
@@ -132,7 +138,7 @@ def _section(
             "final_learning_rate": DECAY * own.learning_rate,
         }
     )
-    names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight", "relative_to")
+    names = ("time_strides", "start_exponent", "unroll", "spectral_loss_weight", "relative_to", "solver")
     shared = {name: getattr(operator, name) for name in names}
     for name in ("flux_form", "exponential"):
         shared[name] = getattr(operator, name) if getattr(own, name) is None else getattr(own, name)

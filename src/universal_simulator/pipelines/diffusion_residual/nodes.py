@@ -51,6 +51,7 @@ def plan_diffusion_residual(
         "averaged": (),
         "flux_form": False,
         "linear": None,
+        "solver": None,
     }
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "operator": operator.fingerprint}
     return Plan(operator.recipe.model_copy(update=update), diffusion, equip, sources)

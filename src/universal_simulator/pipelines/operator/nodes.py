@@ -1,5 +1,6 @@
 """Plan the training of one time step in latent space."""
 
+import json
 from importlib import import_module
 from typing import Any
 
@@ -35,14 +36,23 @@ def plan_operator(
     recipe = operator_recipe(autoencoder.recipe, operator)
     averaged = averaged_over(recipe, operator)
     sources = {"latents": train.fingerprint, "validation": validation.fingerprint, "holdout": str(holdout)}
+    sources |= solver_behind(recipe)
     return Plan(recipe, operator, equip, sources, selected=recipe.model_copy(update={"averaged": averaged}))
 
 
 def operator_recipe(known: Recipe, operator: Operator) -> Recipe:
     """Return what the network is built from."""
     linear = stated_linear_part(known) if operator.exponential else None
-    update = {"stage": "operator", "settings": operator.network, "flux_form": operator.flux_form, "linear": linear}
-    return known.model_copy(update=update)
+    form = {"flux_form": operator.flux_form, "linear": linear, "solver": operator.solver}
+    return known.model_copy(update={"stage": "operator", "settings": operator.network, **form})
+
+
+def solver_behind(recipe: Recipe) -> dict[str, str]:
+    """Return what the numbers of a solver within the steps depend on; nothing where there is none."""
+    if recipe.solver is None:
+        return {}
+    problems = import_module("universal_simulator.problems")
+    return {"solver": json.dumps(problems.find(recipe.facts.name).solver.settings(), sort_keys=True)}
 
 
 def stated_linear_part(known: Recipe) -> LinearPart:

@@ -59,12 +59,14 @@ def refuse_misfit(p: Parameters) -> None:
 
     Of files of the user's own the size is known when they are read; then the data side refuses the same.
     """
-    from universal_simulator.problems import find, linear_part  # with torch, which takes seconds
+    from universal_simulator.problems import coarse_step, find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
     _refuse_solvers_of_others(p, problem)
     if p.operator.exponential:
         linear_part(problem, problem.grid)
+    if p.operator.solver is not None:
+        coarse_step(p.problem, p.operator.solver)
     if not problem.open_facts:
         problem.facts.sets(*p.data.given)
         _refuse_unknown_family(problem, "data.source.family", getattr(p.data.source, "family", None))
@@ -110,7 +112,8 @@ def _refuse_solvers_of_others(p: Parameters, problem: "Problem") -> None:
     from universal_simulator.physics.plane import FlowSolver
     from universal_simulator.physics.spectral import SpectralSolver
 
-    for one in (*p.baselines.solvers, *([p.fast.solver] if p.fast else [])):
+    within = [one for one in (p.fast and p.fast.solver, p.operator.solver) if one]
+    for one in (*p.baselines.solvers, *within):
         if one.vanishing and problem.solver is not None and not isinstance(problem.solver, SpectralSolver):
             raise InputError(
                 f"solver {one.name}: vanishing = {one.vanishing:g}: must be 0 for {problem.name}, which is not solved "
