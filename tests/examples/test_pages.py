@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,19 @@ def commands(page: Path) -> list[list[str]]:
     return [line for line in words if all(word.startswith("--") for word in line)]
 
 
+@cache
+def accepted(params: str) -> None:
+    """Give what stands after ``--params=`` to the configuration, once for all pages of this process."""
+    ExperimentLoader("conf", "base", merged_params((params,)), base_env="base", default_run_env="local")["parameters"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_name_pipelines_and_parameters_that_there_are(page):
     for words in commands(page):
         options = dict(word.removeprefix("--").split("=", 1) for word in words)
         typed = pipeline_names(tuple(options[key] for key in ("pipeline", "pipelines") if key in options))
         assert set(typed) <= PIPELINES.keys(), words
-        given = merged_params((options.get("params", ""),))
-        ExperimentLoader("conf", "base", given, base_env="base", default_run_env="local")["parameters"]
+        accepted(options.get("params", ""))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
