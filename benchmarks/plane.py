@@ -250,6 +250,8 @@ def main() -> None:
     torch.set_num_threads(1)
     emulator = Emulator.load(given.model, "cpu")
     problem, step = find(emulator.card.facts.name), emulator.statistics.time_step
+    if problem.name not in SETTINGS:
+        parser.error(f"{given.model} = a model of {problem.name}: must be of {' or '.join(SETTINGS)}; choose another")
     told = [[one.minimum for one in emulator.statistics.parameters]] * given.trajectories
     times = np.arange(round((given.until or emulator.card.horizon) / step) + 1) * step
     task = truth(problem, torch.tensor(told), times, given.keep)

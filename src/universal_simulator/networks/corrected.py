@@ -94,7 +94,6 @@ def build(
     flux_form: bool,
     motions: Sequence[Motion],
     known: Known,
-    **_form: object,
 ) -> nn.Module:
     """Return it with fresh weights, averaged over these images."""
     operator = CorrectedOperator(settings, facts, low_pass, statistics, flux_form=flux_form, known=known)

@@ -114,7 +114,8 @@ class Recipe(BaseModel):
             part = "semilinear"
         if part == "operator" and self.solver is not None:
             problems = import_module("universal_simulator.problems")  # by its name, as networks are
-            part, form = "corrected", {**form, "known": problems.coarse_step(self.facts.name, self.solver)}
+            known = problems.coarse_step(self.facts.name, self.solver)
+            part, form = "corrected", {"flux_form": self.flux_form, "motions": motions, "known": known}
         return build(part, self.settings, self.facts, low_pass, self.statistics, **form)
 
 
