@@ -25,7 +25,6 @@ from universal_simulator.fields.latents import Window
 from universal_simulator.fields.statistics import ChannelStatistics, ParameterStatistics, Statistics
 from universal_simulator.networks.trained import Recipe
 from universal_simulator.problems import find
-from universal_simulator.processes import worker
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage, train
 from universal_simulator.training.objectives import Teaching, denoising, distillation, step_error
@@ -82,9 +81,9 @@ def _enter(rank: int, count: int, function: Callable[..., Any], folder: str, arg
     processes.destroy_process_group()
 
 
-def trained(kind: str, device: str = "cpu") -> dict[str, Any]:
+def trained(kind: str, device: str = "cpu", recorded: bool = False) -> dict[str, Any]:
     """Train one kind of network a little, in double precision; return its curve and weights."""
-    stage = _stage(kind, torch.device(device))
+    stage = replace(stage_of(kind, torch.device(device)), recorded=recorded)
     checkpoints = list(train(stage, SETTINGS, stream(1)))
     rows = [checkpoint.row for checkpoint in checkpoints if checkpoint.row]
     curve = [[row[name] for name in ("train_loss", "validation_loss", "grad_norm")] for row in rows]
@@ -112,6 +111,8 @@ def tensor(path: Path) -> np.ndarray:
 
 def agreed(folder: str) -> dict[str, Any]:
     """Return what all processes agree on, where the last one alone is on Kedro's machine."""
+    from universal_simulator.processes import worker  # all else here runs where Kedro is not installed
+
     share = Share.here()
     if share.rank == share.count - 1:
         os.environ[worker.FOLDER] = folder
@@ -122,6 +123,8 @@ def agreed(folder: str) -> dict[str, Any]:
 def refused(why: str, folder: str) -> str:
     """Return what two processes are told that may not work together, or that know nothing of any job."""
     share = Share.here()
+    from universal_simulator.processes import worker
+
     if why == "another code" and share.rank:
         worker.code_fingerprint = lambda _module: "another"
     if why == "another disk":  # one path, of which every process has its own
@@ -136,7 +139,7 @@ def refused(why: str, folder: str) -> str:
 
 def diverged() -> dict[str, Any]:
     """Train with a loss that is not finite once; the first process keeps where it stands after every step."""
-    stage, calls, share = _stage("operator", torch.device("cpu")), iter(range(100)), Share.here()
+    stage, calls, share = stage_of("operator", torch.device("cpu")), iter(range(100)), Share.here()
 
     def objective(*given: Any) -> Tensor:
         spoiled = torch.is_grad_enabled() and next(calls) == 8
@@ -148,7 +151,8 @@ def diverged() -> dict[str, Any]:
     return {"epochs": [row["epoch"] for row in rows], "weight": next(iter(checkpoints[-1].state["best"].values()))}
 
 
-def _stage(kind: str, device: torch.device) -> Stage:
+def stage_of(kind: str, device: torch.device) -> Stage:
+    """Return what one kind of network is trained by."""
     recipe = partial(
         Recipe, settings=SMALL, latent=Latent(tokens=4, dim=8), facts=BURGERS.facts, grid=LINE, statistics=STATISTICS,
     )  # fmt: skip

@@ -85,7 +85,7 @@ def test_where_nothing_is_damped_the_mean_square_is_kept_and_elsewhere_it_is_not
 
 def test_other_units_of_field_and_time_change_nothing_but_the_numbers(network):
     coefficients = {"growth": 2.0, "diffusion": 0.01, "convection": 1.0, "reaction": 3.0}
-    network.floor.zero_()  # fields that are nearly flat have no shape: the only size that is absolute
+    network.squared_floor.zero_()  # fields that are nearly flat have no shape: the only size that is absolute
     plain = after(network, waves(0.4), 0.05, **coefficients)
     weak = {**coefficients, "convection": 10.0, "reaction": 30.0}
     torch.testing.assert_close(10 * after(network, waves(0.4) / 10, 0.05, **weak), plain, rtol=1e-9, atol=1e-10)

@@ -76,7 +76,10 @@ class Compute(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products in training steps. bfloat16 keeps 8 bits, and gains 15 % on a CPU (docs/results.md)."""
     compile: bool = False
-    """Whether torch.compile makes training steps faster, after minutes of compiling."""
+    """Whether torch.compile makes the networks of training steps faster, after a minute of compiling."""
+    graphs: bool = False
+    """Whether a GPU takes training steps as one CUDA graph, in place of a thousand launches; a CPU never does.
+    Not tried on a GPU yet (docs/scaling.md)."""
     hourly_rate_usd: NonNegative = 0.0
     estimate: bool = True
     """Whether a run of the whole chain begins by saying what it will take; that needs some seconds itself."""

@@ -15,10 +15,11 @@ known of periodic axes serves walls too: ``doubled`` makes it, ``halved`` takes 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
@@ -199,7 +200,14 @@ def extend(
 def signs(grid: Grid, channels: Sequence[Channel], axis: int, like: Tensor) -> Float[Tensor, "channel *ones"]:
     """Return by what each channel's mirror image at the sides of an axis is multiplied: -1 for odd ones, else 1."""
     values = [-1.0 if grid.axes[axis].sides[0] == "wall" and c.wall(axis) == "odd" else 1.0 for c in channels]
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, *[1] * grid.dimensions)
+    return constants(tuple(values), like.dtype, like.device).view(-1, *[1] * grid.dimensions)
+
+
+@lru_cache(maxsize=256)
+def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Shaped[Tensor, " value"]:
+    """Return these few numbers, copied to their device once: steps that are one graph (``graphs.py``) copy nothing."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def doubled(u: Float[Tensor, "*field"], grid: Grid, channels: Sequence[Channel], axis: int) -> Float[Tensor, "..."]:

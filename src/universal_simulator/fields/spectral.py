@@ -25,6 +25,7 @@ from torch import Tensor
 from universal_simulator.fields.grid import (
     Channel,
     Grid,
+    constants,
     doubled,
     doubled_everywhere,
     doubled_grid,
@@ -223,7 +224,7 @@ class LinearPart(BaseModel):
             size = told.new_full((len(told),), term.factor)
             for name, power in term.powers:
                 size = size * told[:, list(names).index(name)] ** power
-            mine = torch.tensor([term.channel in (None, name) for name in channels], device=told.device)
+            mine = constants(tuple(term.channel in (None, name) for name in channels), torch.bool, told.device)
             each = size[:, None] * mine
             total = total + each[(..., *[None] * squared.ndim)] * wave
         return total

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from universal_simulator.fields.grid import Channel, Grid
+from universal_simulator.fields.grid import Channel, Grid, constants
 from universal_simulator.fields.spectral import shift
 
 
@@ -105,7 +105,7 @@ class Motion:
         d = grid.dimensions
         if self.order != tuple(range(d)):
             u = u.permute(*range(u.ndim - d), *(u.ndim - d + i for i in self.order))
-            u = u.index_select(-d - 1, torch.tensor(self._sources(grid, channels), device=u.device))
+            u = u.index_select(-d - 1, constants(tuple(self._sources(grid, channels)), torch.int64, u.device))
         dims = [i - d for i, flip in enumerate(self.flipped) if flip]
         u = u.flip(dims) if dims else u
         signs = [self.sign * (-1 if self._turns(c, grid) else 1) for c in channels]
@@ -113,7 +113,7 @@ class Motion:
             return u
         if set(signs) == {-1}:
             return -u
-        return u * torch.tensor(signs, dtype=u.dtype, device=u.device).view(-1, *[1] * d)
+        return u * constants(tuple(signs), u.dtype, u.device).view(-1, *[1] * d)
 
     def _sources(self, grid: Grid, channels: Sequence[Channel]) -> list[int]:
         """Return which channel each one comes from when axes change places."""
@@ -179,7 +179,7 @@ class Frame:
         """Return the mean of every channel where it may be removed, else 0."""
         free = removable(self.symmetries, self.channels)
         mean = spatial_mean(u, grid)
-        return mean if all(free) else mean * torch.tensor(free, dtype=mean.dtype, device=mean.device)
+        return mean if all(free) else mean * constants(tuple(free), mean.dtype, mean.device)
 
     def enter(
         self,

@@ -8,6 +8,7 @@ problem's reflections. The operator uses both as free training data.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from universal_simulator.configuration import ConvolutionalAutoencoder, UShapedDecoder
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Grid
+from universal_simulator.fields.grid import Grid, constants
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import Motion, Reflection, group, removable
@@ -29,12 +30,14 @@ class Autoencoder(nn.Module):
     """Encode and decode fields without the mean that the frame takes away."""
 
     time_step: Tensor
+    squared_floor: Tensor
 
     def __init__(self, settings: Settings, facts: Facts, grid: Grid, statistics: Statistics) -> None:
         super().__init__()
         self.facts, self.grid = facts, grid
         self.fine = grid.resized(tuple(settings.refinement * n for n in grid.shape))
         self.floor = amplitude_floor(statistics)
+        self.register_buffer("squared_floor", self.floor.square(), persistent=False)
         self.conditions = Conditions(statistics)
         self.register_buffer("time_step", torch.tensor(statistics.time_step, dtype=torch.float32))
         self.analysis = self.correction(settings)
@@ -62,10 +65,15 @@ class Autoencoder(nn.Module):
         fine = resized(z, self.grid, self.facts.channels, self.fine.shape)
         v = resized(self._corrected(fine, parameters, self.synthesis), self.fine, self.facts.channels, shape)
         mean, free = self.grid.mean(v), removable(self.facts.symmetries, self.facts.channels)
-        return v - self.grid.wide(mean if all(free) else mean * mean.new_tensor(free))
+        return v - self.grid.wide(mean if all(free) else mean * constants(tuple(free), mean.dtype, mean.device))
+
+    def compile(self, *arguments: Any, **named: Any) -> None:
+        """Compile both networks alone: torch's compilers know no complex numbers, of which waves are made."""
+        for part in (self.analysis, self.synthesis):
+            part.compile(*arguments, **named)
 
     def _corrected(self, v: Tensor, parameters: Tensor, correction: nn.Module) -> Tensor:
-        scale = amplitude(v, self.floor)
+        scale = amplitude(v, self.squared_floor)
         conditions = self.conditions(scale, parameters, self.time_step.expand(len(v)))[:, :-1]
         return v + wide(scale, v) * correction(v / wide(scale, v), conditions)
 

@@ -94,10 +94,10 @@ def amplitude_floor(statistics: Statistics) -> Float[Tensor, " channel"]:
 
 
 def amplitude(
-    v: Float[Tensor, "sample channel *space"], floor: Float[Tensor, " channel"]
+    v: Float[Tensor, "sample channel *space"], squared_floor: Float[Tensor, " channel"]
 ) -> Float[Tensor, "sample channel"]:
     """Return ``sqrt(mean v² + floor²)`` of every channel: the root mean square, never zero."""
-    return (v.flatten(2).square().mean(-1) + floor.square().to(v)).sqrt()
+    return (v.flatten(2).square().mean(-1) + squared_floor.to(v)).sqrt()
 
 
 def wide(scalars: Float[Tensor, "sample channel"], like: Tensor) -> Float[Tensor, "sample channel *ones"]:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from universal_simulator.fields.facts import Facts
-from universal_simulator.fields.grid import Grid, doubled_everywhere, halved_everywhere
+from universal_simulator.fields.grid import Grid, constants, doubled_everywhere, halved_everywhere
 from universal_simulator.fields.spectral import LinearPart, divergence
 
 FLUX_UNIT = 8.0
@@ -46,7 +46,7 @@ class Increment:
         if not self.flux_form:
             if not any(self.conserved):
                 return out
-            kept = torch.tensor(self.conserved, dtype=out.dtype, device=out.device)
+            kept = constants(tuple(self.conserved), out.dtype, out.device)
             mean = self.grid.mean(out)
             return out - self.grid.wide(mean if all(self.conserved) else mean * kept)
         parts = out.split([self.grid.dimensions if conserved else 1 for conserved in self.conserved], 1)

@@ -12,6 +12,7 @@ a rest that is quadratic it counts in units of ``a²``.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -34,6 +35,7 @@ class LatentOperator(nn.Module):
     """Advance latent states by one time step."""
 
     rate: Tensor
+    squared_floor: Tensor
     usual: Tensor
     """Every channel's usual amplitude; only of an exponential form."""
 
@@ -53,12 +55,17 @@ class LatentOperator(nn.Module):
         self.motions: Sequence[Motion] = ()
         """Images over which steps are averaged; none while it is trained."""
         self.floor = amplitude_floor(statistics)
+        self.register_buffer("squared_floor", self.floor.square(), persistent=False)
         shape, self.conditions = self._asked(low_pass.coarse, statistics)
         self.network = build_network(settings.kind, settings, shape)
         self.register_buffer("rate", statistics.rates())
         self.exponential = None if linear is None else Exponential(linear, facts, low_pass.coarse)
         if linear is not None:
             self.register_buffer("usual", statistics.rms())
+
+    def compile(self, *arguments: Any, **named: Any) -> None:
+        """Compile the network alone: torch's compilers know no complex numbers, of which waves are made."""
+        self.network.compile(*arguments, **named)
 
     def _asked(self, grid: Grid, statistics: Statistics) -> tuple[Shape, nn.Module]:
         """Return what the network sees and gives, and what makes the conditions that it is told beside."""
@@ -98,7 +105,7 @@ class LatentOperator(nn.Module):
 
     def scale(self, z: Float[Tensor, "sample channel *space"]) -> Float[Tensor, "sample channel"]:
         """Return what each channel of a state is divided by, a."""
-        return amplitude(z, self.floor)
+        return amplitude(z, self.squared_floor)
 
 
 def build(

@@ -6,6 +6,8 @@ is told amplitudes, parameters, time step and noise level. What its output means
 around it (``diffusion``); the same network serves the diffusion teacher and the consistency student.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ class ResidualNetwork(nn.Module):
     """Map a noisy residual, its context and its noise level to what a denoiser needs."""
 
     rate: Tensor
+    squared_floor: Tensor
     residual_scale: Tensor
     increment_scale: Tensor
 
@@ -32,6 +35,7 @@ class ResidualNetwork(nn.Module):
         channels = len(facts.channels)
         self.facts, self.low_pass = facts, low_pass
         self.floor = amplitude_floor(statistics)
+        self.register_buffer("squared_floor", self.floor.square(), persistent=False)
         self.conditions = Conditions(statistics)
         self.increment = Increment(facts, low_pass.coarse, flux_form=False)
         shape = Shape(3 * channels, channels, self.conditions.count + 1, kinds(low_pass.coarse))
@@ -42,11 +46,15 @@ class ResidualNetwork(nn.Module):
         """Parts of each channel's residual's standard deviation that grow with the amplitude, and with how far the step
         went; measured before training."""
 
+    def compile(self, *arguments: Any, **named: Any) -> None:
+        """Compile the network alone: torch's compilers know no complex numbers, of which waves are made."""
+        self.network.compile(*arguments, **named)
+
     def scale(
         self, before: Float[Tensor, "sample channel *space"], after: Float[Tensor, "sample channel *space"]
     ) -> Float[Tensor, "sample channel *ones"]:
         """Return what the residual of the step ``before → after`` is divided by to be of order one."""
-        quiet, moving = amplitude(before, self.floor), (after - before).flatten(2).square().mean(-1)
+        quiet, moving = amplitude(before, self.squared_floor), (after - before).flatten(2).square().mean(-1)
         return wide(((self.residual_scale * quiet).square() + self.increment_scale.square() * moving).sqrt(), before)
 
     def forward(
@@ -59,7 +67,7 @@ class ResidualNetwork(nn.Module):
         time_step: Float[Tensor, " sample"],
     ) -> Float[Tensor, "sample channel *coarse"]:
         """Return a tensor that has no mean where that is conserved; ``before`` and ``after`` are the operator's."""
-        a = amplitude(before, self.floor)
+        a = amplitude(before, self.squared_floor)
         before, after = self.low_pass.of(before), self.low_pass.of(after)
         increment = (after - before) / wide(a * (self.rate * time_step[:, None]), before)
         conditions = torch.cat((self.conditions(a, parameters, time_step), noise[:, None]), dim=-1)

@@ -77,7 +77,7 @@ class SemilinearOperator(LatentOperator):
         still, carried = (one * dt for one in self._symbols(parameters))
         mean = torch.where(r == 0, w.double().mean(-1, keepdim=True), 0.0)
         v = w - mean.to(w)
-        a = amplitude(v[:, None], self.floor)
+        a = amplitude(v[:, None], self.squared_floor)
         k, strength = self._k(w.device), a.double() * dt
         flow, loss = (-1j * k * b * strength).to(kind), (r * strength).to(kind)
         first, quadratic = torch.fft.rfft(v / a), flow / 2 - loss

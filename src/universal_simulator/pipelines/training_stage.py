@@ -245,6 +245,7 @@ def _checkpoints(plan: Plan, seed: int, compute: Compute, continued: State | Non
     if compute.compile:
         network.compile()
     stage = with_precision(plan.equip(network, average), compute.precision, choose(compute.device))
+    stage = replace(stage, recorded=compute.graphs)
     steps = max(1, settings.windows_per_epoch // settings.batch_size)
     done = continued["epoch"] * steps + _taken(continued) if continued else 0
     with progress(f"{name}: steps", settings.epochs * steps, done) as advance:

@@ -28,8 +28,9 @@ from universal_simulator.fields.latents import Latents, Window
 from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.support.errors import InputError
 from universal_simulator.support.progress import deferred
+from universal_simulator.training.graphs import StepGraph, Taken, graph_for
 from universal_simulator.training.objectives import correction_error, step_error
-from universal_simulator.training.optimizers import Optimizer, optimizer_for
+from universal_simulator.training.optimizers import Optimizer, optimizer_for, set_rate
 from universal_simulator.training.windows import Draws, augmenting, latent_batches, solved
 
 
@@ -71,6 +72,8 @@ class Stage:
     draw: Callable[[torch.Generator], Batch]
     validation: Callable[[], Iterator[Batch]]
     """The same held-out batches at every call."""
+    recorded: bool = False
+    """Whether a GPU takes its steps as one graph (``graphs.py``)."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class _Loop:
     settings: Training
     generator: torch.Generator
     share: Share
+    graph: StepGraph | None
 
     @property
     def steps(self) -> int:
@@ -113,7 +117,9 @@ def train(
     with the very weights of an uninterrupted training. Where a number is not finite, the epoch is begun once more at
     half the learning rate. Several processes (``Share``) go through it side by side, and keep the same weights.
     """
-    loop = _Loop(stage, optimizer_for(stage.network, settings), settings, generator, Share.here())
+    share = Share.here()
+    graph = graph_for(stage.network, share) if stage.recorded else None
+    loop = _Loop(stage, optimizer_for(stage.network, settings), settings, generator, share, graph)
     state = state or _begin(loop)
     _restore(loop, state)
     with deferred() as asked:
@@ -183,16 +189,23 @@ def _step(loop: _Loop, begun: State, step: int) -> tuple[Tensor, Tensor]:
     """Take one step; return the loss and the gradient norm before clipping."""
     stage, settings = loop.stage, loop.settings
     progress = step / (settings.epochs * loop.steps)
-    for group in loop.optimizer.param_groups:
-        group["lr"] = begun["rate_factor"] * learning_rate(settings, progress)
-    batch = loop.share.of(stage.draw(loop.generator))
-    loss = stage.objective(stage.network, batch, progress, loop.generator)
+    rate = begun["rate_factor"] * learning_rate(settings, progress)
+    set_rate(loop.optimizer, rate, loop.graph.device if loop.graph else None)
+    given = loop.share.of(stage.draw(loop.generator)), progress, loop.generator
+    taken = loop.graph(partial(_taken, loop), *given) if loop.graph else _taken(loop, *given)
+    update_ema(stage.average, stage.network, settings.ema_decay, step)
+    return taken
+
+
+def _taken(loop: _Loop, batch: Batch, progress: float, generator: torch.Generator) -> Taken:
+    """Move the weights by one step."""
+    weights = list(loop.stage.network.parameters())
+    loss = loop.stage.objective(loop.stage.network, batch, progress, generator)
     loop.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    loss = loop.share.average(loss, stage.network.parameters())
-    norm = nn.utils.clip_grad_norm_(stage.network.parameters(), settings.gradient_clip)
+    loss = loop.share.average(loss, weights)
+    norm = nn.utils.clip_grad_norm_(weights, loop.settings.gradient_clip)
     loop.optimizer.step()
-    update_ema(stage.average, stage.network, settings.ema_decay, step)
     return loss.detach(), norm
 
 
@@ -207,7 +220,7 @@ def _finished(
         "train_loss": losses.mean().item(),
         "validation_loss": validation,
         "grad_norm": norms.mean().item(),
-        "learning_rate": loop.optimizer.param_groups[0]["lr"],
+        "learning_rate": float(loop.optimizer.param_groups[0]["lr"]),
         "seconds": seconds,
     }
     state = {
@@ -277,6 +290,8 @@ def _restore(loop: _Loop, state: State) -> None:
     loop.stage.average.load_state_dict(state["average"])
     loop.optimizer.load_state_dict(deepcopy(state["optimizer"]))
     loop.generator.set_state(state["generator"])
+    if loop.graph:
+        loop.graph.reset()
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

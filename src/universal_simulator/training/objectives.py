@@ -26,12 +26,14 @@ from universal_simulator.diffusion.denoising import (
     diffusion_denoiser,
     heun_step,
 )
+from universal_simulator.fields.grid import constants
 from universal_simulator.fields.latents import Window
 from universal_simulator.fields.spectral import resized
 from universal_simulator.networks.conditions import amplitude
 from universal_simulator.networks.corrected import CorrectedOperator
 from universal_simulator.networks.residual import ResidualNetwork
 from universal_simulator.networks.trained import Codec
+from universal_simulator.training.graphs import drawn
 
 TINY = 1e-5
 REWEIGHTINGS = 20
@@ -71,7 +73,7 @@ def without_means(
     """Return what errors are relative to where some channels' means are known: of those the variation in space."""
     if not any(known):
         return truth, mean
-    share = mean.new_tensor(known)
+    share = constants(tuple(known), mean.dtype, mean.device)
     own = truth.flatten(2).mean(-1) * share
     return truth - own[(..., *(None,) * (truth.ndim - 2))], mean * (1 - share)
 
@@ -194,7 +196,7 @@ def measure_residual_scale(
         before, truth = batch.z[:, 0], batch.z[:, 1]
         after = operator(before, batch.parameters, batch.time_step)
         error = network.low_pass.of(truth - after)
-        amplitudes = amplitude(before, network.floor).square()
+        amplitudes = amplitude(before, network.squared_floor).square()
         rows.append(torch.stack((amplitudes, mean_square(after - before), mean_square(error)), dim=-1))
     table = torch.cat(rows).double().cpu().numpy()
     fits = [_gamma_regression(table[:, channel, :2], table[:, channel, 2]) for channel in range(table.shape[1])]
@@ -231,7 +233,7 @@ class Teaching:
 def denoising(
     network: nn.Module,
     batch: Window,
-    _progress: float,
+    progress: float,
     generator: torch.Generator,
     *,
     operator: nn.Module,
@@ -241,9 +243,13 @@ def denoising(
     """Diffusion residual: EDM's loss (eq. 8) with τ ~ Beta, weighed so that the raw network's error counts alike."""
     assert isinstance(network, ResidualNetwork)
     clean, share = residuals(operator, network, batch), Share.here()
-    levels = share.part(beta_samples(*tau, len(clean.values) * share.count, generator))
-    sigma = schedule.sigma(levels).to(clean.values)
-    noisy = clean.values + _wide(sigma, clean.values) * _noise_like(clean.values, generator)
+    samples = len(clean.values)
+
+    def levels(_progress: float, generator: torch.Generator) -> Tensor:
+        return schedule.sigma(share.part(beta_samples(*tau, samples * share.count, generator)))
+
+    sigma = drawn(levels, progress, generator, clean.values)
+    noisy = clean.values + _wide(sigma, clean.values) * _noise_like(clean.values, progress, generator)
     denoised = diffusion_denoiser(clean.bind(network, 1))(noisy, sigma)
     weight = (sigma.square() + 1) / sigma.square()
     return (weight * (denoised - clean.values).flatten(1).square().mean(-1)).mean()
@@ -266,16 +272,20 @@ def distillation(
     clean = residuals(taught.operator, network, batch)
     times, share = settings.noise_levels_per_batch, Share.here()
     values = clean.values.repeat(times, *[1] * (clean.values.ndim - 1))
-    intervals = settings.schedule[min(int(progress * len(settings.schedule)), len(settings.schedule) - 1)]
-    drawn = torch.randint(1, intervals + 1, (times, len(clean.values) * share.count), generator=generator)
-    high = share.part(drawn, 1).flatten() / intervals
-    upper = schedule.sigma(high).to(values)
-    x = values + _wide(upper, values) * _noise_like(values, generator, times)
+    samples = len(clean.values)
+
+    def levels(progress: float, generator: torch.Generator) -> Tensor:
+        intervals = settings.schedule[min(int(progress * len(settings.schedule)), len(settings.schedule) - 1)]
+        all_ = torch.randint(1, intervals + 1, (times, samples * share.count), generator=generator)
+        high = share.part(all_, 1).flatten() / intervals
+        return torch.stack([schedule.sigma(high - step / SUBSTEPS / intervals) for step in range(SUBSTEPS + 1)])
+
+    upper, *between = drawn(levels, progress, generator, values)
+    x = values + _wide(upper, values) * _noise_like(values, progress, generator, times)
     with torch.no_grad():
         guide = diffusion_denoiser(clean.bind(taught.teacher, times))
         lower_x, lower = x, upper
-        for substep in range(1, SUBSTEPS + 1):
-            level = schedule.sigma(high - substep / SUBSTEPS / intervals).to(values)
+        for level in between:
             lower_x, lower = heun_step(guide, lower_x, lower, level), level
         target = consistency_function(clean.bind(taught.average, times), schedule.minimum)(lower_x, lower)
     answer = consistency_function(clean.bind(network, times), schedule.minimum)(x, upper)
@@ -286,12 +296,16 @@ def _wide(scalar: Tensor, like: Tensor) -> Tensor:
     return scalar.view(-1, *[1] * (like.ndim - 1))
 
 
-def _noise_like(values: Tensor, generator: torch.Generator, times: int = 1) -> Tensor:
+def _noise_like(values: Tensor, progress: float, generator: torch.Generator, times: int = 1) -> Tensor:
     """Draw noise for the samples of all processes, each of them ``times``, and return that of this one's."""
     share = Share.here()
     samples, *rest = values.unflatten(0, (times, -1)).shape[1:]
-    noise = torch.randn((times, samples * share.count, *rest), generator=generator, device=generator.device)
-    return share.part(noise, 1).flatten(0, 1).to(values)
+
+    def noise(_progress: float, generator: torch.Generator) -> Tensor:
+        everyone = torch.randn((times, samples * share.count, *rest), generator=generator, device=generator.device)
+        return share.part(everyone, 1).flatten(0, 1)
+
+    return drawn(noise, progress, generator, values)
 
 
 @torch.inference_mode()

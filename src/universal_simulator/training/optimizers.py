@@ -51,7 +51,11 @@ class Muon(torch.optim.Optimizer):
                 ahead = torch.stack([way.reshape(shape) for way in self._ahead(weights)])
                 directions = [way.view_as(weight) for way, weight in zip(orthogonal(ahead), weights, strict=True)]
                 torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(weights, directions, alpha=-SIZE * max(shape) ** 0.5 * group["lr"])
+                far = -SIZE * max(shape) ** 0.5 * group["lr"]
+                if isinstance(far, Tensor):
+                    torch._foreach_add_(weights, torch._foreach_mul(directions, far))
+                else:
+                    torch._foreach_add_(weights, directions, alpha=far)
 
     def _ahead(self, weights: list[Tensor]) -> tuple[Tensor, ...]:
         """Return Nesterov's momentum of every weight's gradient."""
@@ -96,6 +100,19 @@ class CombinedOptimizer:
 
 
 Optimizer = torch.optim.AdamW | CombinedOptimizer
+
+
+def set_rate(optimizer: Optimizer, rate: float, device: torch.device | None) -> None:
+    """Set the learning rate of all weights: a number, or, on a device whose graphs are to read it, a place there."""
+    for group in optimizer.param_groups:
+        if device is None:
+            group["lr"] = rate
+        elif isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = torch.tensor(rate, dtype=torch.float32, device=device)
+        if "capturable" in group:
+            group["capturable"] = device is not None
 
 
 def optimizer_for(network: nn.Module, settings: Training) -> Optimizer:
