@@ -15,6 +15,7 @@ from universal_simulator.acquisition.checks import check
 from universal_simulator.acquisition.sources import acquire
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.configuration import Data
+from universal_simulator.configuration.tree import nest, overlay
 from universal_simulator.pipelines.data_engineering import nodes
 from universal_simulator.problems import find, names
 from universal_simulator.support.errors import InputError
@@ -94,7 +95,10 @@ def test_what_was_not_published_is_refused_with_what_was(problem, given, said):
     ("given", "said"),
     [
         ({"source": {"files": [RAND, RAND]}}, "must differ; drop the repeated one"),
-        ({"source": {"files": [RAND]}, "parameters": {"eta": (0.1,)}}, "must stand without parameters; drop either"),
+        (
+            {"source": {"files": [RAND]}, "parameters": {"eta": (0.1,)}},
+            "parameters; drop either (data.parameters=null drops an experiment's)",
+        ),
         ({"source": {"files": [RAND, SHOCK, "c"]}}, "train = 4 must be a multiple of the 3"),
     ],
 )
@@ -213,3 +217,9 @@ def test_an_outdated_file_of_the_users_own_is_refused_and_others_are_not_read_fo
     monkeypatch.setattr(download, "OVERHEAD", 0)
     monkeypatch.setattr(download, "checksum", lambda _: pytest.fail("read, though it has another size"))
     assert acquire(store, local) == {RAND: {}}
+
+
+def test_the_parameters_that_an_experiment_states_can_be_dropped_for_named_files():
+    stated = {"data": {"parameters": {"eta": [0.1]}, "source": {"kind": "published"}}}
+    asked = overlay(stated, nest({"data.parameters": None, "data.source.files": [RAND]}))["data"]
+    assert data(**asked).given == ({},)

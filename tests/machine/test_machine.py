@@ -192,12 +192,18 @@ def test_another_command_than_a_run_is_simply_executed(rented):
     assert (done.returncode, done.stdout) == (4, "this\n")
 
 
-def test_a_command_that_is_no_program_is_told_in_one_line():
-    words = [sys.executable, "-m", "universal_simulator.machine", "--help"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 127
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help"], 127, "command = --help: must be a program"),
+        ([], 2, "command = none: must be one, as a run may cost hours"),
+    ],
+)
+def test_what_is_no_command_is_told_in_one_line(words, code, said):
+    done = subprocess.run([sys.executable, "-m", "universal_simulator.machine", *words], capture_output=True, text=True)
+    assert done.returncode == code
     assert len(done.stderr.splitlines()) == 1
-    assert "command = --help: must be a program" in done.stderr
+    assert said in done.stderr
 
 
 def test_limits_in_time_and_money_are_compared_in_seconds():

@@ -1,9 +1,9 @@
 """Which trajectories: of which equation, from where, and how they are split."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from universal_simulator.configuration.section import PUBLISHED, Count, Name, Section, Seed, text
 
@@ -112,12 +112,16 @@ class Member(Section):
         return self
 
 
+_DROPPED = "data.parameters=null drops an experiment's"
+
+
 class Data(Section):
     """Which trajectories, where from, and how they are split."""
 
     parameters: dict[str, Values] = Field(default_factory=dict)
     """Values of the problem's parameters, or a range of them; every combination of values is one file, and within a
-    file each trajectory draws from the ranges. Those not named here have the problem's own values."""
+    file each trajectory draws from the ranges. Those not named here have the problem's own values. null: none of those
+    that an experiment states."""
     members: tuple[Member, ...] = ()
     """In place of ``parameters``: sets stated one by one, each one file with its own initial conditions."""
     source: Annotated[SolveSource | PublishedSource | BucketSource | LocalSource, Field(discriminator="kind")]
@@ -138,6 +142,11 @@ class Data(Section):
     first of files of one array, the last of files of groups; it may share trajectories with training."""
     time_stride: Count
     """Snapshots per step of the models."""
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _none_for_null(cls, values: Any) -> Any:
+        return {} if values is None else values
 
     @property
     def sets(self) -> int:
@@ -173,7 +182,7 @@ class Data(Section):
         if len(set(names := getattr(self.source, "files", ()))) != len(names):
             raise ValueError(f"source.files = {list(names)} must differ; drop the repeated one")
         if self.parameters and (names := getattr(self.source, "files", ())):
-            raise ValueError(f"source.files = {list(names)} must stand without parameters; drop either")
+            raise ValueError(f"source.files = {list(names)} must stand without parameters; drop either ({_DROPPED})")
         n = self.sets
         for split in ("train", "validation", "test"):
             count = getattr(self, split)
@@ -191,7 +200,7 @@ class Data(Section):
         if self.members and not isinstance(self.source, SolveSource):
             raise ValueError(f"members = {len(self.members)} must have source.kind = solve; name files or parameters")
         if self.members and self.parameters:
-            raise ValueError(f"members = {len(self.members)} must stand without parameters; drop either")
+            raise ValueError(f"members = {len(self.members)} must stand without parameters; drop either ({_DROPPED})")
         names = [one.name for one in self.members]
         if len(set(names)) < len(names):
             raise ValueError(f"members = {', '.join(names)} must have different names; rename one")

@@ -256,4 +256,4 @@ def _salib(part: str) -> Any:
         return import_module(f"SALib.{part}.sobol")
     except ModuleNotFoundError as error:
         told = "SALib = not installed: must be, for Sobol indices"
-        raise InputError(f"{told}; pip install 'universal_simulator[uncertainty]'") from error
+        raise InputError(f"{told}; pip install -e '.[uncertainty]'") from error

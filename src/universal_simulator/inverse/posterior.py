@@ -299,7 +299,7 @@ def sample(target: Sampled, chains: int, draws: int, warm_up: int, seed: int) ->
         from pyro.ops.stats import effective_sample_size, split_gelman_rubin
     except ImportError as error:
         raise InputError(
-            "inference = missing: two or more parameters need Pyro; pip install 'universal_simulator[inference]'"
+            "inference = missing: two or more parameters need Pyro; pip install -e '.[inference]'"
         ) from error
     found = []
     for number in range(chains):

@@ -138,6 +138,9 @@ def go_down() -> None:
 def main(command: list[str]) -> int:
     """Run the command to whatever end; return its exit status."""
     _speak()
+    if not command:
+        log.error("command = none: must be one, as a run may cost hours; write kedro run … behind it")
+        return 2
     if command[:2] != ["kedro", "run"]:  # a shell, a notebook: no job
         try:
             os.execvp(command[0], command)
@@ -177,4 +180,4 @@ def _speak() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["kedro", "run"]))
+    sys.exit(main(sys.argv[1:]))
