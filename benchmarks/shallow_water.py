@@ -78,7 +78,7 @@ def lines(title: str, found: list[Wet], learned: list[Wet]) -> list[str]:
     for one in (*found, *learned):
         numbers = [f"{value:.1e}" for value in (one.error, *one.more)]
         told.append(f"| {' | '.join([one.name, *numbers, *(f'{getattr(one, cost):.2f}' for cost in COSTS)])} |")
-    for one in learned:
+    for one in learned if found else ():
         gains = ", ".join(
             f"{name} {equal(found, cost, one.error) / getattr(one, cost):.2f}" for cost, name in COSTS.items()
         )
@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--trajectories", type=int, default=16)
+    parser.add_argument("--alone", action="store_true", help="the model without solvers: quick for many trajectories")
     parser.add_argument("--keep", type=Path, help="folder for the solved trajectories")
     given = parser.parse_args()
     use_threads(1)
@@ -114,12 +115,12 @@ def main() -> None:
     step = emulator.statistics.time_step
     times = np.arange(round(emulator.card.horizon / step) + 1) * step
     task = truth(PROBLEM, torch.zeros(given.trajectories, 0), times, given.keep)
-    solvers = [rows(one.name, solver(PROBLEM, one), task) for one in FRONT]
+    solvers = [] if given.alone else [rows(one.name, solver(PROBLEM, one), task) for one in FRONT]
     learned = [rows("network", network(emulator), task, stepwise=True)]
     learned += [rows("fast mode", hybrid(emulator.fast), task)] if emulator.fast else []
     for i, title in enumerate(("at t = 1", "mean over all output times")):
         print("\n".join(lines(title, [one[i] for one in solvers], [one[i] for one in learned])))  # noqa: T201
-    if emulator.fast:
+    if emulator.fast and solvers:
         print("\n".join(pays([one[0] for one in solvers], learned[-1][0], task.frames)))  # noqa: T201
 
 
