@@ -215,3 +215,16 @@ def test_an_optimiser_goes_on_with_a_plain_rate_after_one_that_graphs_read():
     assert [group["lr"] for group in again.param_groups] == [0.125, 0.125]
     network(torch.randn(4, 32)).sum().backward()
     again.step()
+
+
+def test_muon_goes_as_far_by_a_rate_that_graphs_read_as_by_a_number():
+    def moved(device):
+        torch.manual_seed(0)
+        network = nn.Linear(32, 48)
+        optimizer = optimizer_for(network, SETTINGS.model_copy(update={"optimizer": "muon"}))
+        set_rate(optimizer, 0.25, device)
+        network(torch.randn(4, 32)).square().sum().backward()
+        optimizer.step()
+        return network.weight
+
+    torch.testing.assert_close(moved(torch.device("cpu")), moved(None))
