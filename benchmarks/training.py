@@ -95,7 +95,9 @@ def stepping(
     stage, generator = operator_stage(parameters), torch.Generator()
     training = parameters.operator.training
     settings = training.model_copy(update={"optimizer": optimizer or training.optimizer})
-    network = torch.compile(stage.network) if compiled else stage.network
+    network = stage.network
+    if compiled:
+        network.compile()
     weights = list(stage.network.parameters())
     moving = optimizer_for(stage.network, settings)
 

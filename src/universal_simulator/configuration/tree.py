@@ -74,7 +74,8 @@ class Compute(Section):
     rendezvous: Annotated[str, text(r"[A-Za-z0-9_.-]+:[0-9]{1,5}", "be host:port")] | None = None
     """``host:port`` of this machine where the others find it."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products in training steps. bfloat16 keeps 8 bits, and gains 15 % on a CPU (docs/results.md)."""
+    """Of the products in training steps. bfloat16 keeps 8 bits; it gains 15 % on one CPU and loses a quarter
+    on another (docs/scaling.md)."""
     compile: bool = False
     """Whether torch.compile makes the networks of training steps faster, after a minute of compiling."""
     graphs: bool = False
