@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -29,7 +28,7 @@ from universal_simulator.acquisition.sources import order
 from universal_simulator.acquisition.splits import split
 from universal_simulator.acquisition.store import RawStore
 from universal_simulator.compute.device import choose, threads, use_threads
-from universal_simulator.configuration import Parameters
+from universal_simulator.configuration import Compute, Parameters
 from universal_simulator.configuration.tree import Tree, nest, overlay
 from universal_simulator.emulation.emulator import assemble
 from universal_simulator.fields.latents import Latents
@@ -43,12 +42,11 @@ from universal_simulator.pipelines.diffusion_residual.nodes import plan_diffusio
 from universal_simulator.pipelines.evaluation.nodes import evaluate, make_bundle, write_card
 from universal_simulator.pipelines.latents.nodes import precompute_latents
 from universal_simulator.pipelines.operator.nodes import plan_operator
-from universal_simulator.pipelines.training_stage import Plan, select_best, train_stage
+from universal_simulator.pipelines.training_stage import Plan, equipped, select_best, train_stage
 from universal_simulator.serving import Emulator
 from universal_simulator.serving.bundle import Bundle
 from universal_simulator.support.files import read_mapping
 from universal_simulator.training.budget import steps_per_second
-from universal_simulator.training.loop import with_precision
 
 PROJECT = Path(__file__).parents[1]
 WAYS = {
@@ -147,9 +145,7 @@ class Chain:
 
     def run(self, plan: Plan, way: str) -> Bundle:
         """Train all that is left, steps taken in this way, and return the scored model."""
-        precision, compiled, graphs = WAYS[way]
-        taken = {"precision": precision, "compile": compiled, "graphs": graphs}
-        self.p = p = self.p.model_copy(update={"compute": self.p.compute.model_copy(update=taken)})
+        self.p = p = self.p.model_copy(update={"compute": taken(self.p.compute, way)})
         compute, known = p.compute, self.known
         operator = self.trained("operator", plan)
         teacher = self.trained(
@@ -178,6 +174,12 @@ class Chain:
         return make_bundle(card, *parts)
 
 
+def taken(compute: Compute, way: str) -> Compute:
+    """Return the settings with steps taken in this way."""
+    precision, compiled, graphs = WAYS[way]
+    return compute.model_copy(update={"precision": precision, "compile": compiled, "graphs": graphs})
+
+
 def device_name() -> str:
     """Return the GPU's name, or that there is none."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
@@ -189,18 +191,15 @@ def steps(plan: Plan, parameters: Parameters, ways: list[str], seconds: float) -
     # an epoch of ten steps is validated by one batch: validation is plain, whatever the steps are
     settings = plan.settings.model_copy(update={"validation_windows": plan.settings.batch_size})
     for name in ways:
-        precision, compiled, graph = WAYS[name]
         network = plan.recipe.build().to(device).train()
         average = deepcopy(network).requires_grad_(False)
-        if compiled:
-            network.compile()
-        stage = replace(with_precision(plan.equip(network, average), precision, device), recorded=graph)
         try:
+            stage = equipped(plan, network, average, taken(parameters.compute, name))
             found[name] = round(steps_per_second(stage, settings, seconds), 2)
             console.print(f"operator, {name}: {found[name]:.1f} steps per second")
         except Exception as error:  # compilers fail in many ways, and the other ways are worth knowing
             found[name] = 0.0
-            console.print(f"operator, {name}: {type(error).__name__}: {str(error).splitlines()[0]}")
+            console.print(f"operator, {name}: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
     return found
 
 
@@ -249,7 +248,7 @@ def main() -> None:
     known |= {"steps": steps(plan, parameters, arguments.ways, arguments.seconds)}
     keep(arguments.out, known)
     whole = {name: rate for name, rate in known["steps"].items() if WAYS[name][0] == "float32"}
-    known |= {"trained": max(whole, key=lambda name: whole[name])}
+    known |= {"trained": max(whole, key=lambda name: whole[name], default="plain")}
     bundle = chain.run(plan, known["trained"])
     bundle.write(folder)
     known |= {"seconds": chain.seconds, "validation": chain.losses, "scores": bundle.card.scores}

@@ -1,6 +1,7 @@
 """Shallow water's network and fast mode beside the front of solvers, in one process: error, cost, and when it pays.
 
 python -m benchmarks.shallow_water shipped:shallow_water --keep FOLDER
+python -m benchmarks.shallow_water shipped:shallow_water --trajectories 200 --alone
 
 Fresh trajectories, of a seed that no data set is solved with, from the snapshot at t = 0 to t = 1. The front is our
 finite-volume solver over grids and steps, which starts from the snapshot's band-limited interpolant and is brought back

@@ -60,4 +60,5 @@ def test_the_benchmark_for_gpus_takes_a_chain_to_scores_without_them(tmp_path):
     assert found["scores"]["rollout/deterministic/nrmse"] > 0
     assert set(found["forecasts"]) == {"1 fields", "2 fields"}
     assert set(found["steps"]) == {"plain", "plain, bfloat16"}
+    assert found["trained"] == "plain"  # the only one that keeps float32
     assert (tmp_path / "model/bundle.json").is_file()

@@ -36,8 +36,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.facts, self.grid = facts, grid
         self.fine = grid.resized(tuple(settings.refinement * n for n in grid.shape))
-        self.floor = amplitude_floor(statistics)
-        self.register_buffer("squared_floor", self.floor.square(), persistent=False)
+        self.register_buffer("squared_floor", amplitude_floor(statistics).square(), persistent=False)
         self.conditions = Conditions(statistics)
         self.register_buffer("time_step", torch.tensor(statistics.time_step, dtype=torch.float32))
         self.analysis = self.correction(settings)
@@ -68,9 +67,10 @@ class Autoencoder(nn.Module):
         return v - self.grid.wide(mean if all(free) else mean * constants(tuple(free), mean.dtype, mean.device))
 
     def compile(self, *arguments: Any, **named: Any) -> None:
-        """Compile both networks alone: torch's compilers know no complex numbers, of which waves are made."""
-        for part in (self.analysis, self.synthesis):
-            part.compile(*arguments, **named)
+        """Compile its networks alone: torch's compilers know no complex numbers, of which waves are made."""
+        for part in self.children():  # a decoder has but one
+            if part is not self.conditions:
+                part.compile(*arguments, **named)
 
     def _corrected(self, v: Tensor, parameters: Tensor, correction: nn.Module) -> Tensor:
         scale = amplitude(v, self.squared_floor)

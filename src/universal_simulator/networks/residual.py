@@ -34,8 +34,7 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         channels = len(facts.channels)
         self.facts, self.low_pass = facts, low_pass
-        self.floor = amplitude_floor(statistics)
-        self.register_buffer("squared_floor", self.floor.square(), persistent=False)
+        self.register_buffer("squared_floor", amplitude_floor(statistics).square(), persistent=False)
         self.conditions = Conditions(statistics)
         self.increment = Increment(facts, low_pass.coarse, flux_form=False)
         shape = Shape(3 * channels, channels, self.conditions.count + 1, kinds(low_pass.coarse))

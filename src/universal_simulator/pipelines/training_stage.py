@@ -170,9 +170,17 @@ def _within_time(plan: Plan, compute: Compute, previous: State) -> Plan:
         settings = training.model_copy(update={"windows_per_epoch": windows})
     else:
         network, average = (plan.recipe.build().to(choose(compute.device)) for _ in range(2))
-        rate = steps_per_second(plan.equip(network, average), training, measuring_time(plan.seconds))
+        rate = steps_per_second(equipped(plan, network, average, compute), training, measuring_time(plan.seconds))
         settings = fitted_to(training, rate, plan.seconds, "baselines.seconds")
     return replace(plan, section=plan.section.model_copy(update={"training": settings}))
+
+
+def equipped(plan: Plan, network: nn.Module, average: nn.Module, compute: Compute) -> Stage:
+    """Return a plan's training as ``compute`` has its steps taken: compiled, in which precision, as one graph."""
+    if compute.compile:
+        network.compile()
+    stage = with_precision(plan.equip(network, average), compute.precision, choose(compute.device))
+    return replace(stage, recorded=compute.graphs)
 
 
 def _facts(plan: Plan, seed: int) -> dict[str, str]:
@@ -242,10 +250,7 @@ def _checkpoints(plan: Plan, seed: int, compute: Compute, continued: State | Non
         yield Checkpoint(_untrained(network, settings), {**nothing, "epoch": settings.epochs})
         return
     average = deepcopy(network).requires_grad_(False)
-    if compute.compile:
-        network.compile()
-    stage = with_precision(plan.equip(network, average), compute.precision, choose(compute.device))
-    stage = replace(stage, recorded=compute.graphs)
+    stage = equipped(plan, network, average, compute)
     steps = max(1, settings.windows_per_epoch // settings.batch_size)
     done = continued["epoch"] * steps + _taken(continued) if continued else 0
     with progress(f"{name}: steps", settings.epochs * steps, done) as advance:
