@@ -142,7 +142,7 @@ def rmse(point: Forecast, truth: Truth) -> PerFrame:
 
 
 def nrmse(point: Tensor, truth: Truth | Tensor) -> PerFrame:
-    """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the room's conventions.
+    """Return ``rms_x(e) / rms_x(truth)`` of each frame; for a vanishing truth see the package's conventions.
 
     ``point`` is a ``Forecast``; two plain tensors (sample, time, x) are taken for one channel on a periodic line.
 

@@ -1,11 +1,8 @@
-"""Scalar equations to a stated accuracy: ETDRK4, and the solver that steps with it.
+"""Scalar equations to a stated accuracy: pseudo-spectral in space, ETDRK4 in time, resolution as the solution needs.
 
-Fourth-order exponential time differencing (ETDRK4) for ``û' = L û + N(û)`` with diagonal ``L``.
-
-Cox & Matthews, J. Comput. Phys. 176 (2002) 430, eqs. 26-29; the coefficients by the contour integral of Kassam &
-Trefethen, SIAM J. Sci. Comput. 26 (2005) 1214, section 2, which is free of the cancellation at small ``L h``.
-
-Solve an equation to a stated accuracy: pseudo-spectral in space, ETDRK4 in time, resolution as the solution needs.
+ETDRK4 is fourth-order exponential time differencing for ``û' = L û + N(û)`` with diagonal ``L``: Cox & Matthews, J.
+Comput. Phys. 176 (2002) 430, eqs. 26-29; the coefficients by the contour integral of Kassam & Trefethen, SIAM J. Sci.
+Comput. 26 (2005) 1214, section 2, which is free of the cancellation at small ``L h``.
 
 How the resolution is chosen. Between plateaus a jump ``Δ`` apart, Burgers forms the front ``-Δ/2 tanh(x/w)`` of width
 ``w = 4 D/Δ``, whose spectrum falls as ``exp(-π² m w)`` with the mode number ``m``. Nothing that is still to come can

@@ -1,16 +1,13 @@
-"""Scalar equations on a periodic interval by their spectra, on many points or on few.
+"""Scalar equations ``u_t = L u + N(u)`` on a periodic interval, by their spectra: rate of change and solvers.
 
-The solver on few points with long steps: what numerics offers for little money.
+A *law* is such an equation with its constants; the classes here make a problem's capabilities of it: the solver to a
+stated accuracy (``solver.py``), and the solver on few points with long steps, what numerics offers at little cost.
 
-The same exponential integrator and the same 2/3 rule as the solver's, but on a grid and a Courant number that are given
+The latter has the same exponential integrator and the same 2/3 rule, but a grid and a Courant number that are given
 instead of chosen by the front's width. Too coarse a grid rings and may blow up; nothing is refused. Where fronts are
 thinner than its cells, a viscosity of the short waves alone, which vanishes as the grid is refined, keeps what rings
 from what is still resolved (Tadmor, SIAM J. Numer. Anal. 26 (1989) 30; its smooth kernel: Maday, Ould Kaber & Tadmor,
 SIAM J. Numer. Anal. 30 (1993) 321).
-
-Scalar equations ``u_t = L u + N(u)`` on a periodic interval, by their spectra: rate of change and solver.
-
-A *law* is such an equation with its constants; the classes here make a problem's capabilities of it.
 """
 
 import math

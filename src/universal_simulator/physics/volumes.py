@@ -1,9 +1,4 @@
-"""Finite volumes: systems of conservation laws, and cells of one grid from those of another.
-
-From the cells of one grid to those of another: means, which conserve, and straight lines, which stay in range. They
-stand in for band-limited interpolation, which errs less, where its ringing would leave a density that is not positive.
-
-Systems of conservation laws, ``q_t + Σ_a F_a(q)_a = 0``, by finite volumes, batched over samples, in any dimension.
+"""Systems of conservation laws, ``q_t + Σ_a F_a(q)_a = 0``, by finite volumes, batched over samples, in any dimension.
 
 Unsplit MUSCL-Hancock (van Leer, SIAM J. Sci. Stat. Comput. 5 (1984) 1; Toro, *Riemann Solvers and Numerical Methods for
 Fluid Dynamics*, 3rd ed. 2009, section 14.4): limited slopes of the primitive variables, a half step of each cell along
@@ -20,6 +15,9 @@ is left as error.
 
 What cannot be continued is refused: what must be positive and is not, numbers that are none, waves that would need more
 than ``MOST_STEPS`` steps between two snapshots.
+
+From the cells of one grid to those of another lead means, which conserve, and straight lines, which stay in range. They
+stand in for band-limited interpolation, which errs less, where its ringing would leave a density that is not positive.
 """
 
 import math

@@ -22,7 +22,7 @@ from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems.problem import Problem
 from universal_simulator.support.errors import InputError
 
-ROOM = __name__
+PACKAGE = __name__
 _NO_PROBLEMS = ("problem",)
 
 
@@ -33,7 +33,7 @@ def names() -> tuple[str, ...]:
 
 def module_name(name: str) -> str:
     """Return the module that holds a problem."""
-    return name if "." in name else f"{ROOM}.{name}"
+    return name if "." in name else f"{PACKAGE}.{name}"
 
 
 def linear_part(problem: Problem, grid: Grid | None) -> LinearPart:

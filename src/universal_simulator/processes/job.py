@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from universal_simulator.support.errors import InputError
 
-ROOM = "universal_simulator."
+PREFIX = "universal_simulator."
 JSON = "universal_simulator.catalog.records.JSONDataset"
 
 
@@ -34,9 +34,9 @@ class Call(BaseModel):
     def run(self) -> Any:
         """Return what it makes."""
         module, _, name = self.function.partition(":")
-        function = getattr(import_module(module), name, None) if module.startswith(ROOM) else None
+        function = getattr(import_module(module), name, None) if module.startswith(PREFIX) else None
         if not inspect.isfunction(function) or function.__module__ != module:  # an import of that module's, say
-            raise InputError(f"function = {self.function}: must be a function of {ROOM}*; run the command again")
+            raise InputError(f"function = {self.function}: must be a function of {PREFIX}*; run the command again")
         kinds, names = get_type_hints(function), inspect.signature(function).parameters
         return function(*(_given(one, kinds[name]) for name, one in zip(names, self.inputs, strict=True)))
 

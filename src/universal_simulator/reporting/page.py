@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from universal_simulator.reporting.style import Image
 
-ROOM = "universal_simulator.reporting"
+PACKAGE = "universal_simulator.reporting"
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ class Page:
 def render(page: Page) -> str:
     """Return the page as HTML."""
     environment = Environment(
-        loader=PackageLoader(ROOM, "."),
+        loader=PackageLoader(PACKAGE, "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["markdown"] = _markdown
-    style = Markup((files(ROOM) / "page.css").read_text("utf-8"))
+    style = Markup((files(PACKAGE) / "page.css").read_text("utf-8"))
     return environment.get_template("page.html.j2").render(page=page, style=style)
 
 

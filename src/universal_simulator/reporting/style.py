@@ -175,7 +175,7 @@ def word(variant: str) -> str:
 
 @contextmanager
 def canvas(title: str, x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
-    """Give an empty figure with one pair of axes in the house's style, bound to no window system."""
+    """Give an empty figure with one pair of axes in the project's style, bound to no window system."""
     with mpl.rc_context(STYLE):
         figure = Figure()
         FigureCanvasAgg(figure)

@@ -31,7 +31,7 @@ from universal_simulator.support.fingerprints import code_behind, reaches
 log = logging.getLogger(__name__)
 
 PROBLEMS = "universal_simulator.problems"
-"""The room whose modules are found by the name of the problem."""
+"""The package whose modules are found by the name of the problem."""
 RECORDS = ("timings", "provenance", "estimates")
 """Written by the hooks around a run: they tell how it went, and nothing is made from them."""
 

@@ -1,1 +1,1 @@
-"""What every room may use: errors of the user, whole files, polite stops, progress, fingerprints of code."""
+"""What every package may use: errors of the user, whole files, polite stops, progress, fingerprints of code."""

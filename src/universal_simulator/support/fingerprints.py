@@ -16,10 +16,10 @@ from typing import Any
 PACKAGE = __package__.partition(".")[0]
 BESIDE = (".j2", ".css")
 """Endings of files that a module fills in."""
-ROOMS = {"kind": "networks", "problem": "problems"}
-"""Parameters that name a module, and the room it is in."""
+FOLDERS = {"kind": "networks", "problem": "problems"}
+"""Parameters that name a module, and the package it is in."""
 SILENT = ("configuration", "support", "shell", "tracking", "catalog")
-"""Modules and rooms that change no number."""
+"""Modules and packages that change no number."""
 
 
 @cache
@@ -40,9 +40,9 @@ def code_behind(module: str, *values: Any) -> str:
     return hashlib.sha256("".join(map(code_fingerprint, [module, *named])).encode()).hexdigest()[:16]
 
 
-def reaches(module: str, room: str) -> bool:
-    """Tell whether a module imports a room, itself or by others."""
-    return room in _closure(module)
+def reaches(module: str, package: str) -> bool:
+    """Tell whether a module imports a package, itself or by others."""
+    return package in _closure(module)
 
 
 def named_modules(value: Any) -> Iterator[str]:
@@ -51,8 +51,8 @@ def named_modules(value: Any) -> Iterator[str]:
     for key, inner in tree.items() if isinstance(tree, dict) else ():
         if isinstance(inner, dict):
             yield from named_modules(inner)
-        elif key in ROOMS and isinstance(inner, str):
-            name = inner if "." in inner else f"{PACKAGE}.{ROOMS[key]}.{inner}"
+        elif key in FOLDERS and isinstance(inner, str):
+            name = inner if "." in inner else f"{PACKAGE}.{FOLDERS[key]}.{inner}"
             if _source(name):
                 yield name
 

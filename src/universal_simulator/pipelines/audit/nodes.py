@@ -1,4 +1,4 @@
-"""Audit files of trajectories; what is asked stands in the room ``audit``."""
+"""Audit files of trajectories; what is asked stands in the package ``audit``."""
 
 import logging
 from pathlib import Path
