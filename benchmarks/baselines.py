@@ -65,9 +65,20 @@ def main() -> None:
 
 
 def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
-    """Return what ``use`` makes of what the catalog of an experiment loads by name."""
+    """Return what ``use`` makes of what an experiment's catalog loads by name; exit in one line where it is not there."""
+    wanted: list[str] = []
     with KedroSession.create(PROJECT, runtime_params=parse_params(experiment)) as session:
-        return use(session.load_context().catalog.load)
+        catalog = session.load_context().catalog
+
+        def load(name: str) -> Any:
+            wanted.append(name)
+            return catalog.load(name)
+
+        try:
+            return use(load)
+        except DatasetError:
+            how = f"run kedro run --pipeline=evaluation --params={experiment}, or baselines for a baseline's network"
+            raise SystemExit(f"Error: {wanted[-1]} of {experiment} = not there: must have been made; {how}") from None
 
 
 def chain_scores(load: Callable[[str], Any]) -> pd.DataFrame:

@@ -1,19 +1,21 @@
-"""The fast mode beside the front of solvers, in one process: error and cost, and up to how many output times it pays.
+"""The fast mode beside the front of solvers, in one process: error and cost, for one output time and for many.
 
 python -m benchmarks.fast shipped:burgers_all --keep FOLDER
 
 The front is our own solver over grids, steps and vanishing viscosity, on the trajectories of
-``benchmarks.viscosities``: 100 steps of 0.02 from one snapshot, 1024 points. Milliseconds are of the processor, one
-thread, per trajectory, the least of several; a solver of equal error is interpolated on the front, logarithm against
-logarithm.
+``benchmarks.viscosities``: up to 100 steps of 0.02 from one snapshot, 1024 points. Fields are wanted at one time, at
+several, evenly spread and the last at the end, or at all. An error is the mean over the fields that are wanted, and
+milliseconds are what these cost: of the processor, one thread, per trajectory, the least of several. A solver of equal
+error is interpolated on the front, logarithm against logarithm.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -34,28 +36,38 @@ FRONT = [
     for points in (96, 128, 192, 256, 384, 512, 768, 1024)
     for courant, vanishing in ((1.0, 0.0), (3.2, 0.0), (2.0, 0.2))
 ]
-REPEATS = 3
-
-
-COSTS = {"once": "batch, one output time", "all": "batch, all", "once_alone": "alone, one", "all_alone": "alone, all"}
+REPEATS = 5
+STEP = 0.02
 
 
 @dataclass(frozen=True)
-class Row:
-    """What somebody errs by, and costs in milliseconds for each trajectory."""
+class Answer:
+    """What somebody errs by in the fields that are wanted, and what these cost in milliseconds for each trajectory."""
 
     name: str
     error: float
-    once: float
-    """In a batch, where only the last field is wanted on all points."""
-    all: float
-    """In a batch, every field."""
-    once_alone: float
-    all_alone: float
+    batch: float
+    alone: float
 
 
+class HasError(Protocol):
+    """Whoever errs, and has costs by name."""
+
+    @property
+    def error(self) -> float:
+        """What it errs by."""
+
+
+Scored = TypeVar("Scored", bound=HasError)
 Forecast = Callable[[Task, list[int]], Tensor]
 """From a task and numbers of steps to ``(sample, time, channel, space)``."""
+
+
+def wanted(frames: int) -> dict[str, list[int]]:
+    """Return which steps' fields are wanted, by name."""
+    single = {f"t = {STEP * step:g}": [step] for step in (frames // 4, frames // 2, frames)}
+    several = {f"{count} times": list(range(frames // count, frames + 1, frames // count)) for count in (10, 20)}
+    return {**single, **several, f"all {frames}": list(range(1, frames + 1))}
 
 
 def milliseconds(forecast: Forecast, task: Task, steps: list[int]) -> float:
@@ -68,11 +80,14 @@ def milliseconds(forecast: Forecast, task: Task, steps: list[int]) -> float:
     return 1e3 * min(spent) / len(task.truth)
 
 
-def row(name: str, forecast: Forecast, task: Task) -> Row:
-    """Return somebody's row."""
-    every, alone = list(range(1, task.frames + 1)), task.part(slice(1))
-    parts = [(part, steps) for part in (task, alone) for steps in (every[-1:], every)]
-    return Row(name, error(forecast(task, every), task), *(milliseconds(forecast, *part) for part in parts))
+def answers(name: str, forecast: Forecast, task: Task) -> dict[str, Answer]:
+    """Return somebody's error and costs for each choice of fields that are wanted."""
+    fields, found = forecast(task, list(range(1, task.frames + 1))), {}
+    for asked, steps in wanted(task.frames).items():
+        at = torch.tensor(steps) - 1
+        costs = (milliseconds(forecast, part, steps) for part in (task, task.part(slice(1))))
+        found[asked] = Answer(name, error(fields[:, at], task.truth[:, at], task.grid), *costs)
+    return found
 
 
 def solver(setting: CoarseSolver) -> Forecast:
@@ -84,7 +99,7 @@ def solver(setting: CoarseSolver) -> Forecast:
     def forecast(task: Task, steps: list[int]) -> Tensor:
         u, told = task.flat()
         start = resized(u, task.grid, channels, own.shape)
-        found = find("burgers").solver.forecast(start, told, Clock(0.02, max(steps)), own, coarse)
+        found = find("burgers").solver.forecast(start, told, Clock(STEP, max(steps)), own, coarse)
         return resized(found[:, torch.tensor(steps) - 1], own, channels, task.grid.shape)
 
     return forecast
@@ -92,19 +107,19 @@ def solver(setting: CoarseSolver) -> Forecast:
 
 def hybrid(one: Hybrid) -> Forecast:
     """Return the fast mode."""
-    return lambda task, steps: one.fields(*task.flat(), 0.02, steps, task.grid.shape)
+    return lambda task, steps: one.fields(*task.flat(), STEP, steps, task.grid.shape)
 
 
-def front(rows: list[Row], cost: str) -> list[Row]:
+def front(rows: Sequence[Scored], cost: str) -> list[Scored]:
     """Return those that nobody beats in error at less cost, the cheapest first."""
-    best: list[Row] = []
+    best: list[Scored] = []
     for one in sorted(rows, key=lambda one: getattr(one, cost)):
         if not best or one.error < best[-1].error:
             best.append(one)
     return best
 
 
-def equal(rows: list[Row], cost: str, wanted: float) -> float:
+def equal(rows: Sequence[Scored], cost: str, wanted: float) -> float:
     """Return what the front costs at an error: infinite where all err more, its least where none does."""
     best = front(rows, cost)
     if wanted >= best[0].error:
@@ -117,23 +132,21 @@ def equal(rows: list[Row], cost: str, wanted: float) -> float:
 
 
 def table(one: Hybrid, task: Task) -> list[str]:
-    """Return the lines of a viscosity's table."""
-    solvers, fast = [row(s.name, solver(s), task) for s in FRONT], row("fast mode", hybrid(one), task)
-    shown = {best.name for cost in COSTS for best in front(solvers, cost)}
-    lines = [f"| who | nRMSE | {' | '.join(COSTS.values())} |", "|" + "---|" * (2 + len(COSTS))]
-    for each in (*(best for best in solvers if best.name in shown), fast):
-        costs = " | ".join(f"{getattr(each, cost):.2f}" for cost in COSTS)
-        lines.append(f"| {each.name} | {each.error:.1e} | {costs} |")
-    gains = " | ".join(f"{equal(solvers, cost, fast.error) / getattr(fast, cost):.2f}" for cost in COSTS)
-    lines.append(f"| a solver of equal error takes so many times as long | {fast.error:.1e} | {gains} |")
-    for kind in ("", "_alone"):
-        first, last = (getattr(fast, name + kind) for name in ("once", "all"))
-        mine = (last - first) / (task.frames - 1)
-        begin, end = (equal(solvers, name + kind, fast.error) for name in ("once", "all"))
-        theirs = (end - begin) / (task.frames - 1)
-        most = 1 + (begin - first) / (mine - theirs) if mine > theirs else np.inf
-        pays = f"up to {most:.0f} output times" if most >= 1 else "no output time"
-        lines.append(f"{'alone' if kind else 'in a batch'}: it pays for {pays}")
+    """Return the lines of a viscosity's table: the front for one output time and for all, and what the fast mode is."""
+    solvers, fast = [answers(s.name, solver(s), task) for s in FRONT], answers("fast mode", hybrid(one), task)
+    lines = ["| fields wanted | who | nRMSE | ms, batch | ms, alone |", "|---|---|---|---|---|"]
+    for asked in fast:
+        found = [each[asked] for each in solvers]
+        best = {each.name: each for cost in ("batch", "alone") for each in front(found, cost)}
+        lines += [
+            f"| {asked} | {each.name} | {each.error:.1e} | {each.batch:.2f} | {each.alone:.2f} |"
+            for each in (*best.values(), fast[asked])
+        ]
+    lines += ["", "| fields wanted | fast mode | equal solver, times as long in a batch | alone |", "|---|---|---|---|"]
+    for asked, mine in fast.items():
+        found = [each[asked] for each in solvers]
+        times = (equal(found, cost, mine.error) / getattr(mine, cost) for cost in ("batch", "alone"))
+        lines.append(f"| {asked} | {mine.error:.1e} | {' | '.join(f'{one:.2f}' for one in times)} |")
     return lines
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.fast import COSTS, Forecast, Row, equal, milliseconds
+from benchmarks.fast import Forecast, equal, milliseconds
 from benchmarks.plane import hybrid, solver, truth
 from universal_simulator.compute.device import stream, use_threads
 from universal_simulator.configuration import CoarseSolver
@@ -36,30 +36,42 @@ FRONT = [
 ]
 
 
-@dataclass(frozen=True)
-class Wet(Row):
-    """A row of which ``error`` is that of h: at the end, or the mean over all times."""
+COSTS = {"once": "batch, one output time", "all": "batch, all", "once_alone": "alone, one", "all_alone": "alone, all"}
 
-    more: tuple[float, ...] = ()
+
+@dataclass(frozen=True)
+class Row:
+    """What somebody errs by, at the end or in the mean over all times, and costs in milliseconds per trajectory."""
+
+    name: str
+    error: float
+    """Of h."""
+    once: float
+    """In a batch, where only the last field is wanted."""
+    all: float
+    """In a batch, every field."""
+    once_alone: float
+    all_alone: float
+    more: tuple[float, ...]
     """Errors of h - 1, hu and hv."""
 
 
 def errors(found: Tensor, right: Tensor) -> list[float]:
-    """Return the mean errors of h, relative to h and to h - 1, of hu and of hv; what diverged counts as 1."""
+    """Return the mean errors of h, relative to h and to h - 1, of hu and of hv; infinite where somebody diverged."""
     gone = (found - right).flatten(3).norm(dim=3)
     size, above = right.flatten(3).norm(dim=3), (right[:, :, 0] - 1).flatten(2).norm(dim=2)
     shares = (gone[:, :, 0] / size[:, :, 0], gone[:, :, 0] / above, *(gone / size).unbind(2)[1:])
-    return [float(one.nan_to_num(1.0, 1.0).clamp(max=1.0).mean()) for one in shares]
+    return [float(one.nan_to_num(float("inf")).mean()) for one in shares]
 
 
-def rows(name: str, forecast: Forecast, task: Task, stepwise: bool = False) -> tuple[Wet, Wet]:
+def rows(name: str, forecast: Forecast, task: Task, stepwise: bool = False) -> tuple[Row, Row]:
     """Return somebody's rows: at the end, and over all times; who goes step by step makes all on the way to one."""
     every, alone = list(range(1, task.frames + 1)), task.part(slice(1))
     found = forecast(task, every)
     asked = [every, every] if stepwise else [every[-1:], every]
     costs = [milliseconds(forecast, part, steps) for part in (task, alone) for steps in asked]
     both = (errors(found[:, -1:], task.truth[:, -1:]), errors(found, task.truth))
-    return tuple(Wet(name, first, *costs, tuple(more)) for first, *more in both)  # type: ignore[return-value]
+    return tuple(Row(name, first, *costs, tuple(more)) for first, *more in both)  # type: ignore[return-value]
 
 
 def network(emulator: Emulator) -> Forecast:
@@ -72,7 +84,7 @@ def network(emulator: Emulator) -> Forecast:
     return forecast
 
 
-def lines(title: str, found: list[Wet], learned: list[Wet]) -> list[str]:
+def lines(title: str, found: list[Row], learned: list[Row]) -> list[str]:
     """Return a table, and what the learned ones are to the front."""
     head = ["who", "h", "h - 1", "hu", "hv", *COSTS.values()]
     told = ["", title, "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -87,7 +99,7 @@ def lines(title: str, found: list[Wet], learned: list[Wet]) -> list[str]:
     return told
 
 
-def pays(found: list[Wet], one: Wet, frames: int) -> list[str]:
+def pays(found: list[Row], one: Row, frames: int) -> list[str]:
     """Return up to how many output times the fast mode costs less than a solver of equal error."""
     told = []
     for kind, name in (("", "in a batch"), ("_alone", "alone")):

@@ -1,6 +1,6 @@
 """One network over all viscosities: its error at each, beside solvers and trivial predictors, as table and picture.
 
-python -m benchmarks.viscosities shipped:burgers_all --picture docs/burgers_all.png --keep FOLDER
+python -m benchmarks.viscosities shipped:burgers_all --beside shipped:sota_v1 shipped:champion --keep FOLDER
 
 Fresh trajectories of Burgers' equation, of a seed that no data set is solved with, are forecast from one snapshot over
 100 steps of 0.02 and scored on 1024 points: PDEBench's twelve viscosities, values between them, and values outside of
@@ -11,7 +11,7 @@ processor, for a batch of trajectories and for one, per trajectory, all forecast
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -32,6 +32,8 @@ PUBLISHED = (0.001, 0.002, 0.004, 0.01, 0.02, 0.04, 0.1, 0.2, 0.4, 1.0, 2.0, 4.0
 BETWEEN, OUTSIDE = (0.0014, 0.0063, 0.03, 0.63, 2.8), (0.0005, 0.0007, 6.0, 8.0)
 SEED = 2**31 + 1
 STRIDE, FRAMES = 2, 100
+DIVERGED = 10.0
+"""Errors from here on are no longer told."""
 SOLVERS = (
     CoarseSolver(points=128, courant=3.2),
     CoarseSolver(points=256, courant=1.0),
@@ -62,19 +64,25 @@ def truth(viscosity: float, count: int, keep: Path | None) -> Task:
     return make_task("rollout", Sample(values, told, problem.times[::STRIDE], problem.grid), 1, 1)
 
 
-def forecasters(emulator: Emulator) -> dict[str, Forecast]:
-    """Return everybody by name."""
-    generator = torch.Generator()
+def forecast_of(emulator: Emulator, mode: str = "full") -> Forecast:
+    """Return how a model forecasts, whatever viscosity it is asked for."""
 
-    def network(task: Task, mode: str = "full") -> Tensor:
+    def forecast(task: Task) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             told = {"nu": task.parameters[:, 0].numpy()}
             return torch.as_tensor(emulator.rollout(task.initial, parameters=told, times=task.times, mode=mode))
 
-    found: dict[str, Forecast] = {emulator.card.experiment: network}
+    return forecast
+
+
+def forecasters(emulator: Emulator, beside: Sequence[Emulator]) -> dict[str, Forecast]:
+    """Return everybody by name."""
+    generator = torch.Generator()
+    found = {emulator.card.experiment: forecast_of(emulator)}
     if emulator.fast is not None:
-        found["fast mode"] = lambda task: network(task, "fast")
+        found["fast mode"] = forecast_of(emulator, "fast")
+    found |= {one.card.experiment: forecast_of(one) for one in beside}
     for one in SOLVERS:
         found[one.name] = lambda task, one=one: Numerical("burgers", one)(task, generator)[:, 0]
     found["no change"] = lambda task: Persistence()(task, generator)[:, 0]
@@ -82,11 +90,15 @@ def forecasters(emulator: Emulator) -> dict[str, Forecast]:
     return found
 
 
-def error(forecast: Tensor, task: Task) -> float:
-    """Return the mean over trajectories and frames of the error relative to the field; what diverged counts as 1."""
-    grid = task.grid
-    size = grid.rms(task.truth).clamp(min=1e-6)
-    return float((grid.rms(forecast - task.truth) / size).nan_to_num(1.0, 1.0).clamp(max=1.0).mean())
+def error(forecast: Tensor, truth: Tensor, grid: Grid) -> float:
+    """Return the mean over trajectories and frames of the error relative to the field; infinite where it diverged."""
+    size = grid.rms(truth).clamp(min=1e-6)
+    return float((grid.rms(forecast - truth) / size).nan_to_num(float("inf")).mean())
+
+
+def shown(value: float) -> str:
+    """Return an error as tables show it."""
+    return f"{value:.1e}" if value < DIVERGED else "diverges"
 
 
 def seconds(forecast: Forecast, task: Task) -> float:
@@ -108,8 +120,9 @@ def draw(table: Mapping[float, Mapping[str, float]], trained: tuple[float, float
         values = sorted(table)
         for number, name in enumerate(next(iter(table.values()))):
             own = number == 0
+            errors = [table[nu][name] if table[nu][name] < DIVERGED else np.nan for nu in values]
             axes.plot(
-                values, [table[nu][name] for nu in values], marker="o" if own else None, ms=3, lw=2 if own else 1,
+                values, errors, marker="o" if own else None, ms=3, lw=2 if own else 1,
                 ls="-" if own or name == "fast mode" else "--", label=name.replace("_", " "),
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="ν", ylabel="nRMSE over 100 steps of 0.02")
@@ -121,6 +134,7 @@ def main() -> None:
     """Print the tables and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
+    parser.add_argument("--beside", nargs="+", default=[], help="models of one viscosity, for comparison")
     parser.add_argument("--trajectories", type=int, default=16)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for the solved trajectories")
@@ -128,12 +142,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     emulator = Emulator.load(given.model, "cpu")
-    everybody, table = forecasters(emulator), {}
+    everybody, table = forecasters(emulator, [Emulator.load(one, "cpu") for one in given.beside]), {}
     print("| ν | " + " | ".join(everybody) + " |\n|" + "---|" * (len(everybody) + 1))  # noqa: T201 - an answer
     for nu in given.viscosities:
         task = truth(nu, given.trajectories, given.keep)
-        table[nu] = {name: error(forecast(task), task) for name, forecast in everybody.items()}
-        print(f"| {nu:g} | " + " | ".join(f"{value:.1e}" for value in table[nu].values()) + " |", flush=True)  # noqa: T201
+        table[nu] = {name: error(forecast(task), task.truth, task.grid) for name, forecast in everybody.items()}
+        print(f"| {nu:g} | " + " | ".join(map(shown, table[nu].values())) + " |", flush=True)  # noqa: T201
     cost = {name: (seconds(one, task), seconds(one, task.part(slice(1)))) for name, one in everybody.items()}
     print(f"\n| at ν = {nu:g} | ms in a batch of {given.trajectories} | ms alone |\n|---|---|---|")  # noqa: T201
     for name, (together, alone) in cost.items():
