@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
-    """Return what ``use`` makes of what an experiment's catalog loads by name; exit in one line where it is not there."""
+    """Return what ``use`` makes of what an experiment's catalog loads by name; exit in one line where none is."""
     wanted: list[str] = []
     with KedroSession.create(PROJECT, runtime_params=parse_params(experiment)) as session:
         catalog = session.load_context().catalog

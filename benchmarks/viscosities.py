@@ -1,6 +1,6 @@
 """One network over all viscosities: its error at each, beside solvers and trivial predictors, as table and picture.
 
-python -m benchmarks.viscosities shipped:burgers_all --beside shipped:sota_v1 shipped:champion --keep FOLDER
+python -m benchmarks.viscosities shipped:burgers_all --beside shipped:sota_v1 --keep FOLDER
 
 Fresh trajectories of Burgers' equation, of a seed that no data set is solved with, are forecast from one snapshot over
 100 steps of 0.02 and scored on 1024 points: PDEBench's twelve viscosities, values between them, and values outside of
@@ -126,15 +126,15 @@ def draw(table: Mapping[float, Mapping[str, float]], trained: tuple[float, float
                 ls="-" if own or name == "fast mode" else "--", label=name.replace("_", " "),
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="ν", ylabel="nRMSE over 100 steps of 0.02")
-        axes.legend(fontsize=7, ncols=2)
-        figure.savefig(picture, dpi=160)
+        axes.legend(fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        figure.savefig(picture, dpi=160, bbox_inches="tight")
 
 
 def main() -> None:
     """Print the tables and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("--beside", nargs="+", default=[], help="models of one viscosity, for comparison")
+    parser.add_argument("--beside", nargs="+", default=[], help="models of one viscosity and of the same step, for comparison")
     parser.add_argument("--trajectories", type=int, default=16)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for the solved trajectories")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from benchmarks import baselines, fast, plane
+from benchmarks import baselines, fast, plane, shipped
 from benchmarks.viscosities import error, shown, truth
 
 
@@ -55,3 +55,9 @@ def test_errors_above_one_are_told_as_they_are_and_a_forecast_that_is_no_number_
     task = truth(1.0, 2, None)
     assert error(3 * task.truth, task.truth, task.grid) == pytest.approx(2)
     assert shown(error(float("nan") * task.truth, task.truth, task.grid)) == "diverges"
+
+
+def test_scores_of_a_card_stand_beside_those_found_here_protocol_by_protocol():
+    card = {"rollout/deterministic/nrmse": 2e-3, "one_step/deterministic/nrmse": 1e-3, "rollout/ensemble/nrmse": 1.0}
+    here = {"rollout/deterministic/nrmse": 2.002e-3, "rollout/ensemble/nrmse": 1.0}
+    assert shipped.rows("toy", card, here) == ["| `toy` | `rollout` | 0.002 | 0.002002 | +1.0e-03 |"]

@@ -1,4 +1,4 @@
-"""The shipped models of PDEBench's other families: fresh trajectories, a multiple of the errors that the page says."""
+"""The shipped models of PDEBench's other families, on fresh trajectories: twice their errors there bound them."""
 
 import numpy as np
 import pytest
@@ -31,10 +31,10 @@ def error(name: str, step: float, mode: str = "full") -> float:
 @pytest.mark.parametrize(
     ("name", "step", "bound"),
     [
-        ("advection", 0.05, 1e-4),
-        ("reaction_diffusion", 0.05, 2e-4),
-        ("compressible", 0.05, 0.1),
-        ("compressible_thin", 0.05, 0.2),
+        ("advection", 0.05, 1e-6),
+        ("reaction_diffusion", 0.05, 5e-5),
+        ("compressible", 0.05, 0.025),
+        ("compressible_thin", 0.05, 0.036),
         ("kolmogorov_flow", 0.5, 0.02),
     ],
 )
@@ -57,7 +57,7 @@ def test_water_is_forecast_from_rest_without_a_warning(recwarn):
 
 
 def test_the_fast_mode_of_flows_errs_less_than_their_network():
-    assert error("navier_stokes", 0.1, "fast") < 0.01 < error("navier_stokes", 0.1) < 0.2
+    assert error("navier_stokes", 0.1, "fast") < 0.006 < error("navier_stokes", 0.1) < 0.03
 
 
 def test_the_fast_mode_of_flows_keeps_the_mean_vorticity_that_the_solver_has():
