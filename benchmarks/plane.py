@@ -17,8 +17,6 @@ Numer. Anal. 35 (1998) 941, who refine after the last step).
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from pathlib import Path
@@ -30,6 +28,7 @@ from kedro.framework.startup import bootstrap_project
 from torch import Tensor
 
 from benchmarks.baselines import PROJECT, alone_on_fields
+from benchmarks.fast import Forecast, milliseconds
 from universal_simulator.cli import parse_params
 from universal_simulator.configuration import CoarseSolver
 from universal_simulator.emulation.emulator import decoded
@@ -61,9 +60,6 @@ GROWING = {
     "kolmogorov_flow": (((56, 0.75), (80, 0.25)), ((64, 0.75), (80, 0.25)), ((64, 0.75), (96, 0.25))),
 }
 """Points along each axis, and for which share of the time; Hou and Li's filter, the longest steps of ``SETTINGS``."""
-REPEATS = 3
-Forecast = Callable[[Task, list[int]], Tensor]
-"""From a task and numbers of steps to ``(sample, time, channel, y, x)``."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +102,6 @@ def errors(problem: Problem, forecast: Tensor, task: Task) -> tuple[float, float
         size = b.flatten(1).norm(dim=1)
         kept.append(((a - b).flatten(1).norm(dim=1) / size).nan_to_num(float("inf")).mean())
     return float(kept[0]), float(kept[1])
-
-
-def milliseconds(forecast: Forecast, task: Task, steps: list[int]) -> float:
-    """Return processor time per trajectory, the least of several."""
-    spent = []
-    for _ in range(REPEATS):
-        begun = time.process_time()
-        forecast(task, steps)
-        spent.append(time.process_time() - begun)
-    return 1e3 * min(spent) / len(task.truth)
 
 
 def row(problem: Problem, name: str, forecast: Forecast, task: Task) -> Row:

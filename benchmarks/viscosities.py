@@ -134,7 +134,9 @@ def main() -> None:
     """Print the tables and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("--beside", nargs="+", default=[], help="models of one viscosity and of the same step, for comparison")
+    parser.add_argument(
+        "--beside", nargs="+", default=[], help="models of one viscosity and of the same step, for comparison"
+    )
     parser.add_argument("--trajectories", type=int, default=16)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for the solved trajectories")
