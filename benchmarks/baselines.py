@@ -77,8 +77,8 @@ def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
         try:
             return use(load)
         except DatasetError:
-            how = f"kedro run --pipeline=full --params={experiment}, evaluation of shipped weights, or baselines"
-            raise SystemExit(f"Error: {wanted[-1]} of {experiment} = not there: must have been made; run {how}") from None
+            how = f"kedro run --pipeline=full --params={experiment}, or evaluation, or baselines"
+            raise SystemExit(f"Error: {wanted[-1]} of {experiment} = not there: must be made; run {how}") from None
 
 
 def chain_scores(load: Callable[[str], Any]) -> pd.DataFrame:
