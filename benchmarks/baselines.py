@@ -77,6 +77,8 @@ def opened(experiment: str, use: Callable[[Callable[[str], Any]], Any]) -> Any:
         try:
             return use(load)
         except DatasetError:
+            if catalog.exists(wanted[-1]):  # there, but it cannot be read: the reason is in the error
+                raise
             how = f"kedro run --pipeline=full --params={experiment}, or evaluation, or baselines"
             raise SystemExit(f"Error: {wanted[-1]} of {experiment} = not there: must be made; run {how}") from None
 

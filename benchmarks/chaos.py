@@ -8,10 +8,10 @@ Correlation times are those of ``evaluation.chaos`` (time units, mean over start
 of the processor, one thread, for one time unit of one trajectory in a batch of all starts and alone, the least of
 three.
 
-Ensembles of a model, instead: drawn by its student, calibrated and as trained, and the
-cheapest there is, the network alone from starts with white noise of several sizes, which sums to zero over members.
-Each has its CRPS held against that of one forecast, its mean absolute error, beyond half the correlation time, and its
-spread against the error of its mean.
+Ensembles of a model, instead: drawn by its student, calibrated and as trained, and the cheapest there is, the network
+alone from starts with white noise of several sizes, which sums to zero over members. Each has its CRPS held against
+that of one forecast, its mean absolute error, beyond half the correlation time, and its spread against the error of its
+mean.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def ensembles(model: str, runs: Runs) -> list[str]:
         "student, as trained": Rollout(plain, "ensemble", members),
         **{f"starts with noise of {size:.0e}": Perturbed(alone, members, size) for size in SIZES},
     }
-    short, late = runs.short, torch.from_numpy(runs.times)
+    short, times = runs.short, torch.from_numpy(runs.times)
     scores, _, one = followed_by(alone(short, stream(0, "chaos")), runs, "deterministic")
     lines = [
         "| members | CRPS lower by, late | at least | spread over error, late | at a lead of 10 | 30 | 50 |",
@@ -116,7 +116,7 @@ def ensembles(model: str, runs: Runs) -> list[str]:
         own, _, several = followed_by(forecaster(short, stream(0, "chaos")), runs, "ensemble")
         worth = worth_of_ensembles({"deterministic": one, "ensemble": several}, scores | own, runs.times)
         told = [worth[f"chaos/{metric}/ensemble"] for metric in ("crps_gain", "least_crps_gain", "spread_skill")]
-        early = [float((several.spread / several.error)[(late >= lead).int().argmax()]) for lead in (10, 30, 50)]
+        early = [float((several.spread / several.error)[(times >= lead).int().argmax()]) for lead in (10, 30, 50)]
         lines.append(
             f"| {name} | {told[0]:.0%} | {told[1]:.0%} | " + " | ".join(f"{x:.2f}" for x in (told[2], *early)) + " |"
         )

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from benchmarks import baselines, fast, plane, shipped
+from benchmarks import baselines, chaos, fast, plane, shipped
 from benchmarks.viscosities import error, shown, truth
 
 
@@ -61,3 +61,21 @@ def test_scores_of_a_card_stand_beside_those_found_here_protocol_by_protocol():
     card = {"rollout/deterministic/nrmse": 2e-3, "one_step/deterministic/nrmse": 1e-3, "rollout/ensemble/nrmse": 1.0}
     here = {"rollout/deterministic/nrmse": 2.002e-3, "rollout/ensemble/nrmse": 1.0}
     assert shipped.rows("toy", card, here) == ["| `toy` | `rollout` | 0.002 | 0.002002 | +1.0e-03 |"]
+
+
+def test_perturbed_starts_have_noise_of_the_asked_size_that_sums_to_zero_over_members():
+    task = truth(1.0, 2, None)
+    found = chaos.Perturbed(lambda wide, _: wide.starts[:, None], 8, 1e-3)(task, torch.Generator().manual_seed(0))
+    noise = found - task.starts[:, None]
+    assert found.shape == (2, 8, *task.starts.shape[1:])
+    assert noise.mean(1).abs().max() < 1e-6
+    assert noise.std() == pytest.approx(1e-3 * float(task.grid.rms(task.starts).mean()), rel=0.05)
+
+
+def test_a_damaged_artefact_is_not_told_as_one_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("UNIVERSAL_SIMULATOR_DATA", str(tmp_path))
+    (tmp_path / "08_reporting" / "golden").mkdir(parents=True)
+    (tmp_path / "08_reporting" / "golden" / "scores.json").write_text("{")
+    baselines.bootstrap_project(baselines.PROJECT)
+    with pytest.raises(baselines.DatasetError):
+        baselines.opened("golden", lambda load: load("scores"))
