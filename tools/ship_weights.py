@@ -46,9 +46,7 @@ def gather(params: str) -> Bundle:
         at_hand = {name: catalog.load(name) for name in Pipeline(BUNDLE).inputs()}
         for step in BUNDLE:
             at_hand |= step.run({name: at_hand[name] for name in step.inputs})
-        if not catalog.exists("fast_scores"):
-            return at_hand["bundle"]
-        return at_hand["bundle"].with_fast(catalog.load("fast"), catalog.load("fast_scores"))
+        return at_hand["bundle"]
 
 
 def readme(bundle: Bundle, params: str) -> str:

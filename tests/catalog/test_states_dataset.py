@@ -7,7 +7,13 @@ import torch
 from kedro.io import DatasetError
 from torch import nn
 
-from universal_simulator.catalog.networks import StateDataset, checksum, read_tensors, write_tensors
+from universal_simulator.catalog.networks import (
+    OptionalNetworkDataset,
+    StateDataset,
+    checksum,
+    read_tensors,
+    write_tensors,
+)
 from universal_simulator.support.errors import InputError
 
 
@@ -32,6 +38,11 @@ def test_the_last_state_is_loaded_as_it_was_saved(dataset):
     loaded = dataset.load()
     assert loaded["epoch"] == 2
     assert checksum(loaded) == checksum(state(2))
+
+
+def test_a_network_that_an_experiment_need_not_have_is_read_as_none_and_known_to_be_missing(tmp_path):
+    nothing = OptionalNetworkDataset(str(tmp_path / "fast.pt"))
+    assert (nothing.exists(), nothing.load(), nothing.fingerprint()) == (True, None, "none")
 
 
 def test_no_state_is_none_wanted_or_none_there(dataset, tmp_path):

@@ -79,6 +79,16 @@ def test_without_a_rate_of_change_physics_is_left_out_and_that_is_said_in_one_li
     assert numerical("data_only", [CoarseSolver(points=64, courant=1.0)]) == {}
 
 
+def test_a_fast_mode_that_is_not_trained_is_left_out_and_that_is_said(caplog):
+    emulator = untrained(FACTS, PLANE.resized((16, 16)), PLANE.resized((16, 16)))
+    with caplog.at_level(logging.INFO):
+        found = forecasters(("deterministic", "fast"), emulator, TRAIN, 2, TestTimeConditioning())
+    assert tuple(found) == ("deterministic",)
+    assert [record.message for record in caplog.records] == [
+        "Left out, as its decoder is not trained: fast; run --pipelines=fast,evaluation,reporting"
+    ]
+
+
 def test_physics_in_four_threads_says_what_it_says_in_one():
     problem = find("diffusion_reaction")
     grid = problem.grid.resized((16, 16))

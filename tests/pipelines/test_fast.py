@@ -15,11 +15,13 @@ from universal_simulator.configuration import (
     Training,
     UShapedDecoder,
 )
+from universal_simulator.emulation.forecasters import Hybrid, Numerical
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
-from universal_simulator.pipelines.fast.nodes import plan_fast, score_fast
+from universal_simulator.pipelines.baselines.scoring import scored
+from universal_simulator.pipelines.fast.nodes import plan_fast
 from universal_simulator.pipelines.training_stage import Plan, select_best, train_stage
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
@@ -37,6 +39,12 @@ FAST = Fast(
 )
 
 
+def scores_of(trained: Trained, test: Trajectories, fast: Fast, stride: int) -> dict[str, float]:
+    """Return the scores of the solver with its decoder and without, as the evaluation enters them."""
+    entered = {"solver": Numerical(test.facts.name, fast.solver), "fast": Hybrid.of(trained, fast.solver)}
+    return scored(entered, test, EVALUATION, stride).scores()
+
+
 @pytest.fixture(scope="module")
 def known():
     everything = burgers(28, 41, 128, 0.02)
@@ -51,15 +59,24 @@ def plan(known) -> Plan:
 
 def test_a_trained_decoder_errs_less_than_the_solver_it_decodes(plan, known):
     *_, (state, _) = train_stage(plan, 3, COMPUTE, {})
-    found = score_fast(select_best(plan, state), known[1], FAST, EVALUATION, STRIDE)
+    found = scores_of(select_best(plan, state), known[1], FAST, STRIDE)
     assert found["rollout/fast/nrmse"] < found["rollout/solver/nrmse"] / 2
     assert found["rollout/fast/conservation_gap"] < 1e-6
 
 
 def test_an_untrained_one_errs_as_the_solver_does(plan, known):
     untrained = Trained(plan.recipe, plan.recipe.build().eval().requires_grad_(False), {})
-    found = score_fast(untrained, known[1], FAST, EVALUATION, STRIDE)
+    found = scores_of(untrained, known[1], FAST, STRIDE)
     assert found["rollout/fast/nrmse"] == pytest.approx(found["rollout/solver/nrmse"], rel=1e-3)
+
+
+def test_a_decoder_of_another_solvers_rollouts_is_refused(plan):
+    trained = Trained(plan.recipe, plan.recipe.build(), plan.sources)
+    assert Hybrid.of(trained, FAST.solver).setting == FAST.solver
+    with pytest.raises(
+        InputError, match=r"fast.solver = solver_64_c1: must be solver_48_c1, whose rollouts the decode"
+    ):
+        Hybrid.of(trained, CoarseSolver(points=64, courant=1.0))
 
 
 def test_what_it_learns_from_are_frames_of_the_same_trajectory_and_time_on_both_sides(plan, known):
@@ -117,6 +134,6 @@ def test_a_u_shaped_decoder_learns_from_fields_that_are_moved_as_the_solvers_are
 def test_a_u_shaped_decoder_sharpens_what_a_finite_volume_solver_widens_and_keeps_the_water(water):
     _, test, plan = water
     *_, (state, _) = train_stage(plan, 3, COMPUTE, {})
-    found = score_fast(select_best(plan, state), test, U_FAST, EVALUATION, 1)
+    found = scores_of(select_best(plan, state), test, U_FAST, 1)
     assert found["rollout/fast/nrmse"] < 0.9 * found["rollout/solver/nrmse"]
     assert found["rollout/fast/conservation_gap"] < 1e-6

@@ -107,9 +107,16 @@ def test_gates_are_not_enforced_unless_asked(results):
 
 def test_what_a_problem_without_rate_or_solver_cannot_have_is_said_once(monkeypatch):
     asked = {"evaluation": {"variants": ["ensemble", "ttc", "persistence"], "outside": {"trajectories": 4}}}
-    assert left_out(asked, FRONTS) == ()
+    assert left_out(asked, FRONTS, {}) == ()
     monkeypatch.setattr(nodes, "find", lambda name: Problem(FRONTS))
-    forecasts, cases = left_out(asked, FRONTS)
+    forecasts, cases = left_out(asked, FRONTS, {})
     assert forecasts.startswith("Left out: test-time conditioned. It needs the equation's rate of change, and burgers")
     assert "They need a solver and new initial fields" in cases
-    assert left_out({"evaluation": {"variants": ["deterministic"]}}, FRONTS) == ()
+    assert left_out({"evaluation": {"variants": ["deterministic"]}}, FRONTS, {}) == ()
+
+
+def test_a_fast_mode_that_nobody_trained_is_said_to_be_missing():
+    asked = {"evaluation": {"variants": ["deterministic", "fast"]}}
+    (told,) = left_out(asked, FRONTS, {"rollout/deterministic/nrmse": 0.1})
+    assert told.startswith("Left out: fast mode. Its decoder is not trained: run --pipelines=fast,evaluation")
+    assert left_out(asked, FRONTS, {"rollout/fast/nrmse": 0.1}) == ()

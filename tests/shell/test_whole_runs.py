@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from commands import PROJECT, run_command
+from universal_simulator.serving.bundle import Bundle
 
 pytestmark = pytest.mark.slow
 
@@ -62,10 +63,11 @@ def test_another_seed_gives_other_networks(folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> Path:
-    """Run once with two viscosities, to few scores."""
+    """Run once with two viscosities and a fast mode, to few scores."""
     folder = tmp_path_factory.mktemp("two")
-    short = "evaluation.protocols=[rollout],evaluation.variants=[deterministic],evaluation.outside.trajectories=0"
-    run_pipeline(folder, SCORED, f"{TINY},data.viscosities=[0.01,0.02],{short}")
+    short = "evaluation.protocols=[rollout],evaluation.variants=[deterministic,fast],evaluation.outside.trajectories=0"
+    fast = "fast.training.epochs=1,fast.training.windows_per_epoch=64,fast.training.validation_windows=16"
+    run_pipeline(folder, f"{SCORED},fast", f"{TINY},data.viscosities=[0.01,0.02],{short},{fast}")
     return folder
 
 
@@ -74,6 +76,14 @@ def test_two_viscosities_go_through_every_stage_and_are_scored_apart(two):
     apart = [found[f"rollout/deterministic/nrmse_at_{value}"] for value in ("0.01", "0.02")]
     assert sum(apart) / 2 == pytest.approx(found["rollout/deterministic/nrmse"], rel=1e-3)
     assert apart[0] != apart[1]
+
+
+def test_a_fast_mode_is_trained_before_the_evaluation_that_scores_it_and_comes_with_the_model(two):
+    assert 0 < scores(two)["rollout/fast/nrmse"] < scores(two)["rollout/deterministic/nrmse"]
+    model = Bundle.read(two / "06_models/dry_run/bundle")
+    assert model.hybrid() is not None
+    assert model.card.scores["rollout/fast/nrmse"] == pytest.approx(scores(two)["rollout/fast/nrmse"])
+    assert model.card.timings["seconds"]["fast"] > 0
 
 
 def test_the_run_in_mlflow_agrees_with_the_files(folder):

@@ -149,6 +149,21 @@ class NetworkDataset(AbstractDataset[Trained, Trained]):
         return {"filepath": str(self._path)}
 
 
+class OptionalNetworkDataset(NetworkDataset):
+    """A network that an experiment need not have; it is read as None where there is none."""
+
+    def load(self) -> Trained | None:  # type: ignore[override]
+        """Build it, if it is there."""
+        return super().load() if self._path.is_file() else None
+
+    def fingerprint(self) -> str:
+        """Name the content: that there is none, too."""
+        return super().fingerprint() or "none"
+
+    def _exists(self) -> bool:
+        return True
+
+
 log = logging.getLogger(__name__)
 
 

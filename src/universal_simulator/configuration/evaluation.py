@@ -85,7 +85,7 @@ class EnsembleCalibration(Section):
 
 
 Protocol = Literal["one_step", "rollout", "pdebench", "ten_given"]
-Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "persistence", "mean", "nearest"]
+Variant = Literal["deterministic", "ensemble", "ttc", "guided_ensemble", "fast", "persistence", "mean", "nearest"]
 
 
 class Evaluation(Section):

@@ -16,12 +16,12 @@ from universal_simulator.reporting.style import COLOURS, WORDS, Picture, canvas
 from universal_simulator.reporting.verdict import duration, number, percent
 
 NETWORKS, GUIDED = ("unet", "fno"), ("unet_guided", "fno_guided")
-CHAIN = ("deterministic", "ensemble", "ttc")
+CHAIN = ("deterministic", "ensemble", "ttc", "fast")
 NAMES = WORDS | {"unet": "U-Net", "fno": "FNO", "deterministic": "Latent chain", "ensemble": "Latent chain, ensemble"}
 NAMES |= {"ttc": "Latent chain, guided", "unet_guided": "U-Net, guided", "fno_guided": "FNO, guided"}
 PAINT = COLOURS | {"unet": "#CC79A7", "fno": "#E69F00", "solver": "#000000"}
 PAINT |= {"unet_guided": PAINT["unet"], "fno_guided": PAINT["fno"]}
-MARKS = {"deterministic": "o", "ensemble": "s", "ttc": "D", "unet": "^", "fno": "v", "solver": "x"}
+MARKS = {"deterministic": "o", "ensemble": "s", "ttc": "D", "fast": "P", "unet": "^", "fno": "v", "solver": "x"}
 MARKS |= {"unet_guided": "2", "fno_guided": "1"}
 
 TABLE = (

@@ -23,7 +23,7 @@ from universal_simulator.fields.grid import Axis, Channel, Grid
 
 DATA_UNITS = "units of the data"
 """What stands in brackets where a channel does not name its unit."""
-ORDER = ("deterministic", "ensemble", "guided_ensemble", "ttc")
+ORDER = ("deterministic", "ensemble", "guided_ensemble", "ttc", "fast")
 """Forecasts as they are drawn, the plain one first; others follow."""
 TRIVIAL = ("persistence", "mean", "nearest")
 _NO_FORECASTS = ("truth", "initial", "time", "parameters", "facts", "grid", "chosen")

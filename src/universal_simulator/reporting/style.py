@@ -25,8 +25,8 @@ SIZE = (3.6, 2.7)
 
 COLOURS = {"truth": "#000000", "deterministic": "#0072B2", "ensemble": "#D55E00", "ttc": "#009E73"}
 COLOURS |= {"guided_ensemble": "#CC79A7", "persistence": "#7A7A7A", "mean": "#56B4E9", "nearest": "#E69F00"}
-COLOURS |= {"error": "#882255", "train": "#0072B2", "validation": "#D55E00"}
-"""Okabe & Ito 2008: told apart by every kind of colour vision; the error's is of Paul Tol's muted scheme."""
+COLOURS |= {"fast": "#332288", "error": "#882255", "train": "#0072B2", "validation": "#D55E00"}
+"""Okabe & Ito 2008: told apart by every kind of colour vision; two are of Paul Tol's muted scheme."""
 
 LINES = {
     "truth": "-",
@@ -34,6 +34,7 @@ LINES = {
     "ensemble": "--",
     "guided_ensemble": (0, (3, 1, 1, 1)),
     "ttc": "-.",
+    "fast": (0, (6, 1, 1, 1, 1, 1)),
     "persistence": ":",
     "mean": (0, (1, 3)),
     "nearest": (0, (4, 2, 1, 2, 1, 2)),
@@ -45,6 +46,7 @@ WORDS = {
     "ensemble": "Ensemble",
     "guided_ensemble": "Guided ensemble",
     "ttc": "Test-time conditioned",
+    "fast": "Fast mode",
     "persistence": "Persistence",
     "mean": "Training mean",
     "nearest": "Nearest training sample",

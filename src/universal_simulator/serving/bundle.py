@@ -11,7 +11,6 @@ is refused.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,18 +184,12 @@ class Bundle:
         }
         return cls(card.model_copy(update=known), parts)
 
-    def with_fast(self, fast: Trained[Any], scores: Mapping[str, float]) -> "Bundle":
-        """Return the model with a decoder of the coarse solver, and that mode's scores beside its own."""
-        told = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
-        card = self.card.model_copy(update={"scores": {**self.card.scores, **told}})
-        return Bundle.of(card, {**self.parts, "fast": fast})
-
     def hybrid(self) -> Hybrid | None:
         """Return the fast mode; None for a model without one."""
         if "fast" not in self.parts:
             return None
         setting = CoarseSolver.model_validate(self.card.parameters["fast"]["solver"])
-        return Hybrid(self.parts["fast"].network, setting)
+        return Hybrid.of(self.parts["fast"], setting)
 
     def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
         """Join the networks as the experiment's evaluation did."""

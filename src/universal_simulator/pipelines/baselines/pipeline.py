@@ -47,7 +47,7 @@ def _scoring() -> list[Node]:
         ),
         node(
             clock,
-            ["entered", "emulator", "test_trajectories", *settings, "timings"],
+            ["entered", "emulator", "test_trajectories", *settings, "timings", "fast", "params:fast"],
             "baseline_costs",
             name="measure_costs",
         ),

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from universal_simulator.compute.device import stream
-from universal_simulator.configuration import Baselines, Evaluation, TestTimeConditioning
+from universal_simulator.configuration import Baselines, Evaluation, Fast, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
-from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters, numerical
+from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Hybrid, Rollout, forecasters, numerical
 from universal_simulator.emulation.protocols import Task
 from universal_simulator.evaluation.scoreboard import Scoreboard
 from universal_simulator.fields.trajectories import Trajectories
@@ -20,7 +20,7 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.baselines.nodes import CHAIN
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
+from universal_simulator.pipelines.evaluation.nodes import add_forecast, joined, make_tasks
 from universal_simulator.problems import find
 from universal_simulator.support.progress import progress
 from universal_simulator.training.objectives import relative_error
@@ -101,13 +101,13 @@ def clock(
     ttc: TestTimeConditioning,
     stride: int,
     timings: dict[str, Any],
+    fast: Trained[Any] | None = None,
+    coarse: Fast | None = None,
 ) -> pd.DataFrame:
-    """Return what everybody costs, the chain included: one batch of trajectories, one after the other."""
+    """Return what everybody costs, chain and fast mode included: one batch of trajectories, one after the other."""
     own = [variant for variant in evaluation.variants if variant not in TRIVIAL]
-    chain = {
-        name: Entry(one, _count(_parts(emulator, name)), _spent(timings, name))
-        for name, one in forecasters(own, emulator, test, evaluation.ensemble.members, ttc).items()
-    }
+    ours = forecasters(own, emulator, test, evaluation.ensemble.members, ttc, joined(fast, coarse))
+    chain = {name: Entry(one, _count(_parts(emulator, one, name)), _spent(timings, name)) for name, one in ours.items()}
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})
     tasks = make_tasks(test.interleave_by_parameter(size), only, stride, emulator.device)
@@ -133,14 +133,16 @@ def _device(entered: Mapping[str, Forecaster]) -> torch.device:
     return own[0] if own else torch.device("cpu")
 
 
-def _parts(emulator: Emulator, variant: str) -> list[Any]:
+def _parts(emulator: Emulator, forecaster: Forecaster, variant: str) -> list[Any]:
     """Return the networks behind a variant; test-time conditioning searches with the sampler where it has to."""
+    if isinstance(forecaster, Hybrid):
+        return [forecaster.codec]
     sampler = [emulator.sampler.network] if emulator.sampler and variant != "deterministic" else []
     return [emulator.codec, emulator.operator, *sampler]
 
 
 def _spent(timings: dict[str, Any], variant: str) -> float:
-    stages = CHAIN if variant == "deterministic" else (*CHAIN, *SAMPLING)
+    stages = {"deterministic": CHAIN, "fast": ("fast",)}.get(variant, (*CHAIN, *SAMPLING))
     return sum(timings.get("seconds", {}).get(stage, 0.0) for stage in stages)
 
 

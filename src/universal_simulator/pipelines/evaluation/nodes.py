@@ -12,10 +12,10 @@ import torch
 from pydantic_core import to_jsonable_python
 
 from universal_simulator.compute.device import Share, stream
-from universal_simulator.configuration import Evaluation, TestTimeConditioning
+from universal_simulator.configuration import Evaluation, Fast, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator, decoded
 from universal_simulator.emulation.ensembles import balance_of, conditioned
-from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Rollout, forecasters
+from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Hybrid, Rollout, forecasters
 from universal_simulator.emulation.protocols import Sample, Task, in_halves, make_task
 from universal_simulator.evaluation.metrics import Truth
 from universal_simulator.evaluation.scoreboard import Scoreboard
@@ -43,9 +43,15 @@ def evaluate(
     ttc: TestTimeConditioning,
     stride: int,
     seed: int,
+    fast: Trained[Any] | None = None,
+    coarse: Fast | None = None,
 ) -> Results:
-    """Return flat scores, scores per trajectory, error over time, and calibration tables."""
-    entered = forecasters(evaluation.variants, emulator, train, evaluation.ensemble.members, ttc)
+    """Return flat scores, scores per trajectory, error over time, and calibration tables.
+
+    ``fast`` is the decoder of the fast mode, if there is one, and ``coarse`` says of which solver.
+    """
+    quick = joined(fast, coarse)
+    entered = forecasters(evaluation.variants, emulator, train, evaluation.ensemble.members, ttc, quick)
     board, device, share = Scoreboard(), emulator.device, Share.here()
     batches = range(0, len(test), evaluation.batch_size)
     own = sum(min(evaluation.batch_size, len(test) - first) for first in batches[share.rank :: share.count])
@@ -67,6 +73,11 @@ def evaluate(
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
 
 
+def joined(fast: Trained[Any] | None, coarse: Fast | None) -> Hybrid | None:
+    """Return the fast mode, if its decoder is trained."""
+    return Hybrid.of(fast, coarse.solver) if fast is not None and coarse is not None else None
+
+
 def _seeded(forecaster: Forecaster, variant: str, seed: int) -> Callable[[Task, int], torch.Tensor]:
     """Return what forecasts a task whose first trajectory has a number, with the noise that belongs to it."""
 
@@ -83,7 +94,14 @@ def add_forecast(board: Scoreboard, task: Task, variant: str, fields: torch.Tens
 
 
 def keep_examples(
-    emulator: Emulator, test: Trajectories, evaluation: Evaluation, ttc: TestTimeConditioning, stride: int, seed: int
+    emulator: Emulator,
+    test: Trajectories,
+    evaluation: Evaluation,
+    ttc: TestTimeConditioning,
+    stride: int,
+    seed: int,
+    fast: Trained[Any] | None = None,
+    coarse: Fast | None = None,
 ) -> dict[str, np.ndarray]:
     """Return whole rollouts of a few test trajectories for the report's pictures."""
     chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
@@ -91,7 +109,8 @@ def keep_examples(
     (task,) = make_tasks(test.subset(chosen), only, stride, emulator.device)
     shown = [variant for variant in evaluation.variants if variant not in TRIVIAL]
     kept: dict[str, np.ndarray] = _violation(emulator, task, task.truth, "truth")
-    for variant, forecaster in forecasters(shown, emulator, test, evaluation.ensemble.members, ttc).items():
+    entered = forecasters(shown, emulator, test, evaluation.ensemble.members, ttc, joined(fast, coarse))
+    for variant, forecaster in entered.items():
         generator = stream(seed, "examples", variant)
         if variant == "ttc":
             fields, kept["chosen"] = _searched(emulator, task, ttc, generator)
@@ -168,9 +187,11 @@ def make_bundle(
     autoencoder: Trained[Any],
     operator: Trained[LatentOperator],
     student: Trained[ResidualNetwork],
+    fast: Trained[Any] | None = None,
 ) -> Bundle:
     """Put all that a forecast needs, and what is known of its quality, into one thing that can be carried away."""
-    return Bundle.of(card, dict(zip(PARTS, (autoencoder, operator, student), strict=True)))
+    parts: dict[str, Trained[Any]] = dict(zip(PARTS, (autoencoder, operator, student), strict=True))
+    return Bundle.of(card, parts | ({"fast": fast} if fast is not None else {}))
 
 
 def make_tasks(part: Trajectories, evaluation: Evaluation, stride: int, device: torch.device) -> list[Task]:

@@ -9,6 +9,7 @@ from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_exampl
 from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution, score_alarm
 
 _FORECAST = ["test_trajectories", "params:evaluation", "params:ttc", "params:data.time_stride", "params:seed"]
+_FAST = ["fast", "params:fast"]
 
 BUNDLE = [
     node(
@@ -17,7 +18,9 @@ BUNDLE = [
         "card",
         name="write_card",
     ),
-    node(make_bundle, ["card", "autoencoder", "operator", "consistency_distill"], "bundle", name="bundle_model"),
+    node(
+        make_bundle, ["card", "autoencoder", "operator", "consistency_distill", "fast"], "bundle", name="bundle_model"
+    ),
 ]
 """Gather what stands in the catalog after an evaluation; ``tools/ship_weights.py`` does the same later."""
 
@@ -29,7 +32,7 @@ def create_pipeline() -> Pipeline:
             node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
             node(
                 evaluate,
-                ["emulator", "train_trajectories", *_FORECAST],
+                ["emulator", "train_trajectories", *_FORECAST, *_FAST],
                 ["forecast_scores", "trajectory_scores", "error_growth", "calibration"],
                 tags="shared",
                 name="evaluate_test_split",
@@ -41,7 +44,7 @@ def create_pipeline() -> Pipeline:
                 name="evaluate_chaos",
             ),
             node(assemble_scores, ["forecast_scores", "chaos_scores"], "scores", name="assemble_scores"),
-            node(keep_examples, ["emulator", *_FORECAST], "examples", name="select_examples"),
+            node(keep_examples, ["emulator", *_FORECAST, *_FAST], "examples", name="select_examples"),
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
             ),

@@ -1,4 +1,4 @@
-"""Plan the training of a coarse solver's decoder; score both together; put them into a model."""
+"""Plan the training of a coarse solver's decoder."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,19 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from universal_simulator.compute.device import choose, stream
-from universal_simulator.configuration import Compute, Evaluation, Fast, Latent
-from universal_simulator.emulation.forecasters import Forecaster, Hybrid, Numerical, known
-from universal_simulator.evaluation.scoreboard import Scoreboard
+from universal_simulator.compute.device import choose
+from universal_simulator.configuration import Compute, Fast, Latent
+from universal_simulator.emulation.forecasters import known
 from universal_simulator.fields.statistics import Statistics
 from universal_simulator.fields.symmetries import group
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.trained import Codec, Recipe, Trained
+from universal_simulator.networks.trained import Codec, Recipe
 from universal_simulator.networks.u_decoder import UDecoder
 from universal_simulator.physics.numerics import Clock
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, make_tasks
 from universal_simulator.pipelines.training_stage import Plan
-from universal_simulator.serving.bundle import Bundle
 from universal_simulator.support.errors import InputError
 from universal_simulator.training.loop import Stage
 from universal_simulator.training.objectives import Unresolved, missing_waves
@@ -95,25 +92,3 @@ def _rollouts(of: Trajectories, codec: Codec, fast: Fast, stride: int) -> Tensor
         told = torch.as_tensor(of.parameters[rows], dtype=torch.float32)
         parts.append(known(of.read(rows, [0])[:, 0], told, clock, codec, fast.solver))
     return torch.cat(parts)
-
-
-def score_fast(
-    fast: Trained[Any], test: Trajectories, settings: Fast, evaluation: Evaluation, stride: int
-) -> dict[str, float]:
-    """Return the scores of the coarse solver alone (``solver``) and with its decoder (``fast``) on the test split."""
-    entered: dict[str, Forecaster] = {
-        "solver": Numerical(test.facts.name, settings.solver),
-        "fast": Hybrid(fast.network, settings.solver),
-    }
-    board, only = Scoreboard(), evaluation.model_copy(update={"protocols": ("rollout",)})
-    for first in range(0, len(test), evaluation.batch_size):
-        part = test.subset(slice(first, first + evaluation.batch_size))
-        for task in make_tasks(part, only, stride, torch.device("cpu")):
-            for name, forecaster in entered.items():
-                add_forecast(board, task, name, forecaster(task, stream(0, "fast")), test)
-    return board.scores()
-
-
-def bundle_fast(bundle: Bundle, fast: Trained[Any], scores: dict[str, float]) -> Bundle:
-    """Return the model with its fast mode."""
-    return bundle.with_fast(fast, scores)

@@ -1,6 +1,7 @@
 """Judge a finished experiment and show it."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -77,7 +78,7 @@ def draw_report(
         facts=train_trajectories.facts,
         examples=Examples.read(examples),
         histories={name.removesuffix(HISTORY): history for name, history in histories.items()},
-        left_out=left_out(tree, train_trajectories.facts),
+        left_out=left_out(tree, train_trajectories.facts, artefacts["scores"]),
         **artefacts,
     )
     splits = {"train": train_trajectories, "validation": validation_trajectories, "test": test_trajectories}
@@ -94,7 +95,7 @@ def draw_report(
     return figures, render(results, parts)
 
 
-def left_out(parameters: dict[str, Any], facts: Facts) -> tuple[str, ...]:
+def left_out(parameters: dict[str, Any], facts: Facts, scores: Mapping[str, float]) -> tuple[str, ...]:
     """Say which of the forecasts asked for this problem cannot have, and why."""
     evaluation, problem = parameters.get("evaluation", {}), find(facts.name)
     wanted, sentences = evaluation.get("variants", ()), []
@@ -109,6 +110,8 @@ def left_out(parameters: dict[str, Any], facts: Facts) -> tuple[str, ...]:
             f"Left out: forecasts outside of the training data. They need a solver and new initial fields, and "
             f"{facts.name} does not have both."
         )
+    if "fast" in wanted and not any("/fast/" in name for name in scores):
+        sentences.append("Left out: fast mode. Its decoder is not trained: run --pipelines=fast,evaluation,reporting.")
     return tuple(sentences)
 
 

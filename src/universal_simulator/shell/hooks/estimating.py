@@ -35,7 +35,7 @@ DRY_RUN = "dry-run"
 
 PIPELINES_ROOM = "universal_simulator.pipelines"
 
-WHOLE = (["full"], ["__default__"])
+WHOLE = {"full", "__default__"}
 """Names of the pipeline that has all stages."""
 
 
@@ -133,7 +133,7 @@ def _told(parameters: Parameters, seconds: dict[str, float]) -> str:
 
 
 def _is_whole(run_params: dict[str, Any]) -> bool:
-    return (run_params.get("pipeline_names") or ["__default__"]) in WHOLE
+    return not WHOLE.isdisjoint(run_params.get("pipeline_names") or ["__default__"])
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class TimingHooks:
         """Close the last stage."""
         self._close(catalog)
         total = sum(self.seconds.values())
-        log.info("Done in %s, $%.2f%s", duration(total), self.cost(total), self._compared(total))
+        log.info("Done in %s, $%.2f%s", duration(total), self.cost(total), self._compared())
 
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self, catalog: CatalogProtocol) -> None:
@@ -95,9 +95,9 @@ class TimingHooks:
         """Return dollars."""
         return seconds / 3600 * self._hourly_rate
 
-    def _compared(self, total: float) -> str:
+    def _compared(self) -> str:
         """Say how far off the estimate was; a run with nothing to do has none."""
-        expected = sum(self.expected.values())
+        expected, total = sum(self.expected.values()), sum(self._foreseen().values())
         if not expected:
             return ""
         return f"; estimated were {duration(expected)}, so the truth is {100 * (total / expected - 1):+.0f} % off"
@@ -107,7 +107,7 @@ class TimingHooks:
             return
         stage, self._stage = self._stage, ""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self._since
-        if "timings" in catalog and stage in STAGES:  # a comparison, say, is no part of an experiment's cost
+        if "timings" in catalog and stage in (*STAGES, "fast"):  # a comparison, say, is no part of the cost
             catalog.save("timings", self._table())
 
     def _table(self) -> Tree:
@@ -121,9 +121,13 @@ class TimingHooks:
         if not self.expected:
             return {"estimate": self._earlier_estimate} if self._earlier_estimate else {}
         expected, took = (
-            {stage: round(value, 3) for stage, value in of.items()} for of in (self.expected, self.seconds)
+            {stage: round(value, 3) for stage, value in of.items()} for of in (self.expected, self._foreseen())
         )
         return {"estimate": {"expected": expected, "took": took}}
+
+    def _foreseen(self) -> dict[str, float]:
+        """Return what the stages that were estimated took; the fast mode is not."""
+        return {stage: value for stage, value in self.seconds.items() if stage in self.expected}
 
 
 def _stored(catalog: CatalogProtocol) -> Tree:
