@@ -132,6 +132,15 @@ def test_learning_draws_every_loss_and_nothing_else(results):
     assert [one.get_label() for one in drawn] == ["train", "validation"]
 
 
+@pytest.mark.parametrize("variant", ["guided_ensemble", "fast"])
+def test_every_variant_has_a_line_of_its_own(results, variant):
+    fields = results.examples.fields
+    examples = replace(results.examples, fields={**fields, variant: fields["deterministic"]})
+    for picture in [*VIEW.fields(examples, 0, 0), *VIEW.profiles(examples, 0, 0), curves.spectrum(examples, 0, 10)]:
+        picture.figure.draw_without_rendering()
+    assert len(axes(VIEW.profiles(examples, 0, 0)[0]).lines) == len(examples.forecasts) + 1
+
+
 def test_a_forecast_that_broke_is_drawn_too(results):
     fields = results.examples.fields
     broken = fields["deterministic"].copy()

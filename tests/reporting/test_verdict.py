@@ -54,6 +54,12 @@ def rescored(results, **changes):
     return replace(results, scores={**results.scores, **{name.replace("__", "/"): v for name, v in changes.items()}})
 
 
+def test_the_fast_mode_has_a_sentence_where_it_was_scored(results):
+    assert words.fast_mode(results, "rollout") == ""
+    told = words.verdict(rescored(results, rollout__fast__nrmse=0.0012))
+    assert told[-1] == f"The fast mode, a coarse solver and a decoder, errs by 0.12{SPACE}%."
+
+
 def test_the_headline_compares_with_persistence(results):
     text = words.accuracy(
         rescored(results, rollout__deterministic__nrmse=0.05, rollout__persistence__nrmse=1.0), "rollout"

@@ -106,7 +106,7 @@ def violation(examples: Examples) -> Picture:
         for name in ("truth", "deterministic", "ttc"):
             if name in examples.violations:
                 values = examples.violations[name].mean(0)
-                axes.plot(examples.time, values, LINES[name], color=COLOURS[name], label=word(name))
+                axes.plot(examples.time, values, ls=LINES[name], color=COLOURS[name], label=word(name))
         _logarithmic(axes)
         legend_above(axes)
         return Picture("ttc-violation", figure, "Violation of the equation by the steps of truth and forecasts")

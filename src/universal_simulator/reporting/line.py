@@ -81,7 +81,7 @@ class Line:
                 axes.plot(x, truth, color=COLOURS["truth"], lw=2.4, alpha=0.35)
                 for name in examples.forecasts:
                     values = examples.point(name, sample, channel)[i]
-                    axes.plot(x, values, LINES.get(name, "-"), color=COLOURS.get(name), lw=1.1)
+                    axes.plot(x, values, ls=LINES.get(name, "-"), color=COLOURS.get(name), lw=1.1)
                 _legend(axes, ["truth", *examples.forecasts])
                 alt = f"Profile of truth and forecasts over space at {examples.at(i)}, example {sample + 1}"
                 pictures.append(Picture(f"profile-{sample}-t{i:03d}{tag}", figure, alt))

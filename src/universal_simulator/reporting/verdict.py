@@ -46,10 +46,10 @@ def duration(seconds: float) -> str:
 
 
 def verdict(results: Results) -> list[str]:
-    """Return the sentences that stand on top: accuracy, targets, uncertainty, test-time conditioning."""
+    """Return the sentences that stand on top: accuracy, targets, uncertainty, test-time conditioning, fast mode."""
     protocol = results.protocols[0]
     sentences = [accuracy(results, protocol), stability(results, protocol), targets(results)]
-    sentences += [uncertainty(results, protocol), conditioning(results, protocol)]
+    sentences += [uncertainty(results, protocol), conditioning(results, protocol), fast_mode(results, protocol)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -130,6 +130,12 @@ def conditioning(results: Results, protocol: str) -> str:
         worse = f"(95 % interval {percent(-change.high)} to {percent(-change.low)})"
         return f"Test-time conditioning makes it worse by {percent(-change.value)} {worse}."
     return f"Test-time conditioning makes no measurable difference: {percent(change.value)} {sure}."
+
+
+def fast_mode(results: Results, protocol: str) -> str:
+    """Say how large its error is, where it was scored."""
+    error = results.score(f"{protocol}/fast/nrmse")
+    return "" if error is None else f"The fast mode, a coarse solver and a decoder, errs by {percent(error)}."
 
 
 def conditioning_gain(results: Results, protocol: str) -> Interval | None:
