@@ -161,7 +161,9 @@ def main() -> None:
     torch.set_num_threads(1)
     one = Emulator.load(given.model, "cpu").fast
     if one is None:
-        raise SystemExit(f"Error: {given.model} = a model without a fast mode: must have one; run --pipeline=fast")
+        raise SystemExit(
+            f"Error: {given.model} = a model without a fast mode: must have one; run --pipelines=full,fast"
+        )
     for nu in given.viscosities:
         lines = table(one, truth(nu, given.trajectories, given.keep))
         print(f"\nν = {nu:g}\n\n" + "\n".join(lines), flush=True)  # noqa: T201 - a command's answer

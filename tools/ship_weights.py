@@ -64,7 +64,8 @@ def readme(bundle: Bundle, params: str) -> str:
         f"# {card.experiment}",
         "",
         f"{purpose}{'' if purpose.endswith('?') else '.'} {count:,} numbers, made by",
-        f"`kedro run --pipeline=full --params={params}` and `python tools/ship_weights.py {params}`.",
+        f"`kedro run --pipeline{'s=full,fast' if 'fast' in bundle.parts else '=full'} --params={params}` and "
+        f"`python tools/ship_weights.py {params}`.",
         "",
         f"| score on {card.parameters['data']['test']} unseen trajectories | value |",
         "|---|---|",

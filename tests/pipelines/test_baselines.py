@@ -18,11 +18,13 @@ from universal_simulator.configuration import (
     Latent,
     Operator,
     TestTimeConditioning,
+    TrainedDecoder,
     Training,
     UNetBaseline,
     UTransformer,
 )
 from universal_simulator.emulation.emulator import Emulator
+from universal_simulator.emulation.forecasters import Hybrid
 from universal_simulator.fields.latents import Latents
 from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.symmetries import discrete
@@ -58,7 +60,7 @@ STEPS_PER_SECOND = 3.0
 BETTER_THAN_PERSISTENCE = 5
 """How many times smaller each small network's error must be."""
 
-TIMINGS = {"seconds": {"autoencoder": 10.0, "latents": 5.0, "operator": 85.0, "diffusion_residual": 7.0}}
+TIMINGS = {"seconds": {"autoencoder": 10.0, "latents": 5.0, "operator": 85.0, "diffusion_residual": 7.0, "fast": 3.0}}
 TRAINING = Training(epochs=9, windows_per_epoch=32, learning_rate=1e-3, ema_decay=0.98, validation_windows=16)
 SMALL = UTransformer(hidden_width=16, points_per_token=8, point_width=32, depths=(1, 1, 1), heads=2, group_size=8)
 OPERATOR = Operator(network=SMALL, training=TRAINING, time_strides=(STRIDE,), flux_form=False)
@@ -219,6 +221,21 @@ def test_everybody_is_clocked_in_one_run_and_the_chain_pays_for_all_its_stages(t
     assert table["rollout_s"].idxmin() == "persistence"
     size = sum(p.numel() for p in trial.unet.network.parameters())
     assert table.loc["unet", "parameters"] == table.loc["deterministic", "parameters"] == size
+
+
+def test_the_fast_mode_pays_for_its_own_training_and_weights(trial):
+    codec = TrainedDecoder(width=4, kernel=3)
+    recipe = trial.unet.recipe.model_copy(
+        update={"stage": "fast", "settings": codec, "latent": Latent(tokens=1, dim=48)}
+    )
+    asked = ALONE.model_copy(update={"variants": ("deterministic", "fast")})
+    quick = Hybrid(recipe.build(), CoarseSolver(points=48, courant=1.0))
+    given = (chain_of(trial), trial.test, asked, TTC, STRIDE, TIMINGS)
+    assert list(clock({}, *given)["name"]) == ["deterministic"]
+    table = clock({}, *given, {"fast": quick}).set_index("name")
+    assert table.loc["fast", "training_s"] == 3.0
+    assert table.loc["fast", "parameters"] == sum(p.numel() for p in quick.codec.parameters())
+    assert table.loc["fast", "rollout_s"] > 0
 
 
 def test_the_clock_is_held_to_every_parameter(trial, monkeypatch):

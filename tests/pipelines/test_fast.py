@@ -1,5 +1,8 @@
 """The fast mode's pipeline: a decoder learns from the coarse solver's own roll-outs, and is scored beside it."""
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from universal_simulator.configuration import (
     Compute,
     Evaluation,
     Fast,
+    TestTimeConditioning,
     TrainedDecoder,
     Training,
     UShapedDecoder,
@@ -21,10 +25,12 @@ from universal_simulator.fields.statistics import measure
 from universal_simulator.fields.trajectories import Trajectories
 from universal_simulator.networks.trained import Trained
 from universal_simulator.pipelines.baselines.scoring import scored
+from universal_simulator.pipelines.evaluation.nodes import assemble_fast, keep_examples, make_tasks
 from universal_simulator.pipelines.fast.nodes import plan_fast
 from universal_simulator.pipelines.training_stage import Plan, select_best, train_stage
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
+from untrained import untrained
 
 STRIDE, COMPUTE = 2, Compute(device="cpu")
 EVALUATION = Evaluation(protocols=("rollout",), batch_size=6)
@@ -41,7 +47,7 @@ FAST = Fast(
 
 def scores_of(trained: Trained, test: Trajectories, fast: Fast, stride: int) -> dict[str, float]:
     """Return the scores of the solver with its decoder and without, as the evaluation enters them."""
-    entered = {"solver": Numerical(test.facts.name, fast.solver), "fast": Hybrid.of(trained, fast.solver)}
+    entered = {"solver": Numerical(test.facts.name, fast.solver), "fast": Hybrid(trained.network, fast.solver)}
     return scored(entered, test, EVALUATION, stride).scores()
 
 
@@ -70,13 +76,61 @@ def test_an_untrained_one_errs_as_the_solver_does(plan, known):
     assert found["rollout/fast/nrmse"] == pytest.approx(found["rollout/solver/nrmse"], rel=1e-3)
 
 
-def test_a_decoder_of_another_solvers_rollouts_is_refused(plan):
-    trained = Trained(plan.recipe, plan.recipe.build(), plan.sources)
-    assert Hybrid.of(trained, FAST.solver).setting == FAST.solver
-    with pytest.raises(
-        InputError, match=r"fast.solver = solver_64_c1: must be solver_48_c1, whose rollouts the decode"
-    ):
-        Hybrid.of(trained, CoarseSolver(points=64, courant=1.0))
+SCORED = Evaluation(protocols=("rollout",), variants=("deterministic", "fast"))
+
+
+@pytest.fixture
+def decoder(plan) -> Trained:
+    """Return one that knows what it learned from, as a training leaves it."""
+    return Trained(plan.recipe, plan.recipe.build(), {**plan.sources, "seed": "3"})
+
+
+def test_a_decoder_that_fits_is_the_fast_mode_where_it_is_asked_for(decoder, known):
+    (one,) = assemble_fast(decoder, FAST, SCORED, known[0], STRIDE, 3, "trained").values()
+    assert (one.codec, one.setting) == (decoder.network, FAST.solver)
+    assert assemble_fast(decoder, FAST, EVALUATION, known[0], STRIDE, 3, "trained") == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"fast": None}, "is not trained"),
+        ({"settings": None}, "is not trained"),
+        ({"settings": FAST.model_copy(update={"solver": CoarseSolver(points=64, courant=1.0)})}, "another solver"),
+        ({"stride": 5}, "another stride"),
+        ({"seed": 4}, "another seed"),
+        ({"train": burgers(4, 41, 128, 0.02)}, "another data"),
+        ({"train": burgers(4, 41, 128, 0.02), "seed": 4}, "another data, seed"),
+    ],
+)
+def test_one_that_does_not_fit_is_left_out_and_that_is_said(decoder, known, caplog, changes, why):
+    given = {"fast": decoder, "settings": FAST, "evaluation": SCORED, "train": known[0], "stride": STRIDE, "seed": 3}
+    with caplog.at_level(logging.INFO):
+        assert assemble_fast(**(given | changes), weights="trained") == {}
+    (said,) = [record.message for record in caplog.records]
+    assert said.startswith("Left out: fast mode, whose decoder ")
+    assert said.endswith(f"{why}; run --pipelines=fast,evaluation,reporting")
+
+
+def test_one_of_other_weights_may_be_of_data_solved_elsewhere_but_not_of_another_problem(decoder, known, caplog):
+    fresh = burgers(4, 41, 128, 0.02)
+    assert assemble_fast(decoder, FAST, SCORED, fresh, STRIDE, 4, "shipped")
+    facts = decoder.recipe.facts.model_copy(update={"name": "heat"})
+    foreign = replace(decoder, recipe=decoder.recipe.model_copy(update={"facts": facts}))
+    with caplog.at_level(logging.INFO):
+        assert assemble_fast(foreign, FAST, SCORED, fresh, STRIDE, 4, "shipped") == {}
+    assert "another problem" in caplog.text
+
+
+def test_every_protocol_and_the_examples_take_it(decoder, known):
+    quick = {"fast": Hybrid(decoder.network, FAST.solver)}
+    for name in ("rollout", "one_step"):
+        (task,) = make_tasks(known[1], Evaluation(protocols=(name,)), STRIDE, torch.device("cpu"))
+        assert quick["fast"](task, stream(0)).shape == (6, 1, *task.truth.shape[1:])
+    emulator = untrained(known[0].facts, known[0].grid, known[0].grid.resized((32,)))
+    kept = keep_examples(emulator, known[1], SCORED, TestTimeConditioning(), STRIDE, 3, quick)
+    assert kept["fast"].shape == kept["deterministic"].shape
+    assert "violation_fast" in kept
 
 
 def test_what_it_learns_from_are_frames_of_the_same_trajectory_and_time_on_both_sides(plan, known):

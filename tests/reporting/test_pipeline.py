@@ -118,5 +118,5 @@ def test_what_a_problem_without_rate_or_solver_cannot_have_is_said_once(monkeypa
 def test_a_fast_mode_that_nobody_trained_is_said_to_be_missing():
     asked = {"evaluation": {"variants": ["deterministic", "fast"]}}
     (told,) = left_out(asked, FRONTS, {"rollout/deterministic/nrmse": 0.1})
-    assert told.startswith("Left out: fast mode. Its decoder is not trained: run --pipelines=fast,evaluation")
+    assert told.startswith("Left out: fast mode. It has no decoder of these parameters: run --pipelines=fast,evalu")
     assert left_out(asked, FRONTS, {"rollout/fast/nrmse": 0.1}) == ()

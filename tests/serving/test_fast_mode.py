@@ -23,7 +23,8 @@ def quick(bundle, tmp_path_factory) -> Emulator:
         grid=grid, statistics=normal(facts, grid),
     )  # fmt: skip
     parameters = bundle.card.parameters | {"fast": {"solver": SOLVER}}
-    card = bundle.card.model_copy(update={"parameters": parameters})
+    scores = bundle.card.scores | {"rollout/fast/nrmse": 0.01}
+    card = bundle.card.model_copy(update={"parameters": parameters, "scores": scores})
     torch.manual_seed(0)
     folder, fast = tmp_path_factory.mktemp("fast"), Trained(recipe, recipe.build().eval())
     make_bundle(card, *(bundle.parts[name] for name in PARTS), fast).write(folder)
@@ -38,6 +39,12 @@ def test_it_is_the_coarse_solver_and_comes_back_with_the_bundle(quick, u0):
     torch.testing.assert_close(found[:, :, 0] if found.ndim == 4 else found, expected, rtol=0, atol=1e-6)
     assert not torch.allclose(quick.rollout(u0, **given), found, atol=1e-3)
     assert quick.rollout(u0[0], mode="fast", **given).shape == (2, 128)
+
+
+def test_a_decoder_that_was_not_scored_is_no_part_of_the_bundle(bundle, quick):
+    parts, fast = [bundle.parts[name] for name in PARTS], Trained(quick.card.recipes["fast"], quick.fast.codec)
+    assert "fast" not in make_bundle(bundle.card, *parts, fast).parts
+    assert "fast" in make_bundle(quick.card, *parts, fast).parts
 
 
 def test_what_cannot_be_had_is_refused(quick, emulator, u0):

@@ -118,6 +118,7 @@ PAIRS = [
     ({"data.parameters": {"mu": [1.0]}}, "parameters = mu: must be one of nu for burgers; drop it"),
     ({"problem": "diffusion_reaction", "data.viscosities": [1.0]}, "data.viscosities = [1.0] must be left out for diffusion_reaction"),
     ({"problem": "data_only"}, "data.source.kind = solve: data_only has no solver"),
+    ({"problem": "data_only", "evaluation.variants": ["fast"]}, "evaluation.variants = fast: data_only has no solver"),
     ({"problem": "burger"}, "problem = burger: must be one of "),
     ({"problem": "no.such.module"}, "problem = no.such.module: "),
     ({"data.source.family": "waves"}, "data.source.family = waves: must be null, it has one family only for burgers"),

@@ -6,6 +6,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
 from universal_simulator.pipelines import estimate
+from universal_simulator.shell.hooks import estimating
 from universal_simulator.shell.hooks.estimating import EstimateHooks
 from universal_simulator.shell.hooks.timing import TimingHooks
 
@@ -36,3 +37,12 @@ def test_the_experiments_of_the_same_problem_are_estimated_after_a_rehearsal(dat
     assert kept.keys() == told
     assert all(one["operator"] == 7200.0 for one in kept.values())
     hooks.after_pipeline_run(DataCatalog({}), {"pipeline_names": ["full"]})
+
+
+def test_a_fast_mode_beside_the_whole_chain_is_no_part_of_its_estimate():
+    timings = TimingHooks()
+    timings.expect({"operator": 100.0})
+    timings.seconds = {"operator": 110.0, "fast": 40.0}
+    assert timings._compared() == "; estimated were 1 min 40 s without the fast mode, so the truth is +10 % off"
+    assert estimating._is_whole({"pipeline_names": ["full", "fast"]})
+    assert not estimating._is_whole({"pipeline_names": ["fast"]})

@@ -195,5 +195,5 @@ def test_a_run_is_repeated_from_its_record_alone_with_equal_scores(two, tmp_path
     from mlflow import MlflowClient
 
     (run,) = MlflowClient(f"sqlite:///{two}/mlflow/mlflow.db").search_runs(["1"])
-    run_pipeline(tmp_path, SCORED, f"from_run={run.info.run_id}", store=two)
+    run_pipeline(tmp_path, f"{SCORED},fast", f"from_run={run.info.run_id}", store=two)
     assert scores(tmp_path) == scores(two)

@@ -160,6 +160,10 @@ class OptionalNetworkDataset(NetworkDataset):
         """Name the content: that there is none, too."""
         return super().fingerprint() or "none"
 
+    def remove(self) -> None:
+        """Delete it, if it is there."""
+        self._path.unlink(missing_ok=True)
+
     def _exists(self) -> bool:
         return True
 

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.spectral import resized
 from universal_simulator.fields.symmetries import removable, spatial_mean
 from universal_simulator.fields.trajectories import Trajectories
-from universal_simulator.networks.trained import Codec, Trained
+from universal_simulator.networks.trained import Codec
 from universal_simulator.physics.numerics import Clock, Coarse
 from universal_simulator.problems import find
 from universal_simulator.support.errors import InputError
@@ -45,17 +45,6 @@ class Hybrid:
 
     codec: Codec
     setting: CoarseSolver
-
-    @classmethod
-    def of(cls, trained: Trained[Any], setting: CoarseSolver) -> "Hybrid":
-        """Join a solver with the decoder of its rollouts; raise ``InputError`` where it is that of another solver."""
-        learned = trained.provenance.get("solver", setting.name)
-        if learned != setting.name:
-            raise InputError(
-                f"fast.solver = {setting.name}: must be {learned}, whose rollouts the decoder learned from; "
-                "run --pipeline=fast"
-            )
-        return cls(trained.network, setting)
 
     @property
     def facts(self) -> Facts:
@@ -281,7 +270,7 @@ def forecasters(
     settings: TestTimeConditioning,
     fast: Hybrid | None = None,
 ) -> dict[str, Forecaster]:
-    """Return everybody by name, without those that need what is not there, which is said once."""
+    """Return everybody by name, without those that need what is not there: a rate of change, a fast mode."""
     found: dict[str, Forecaster] = {}
     for variant in possible(variants, emulator.facts.name):
         match variant:
@@ -291,11 +280,8 @@ def forecasters(
                 found[variant] = Mean(train)
             case "nearest":
                 found[variant] = Nearest(train)
-            case "fast" if fast is None:
-                log.info("Left out, as its decoder is not trained: fast; run --pipelines=fast,evaluation,reporting")
             case "fast":
-                assert fast is not None
-                found[variant] = fast
+                found |= {} if fast is None else {variant: fast}
             case _:
                 found[variant] = Rollout(emulator, variant, members, settings)
     return found

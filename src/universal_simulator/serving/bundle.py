@@ -186,10 +186,10 @@ class Bundle:
 
     def hybrid(self) -> Hybrid | None:
         """Return the fast mode; None for a model without one."""
-        if "fast" not in self.parts:
+        if "fast" not in self.parts or not self.card.parameters.get("fast"):
             return None
         setting = CoarseSolver.model_validate(self.card.parameters["fast"]["solver"])
-        return Hybrid.of(self.parts["fast"], setting)
+        return Hybrid(self.parts["fast"].network, setting)
 
     def emulator(self, device: Literal["auto", "cpu", "cuda"] = "auto") -> Emulator:
         """Join the networks as the experiment's evaluation did."""

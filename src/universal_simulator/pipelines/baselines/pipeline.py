@@ -8,6 +8,7 @@ from universal_simulator.pipelines.baselines.nodes import plan_fno, plan_unet, p
 from universal_simulator.pipelines.baselines.scoring import clock, enter_baselines, score_baselines
 from universal_simulator.pipelines.baselines.showing import draw_baselines
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
+from universal_simulator.pipelines.evaluation.pipeline import FAST
 from universal_simulator.pipelines.training_stage import training_stage
 
 NETWORKS = {"unet": plan_unet, "fno": plan_fno}
@@ -38,6 +39,7 @@ def _scoring() -> list[Node]:
     judged = ["test_trajectories", "params:evaluation", "params:baselines", "params:data.time_stride"]
     return [
         node(assemble, TRAINED, "emulator", name="assemble_emulator"),
+        FAST,
         node(enter_baselines, entering, "entered", name="enter_baselines"),
         node(
             score_baselines,
@@ -47,7 +49,7 @@ def _scoring() -> list[Node]:
         ),
         node(
             clock,
-            ["entered", "emulator", "test_trajectories", *settings, "timings", "fast", "params:fast"],
+            ["entered", "emulator", "test_trajectories", *settings, "timings", "fast_mode"],
             "baseline_costs",
             name="measure_costs",
         ),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from universal_simulator.compute.device import stream
-from universal_simulator.configuration import Baselines, Evaluation, Fast, TestTimeConditioning
+from universal_simulator.configuration import Baselines, Evaluation, TestTimeConditioning
 from universal_simulator.emulation.emulator import Emulator
 from universal_simulator.emulation.forecasters import TRIVIAL, Forecaster, Hybrid, Rollout, forecasters, numerical
 from universal_simulator.emulation.protocols import Task
@@ -20,7 +21,7 @@ from universal_simulator.networks.operator import LatentOperator
 from universal_simulator.networks.trained import Trained
 from universal_simulator.networks.truncation import Truncation
 from universal_simulator.pipelines.baselines.nodes import CHAIN
-from universal_simulator.pipelines.evaluation.nodes import add_forecast, joined, make_tasks
+from universal_simulator.pipelines.evaluation.nodes import FastMode, add_forecast, make_tasks
 from universal_simulator.problems import find
 from universal_simulator.support.progress import progress
 from universal_simulator.training.objectives import relative_error
@@ -101,12 +102,11 @@ def clock(
     ttc: TestTimeConditioning,
     stride: int,
     timings: dict[str, Any],
-    fast: Trained[Any] | None = None,
-    coarse: Fast | None = None,
+    fast_mode: FastMode = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return what everybody costs, chain and fast mode included: one batch of trajectories, one after the other."""
     own = [variant for variant in evaluation.variants if variant not in TRIVIAL]
-    ours = forecasters(own, emulator, test, evaluation.ensemble.members, ttc, joined(fast, coarse))
+    ours = forecasters(own, emulator, test, evaluation.ensemble.members, ttc, fast_mode.get("fast"))
     chain = {name: Entry(one, _count(_parts(emulator, one, name)), _spent(timings, name)) for name, one in ours.items()}
     size = min(evaluation.batch_size, len(test))
     only = evaluation.model_copy(update={"protocols": tuple(p for p in CLOCKED if p in evaluation.protocols)})

@@ -35,7 +35,8 @@ COLUMNS = ("quantity", "variant", "at", "value", "low", "high")
 """``at`` is a lead time, or a wave number for ``energy``; ``low`` and ``high`` are deciles over trajectories."""
 TRUTH = "truth"
 SCORED = ("deterministic", "ensemble", *TRIVIAL)
-"""Variants that are forecast; the others are conditioned by the equation, and too dear for a long run."""
+"""Variants that are forecast; others are conditioned by the equation, and too dear for a long run, or are solvers,
+which stand beside at several costs."""
 GUIDED = "guided"
 """The network, the longest waves of whose every step the equation's balance sets (``ttc.guidance``)."""
 Row = dict[str, Any]

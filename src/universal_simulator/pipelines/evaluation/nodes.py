@@ -3,7 +3,9 @@
 How well an operator rolls out on trajectories that choose something, as the test split is scored later.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,10 +31,43 @@ from universal_simulator.support.progress import progress
 from universal_simulator.training.objectives import reconstruction_errors
 from universal_simulator.training.windows import draw_snapshots
 
+log = logging.getLogger(__name__)
+
+TRAIN_FAST = "run --pipelines=fast,evaluation,reporting"
 RECONSTRUCTED = 1000
 """Snapshots that say what the autoencoder alone loses."""
 
+FastMode = Mapping[str, Hybrid]
+"""The fast mode by its name; nothing where there is none."""
+
 Results = tuple[dict[str, float], pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def assemble_fast(
+    fast: Trained[Any] | None,
+    settings: Fast | None,
+    evaluation: Evaluation,
+    train: Trajectories,
+    stride: int,
+    seed: int,
+    weights: str,
+) -> dict[str, Hybrid]:
+    """Return the fast mode, if it is asked for and there is a decoder that fits; say in one line why not."""
+    if "fast" not in evaluation.variants:
+        return {}
+    if fast is None or settings is None:
+        log.info("Left out: fast mode, whose decoder is not trained; %s", TRAIN_FAST)
+        return {}
+    wanted = {"solver": settings.solver.name, "stride": str(stride)}
+    if weights == "trained":
+        wanted |= {"data": train.fingerprint, "seed": str(seed)}
+    other = [name for name, value in wanted.items() if str(fast.provenance.get(name, value)) != value]
+    if fast.recipe.facts.name != train.facts.name:
+        other = ["problem"]
+    if other:
+        log.info("Left out: fast mode, whose decoder was trained with another %s; %s", ", ".join(other), TRAIN_FAST)
+        return {}
+    return {"fast": Hybrid(fast.network, settings.solver)}
 
 
 def evaluate(
@@ -43,14 +78,10 @@ def evaluate(
     ttc: TestTimeConditioning,
     stride: int,
     seed: int,
-    fast: Trained[Any] | None = None,
-    coarse: Fast | None = None,
+    fast_mode: FastMode = MappingProxyType({}),
 ) -> Results:
-    """Return flat scores, scores per trajectory, error over time, and calibration tables.
-
-    ``fast`` is the decoder of the fast mode, if there is one, and ``coarse`` says of which solver.
-    """
-    quick = joined(fast, coarse)
+    """Return flat scores, scores per trajectory, error over time, and calibration tables."""
+    quick = fast_mode.get("fast")
     entered = forecasters(evaluation.variants, emulator, train, evaluation.ensemble.members, ttc, quick)
     board, device, share = Scoreboard(), emulator.device, Share.here()
     batches = range(0, len(test), evaluation.batch_size)
@@ -71,11 +102,6 @@ def evaluate(
     board.name_sets(test.names)
     scores = board.scores() | _reconstruction(emulator, test, device)
     return scores, board.trajectory_scores(), board.error_growth(), board.calibration()
-
-
-def joined(fast: Trained[Any] | None, coarse: Fast | None) -> Hybrid | None:
-    """Return the fast mode, if its decoder is trained."""
-    return Hybrid.of(fast, coarse.solver) if fast is not None and coarse is not None else None
 
 
 def _seeded(forecaster: Forecaster, variant: str, seed: int) -> Callable[[Task, int], torch.Tensor]:
@@ -100,8 +126,7 @@ def keep_examples(
     ttc: TestTimeConditioning,
     stride: int,
     seed: int,
-    fast: Trained[Any] | None = None,
-    coarse: Fast | None = None,
+    fast_mode: FastMode = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Return whole rollouts of a few test trajectories for the report's pictures."""
     chosen = np.linspace(0, len(test) - 1, min(evaluation.examples, len(test))).round().astype(int)
@@ -109,7 +134,7 @@ def keep_examples(
     (task,) = make_tasks(test.subset(chosen), only, stride, emulator.device)
     shown = [variant for variant in evaluation.variants if variant not in TRIVIAL]
     kept: dict[str, np.ndarray] = _violation(emulator, task, task.truth, "truth")
-    entered = forecasters(shown, emulator, test, evaluation.ensemble.members, ttc, joined(fast, coarse))
+    entered = forecasters(shown, emulator, test, evaluation.ensemble.members, ttc, fast_mode.get("fast"))
     for variant, forecaster in entered.items():
         generator = stream(seed, "examples", variant)
         if variant == "ttc":
@@ -189,9 +214,14 @@ def make_bundle(
     student: Trained[ResidualNetwork],
     fast: Trained[Any] | None = None,
 ) -> Bundle:
-    """Put all that a forecast needs, and what is known of its quality, into one thing that can be carried away."""
+    """Put all that a forecast needs, and what is known of its quality, into one thing that can be carried away.
+
+    A decoder of the fast mode is part of it where it was scored with the rest.
+    """
     parts: dict[str, Trained[Any]] = dict(zip(PARTS, (autoencoder, operator, student), strict=True))
-    return Bundle.of(card, parts | ({"fast": fast} if fast is not None else {}))
+    if fast is not None and any("/fast/" in name for name in card.scores):
+        parts["fast"] = fast
+    return Bundle.of(card, parts)
 
 
 def make_tasks(part: Trajectories, evaluation: Evaluation, stride: int, device: torch.device) -> list[Task]:

@@ -5,11 +5,31 @@ from kedro.pipeline import Pipeline, node
 from universal_simulator.emulation.emulator import assemble
 from universal_simulator.pipelines.calibration.pipeline import TRAINED
 from universal_simulator.pipelines.evaluation.chaos import assemble_scores, evaluate_chaos
-from universal_simulator.pipelines.evaluation.nodes import evaluate, keep_examples, make_bundle, write_card
+from universal_simulator.pipelines.evaluation.nodes import (
+    assemble_fast,
+    evaluate,
+    keep_examples,
+    make_bundle,
+    write_card,
+)
 from universal_simulator.pipelines.evaluation.out_of_distribution import evaluate_out_of_distribution, score_alarm
 
 _FORECAST = ["test_trajectories", "params:evaluation", "params:ttc", "params:data.time_stride", "params:seed"]
-_FAST = ["fast", "params:fast"]
+
+FAST = node(
+    assemble_fast,
+    [
+        "fast",
+        "params:fast",
+        "params:evaluation",
+        "train_trajectories",
+        "params:data.time_stride",
+        "params:seed",
+        "params:weights",
+    ],
+    "fast_mode",
+    name="assemble_fast_mode",
+)
 
 BUNDLE = [
     node(
@@ -30,9 +50,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(assemble, [*TRAINED, "ensemble_calibration"], "emulator", name="assemble_emulator"),
+            FAST,
             node(
                 evaluate,
-                ["emulator", "train_trajectories", *_FORECAST, *_FAST],
+                ["emulator", "train_trajectories", *_FORECAST, "fast_mode"],
                 ["forecast_scores", "trajectory_scores", "error_growth", "calibration"],
                 tags="shared",
                 name="evaluate_test_split",
@@ -44,7 +65,7 @@ def create_pipeline() -> Pipeline:
                 name="evaluate_chaos",
             ),
             node(assemble_scores, ["forecast_scores", "chaos_scores"], "scores", name="assemble_scores"),
-            node(keep_examples, ["emulator", *_FORECAST, *_FAST], "examples", name="select_examples"),
+            node(keep_examples, ["emulator", *_FORECAST, "fast_mode"], "examples", name="select_examples"),
             node(
                 evaluate_out_of_distribution, ["emulator", *_FORECAST], "outside", name="evaluate_out_of_distribution"
             ),

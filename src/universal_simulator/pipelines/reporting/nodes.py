@@ -16,6 +16,7 @@ from universal_simulator.evaluation import gates as gating
 from universal_simulator.evaluation.scores import score_intervals
 from universal_simulator.fields.facts import Facts
 from universal_simulator.fields.trajectories import Trajectories
+from universal_simulator.pipelines.evaluation.nodes import TRAIN_FAST
 from universal_simulator.problems import find
 from universal_simulator.reporting import data_page
 from universal_simulator.reporting import data_page as audit_page
@@ -111,7 +112,7 @@ def left_out(parameters: dict[str, Any], facts: Facts, scores: Mapping[str, floa
             f"{facts.name} does not have both."
         )
     if "fast" in wanted and not any("/fast/" in name for name in scores):
-        sentences.append("Left out: fast mode. Its decoder is not trained: run --pipelines=fast,evaluation,reporting.")
+        sentences.append(f"Left out: fast mode. It has no decoder of these parameters: {TRAIN_FAST}.")
     return tuple(sentences)
 
 

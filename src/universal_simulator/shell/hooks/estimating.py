@@ -66,7 +66,10 @@ class EstimateHooks:
         except Exception as error:  # the run itself will say what is wrong, if anything is
             log.warning("No estimate of this run: %s", (str(error).splitlines() or [type(error).__name__])[0])
             return
-        log.info("This run will take about %s; the first on a machine takes longer", _told(parameters, seconds))
+        beside = ", and what the fast mode takes" if any("fast" in node.tags for node in pipeline.nodes) else ""
+        log.info(
+            "This run will take about %s%s; the first on a machine takes longer", _told(parameters, seconds), beside
+        )
         if done := [stage.replace("_", " ") for stage, share in left.items() if not share]:
             log.info("Done before, and costs nothing: %s", ", ".join(done))
         self._timings.expect(seconds)

@@ -62,6 +62,10 @@ def refuse_misfit(p: Parameters) -> None:
     from universal_simulator.problems import coarse_step, find, linear_part  # with torch, which takes seconds
 
     problem = find(p.problem)
+    if "fast" in p.evaluation.variants and problem.solver is None:
+        raise InputError(
+            f"evaluation.variants = fast: {p.problem} has no solver, must have one for a fast mode; leave fast out"
+        )
     _refuse_solvers_of_others(p, problem)
     if p.operator.exponential:
         linear_part(problem, problem.grid)

@@ -100,7 +100,10 @@ class TimingHooks:
         expected, total = sum(self.expected.values()), sum(self._foreseen().values())
         if not expected:
             return ""
-        return f"; estimated were {duration(expected)}, so the truth is {100 * (total / expected - 1):+.0f} % off"
+        apart = " without the fast mode" if "fast" in self.seconds else ""
+        return (
+            f"; estimated were {duration(expected)}{apart}, so the truth is {100 * (total / expected - 1):+.0f} % off"
+        )
 
     def _close(self, catalog: CatalogProtocol) -> None:
         if not self._stage:

@@ -54,6 +54,8 @@ class WeightsHooks:
         self._make_data(needed, catalog)
         for part, trained in bundle.parts.items():
             catalog.save(part, trained)
+        if "fast" not in bundle.parts and "fast" in catalog:
+            catalog.get("fast").remove()  # type: ignore[union-attr] # another model's, opened here before
         catalog.save("ensemble_calibration", bundle.card.calibration)
         catalog.save("timings", bundle.card.timings)  # what the weights cost, before this evaluation adds its own
         self._told = {name: value for name, value in bundle.card.scores.items() if name.endswith("/nrmse")}
