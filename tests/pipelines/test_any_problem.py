@@ -1,5 +1,6 @@
 """The whole chain in miniature, for two channels between walls: with an equation, and with nothing but data."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -183,10 +184,12 @@ def test_baselines_are_scored_without_those_that_need_a_solver_or_a_rate(chains,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_calibrated_shown_carried_away_and_asked_again(chains, name, tmp_path):
+def test_it_is_calibrated_shown_carried_away_and_asked_again(chains, name, tmp_path, caplog):
     chain = chains(name)
     few = EnsembleCalibration(trajectories=2, memories=(0.0,))
-    calibration = calibrate_ensemble(chain.emulator, chain.validation, few, EVALUATION, TTC, STRIDE, SEED)
+    with caplog.at_level(logging.INFO):
+        calibration = calibrate_ensemble(chain.emulator, chain.validation, few, EVALUATION, TTC, STRIDE, SEED)
+    assert f"The alarm knows {len(chain.validation)} validation trajectories, must know 64" in caplog.text
     kept = keep_examples(chain.emulator, chain.test, EVALUATION, TTC, STRIDE, SEED)
     assert ("violation_truth" in kept) == (name != "data_only")
     assert kept["deterministic"].shape == kept["truth"].shape == (1, 12, 2, 16, 16)
