@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 
 from universal_simulator.catalog.models import InitialNetworksDataset
+from universal_simulator.catalog.networks import OptionalNetworkDataset
 from universal_simulator.serving.addresses import open_bundle
 from universal_simulator.shell.hooks.weights import WeightsHooks
 from universal_simulator.support.errors import InputError
@@ -53,6 +54,17 @@ def test_nothing_is_trained_with_weights_from_elsewhere(hooks):
     training = Pipeline([node(len, "latents", "operator_state")])
     with pytest.raises(InputError, match="weights = shipped: must be `trained` where networks are trained"):
         hooks.before_pipeline_run(training, DataCatalog())
+
+
+def test_a_decoder_that_another_model_left_is_not_taken_for_that_of_one_without(hooks, tmp_path):
+    bootstrap_project(PROJECT)
+    left = tmp_path / "fast.pt"
+    left.write_bytes(b"another model's")
+    names = ("autoencoder", "operator", "consistency_distill", "ensemble_calibration", "timings")
+    catalog = DataCatalog({name: MemoryDataset() for name in names} | {"fast": OptionalNetworkDataset(str(left))})
+    hooks.before_pipeline_run(Pipeline([node(len, "operator", "scores")]), catalog)
+    assert not left.exists()
+    assert catalog.load("operator").recipe.stage == "operator"
 
 
 def test_results_of_shipped_weights_lie_beside_the_experiments_own(loader):

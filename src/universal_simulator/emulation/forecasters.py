@@ -281,7 +281,8 @@ def forecasters(
             case "nearest":
                 found[variant] = Nearest(train)
             case "fast":
-                found |= {} if fast is None else {variant: fast}
+                if fast is not None:
+                    found[variant] = fast
             case _:
                 found[variant] = Rollout(emulator, variant, members, settings)
     return found
